@@ -1,0 +1,78 @@
+"""Puts the application together."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from api import credentials, errors, openapi, startup
+from api.middleware import Frame
+from api.routers import docs, health, sessions, tokens, users
+from api.settings import Settings, load
+from authentication.service import Service
+from database.settings import InvalidSettings
+
+# Collections find next to nothing in a service that frees what it uses, and each stops the world.
+_GC_THRESHOLDS = (50_000, 50, 1000)
+
+
+class Counterfoil(FastAPI):
+    """A FastAPI application with our frame outside everything else, so that a 500 gets it too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Called once, when the first request or the start comes in."""
+        limit = self.state.settings.api.max_body_bytes
+        return Frame(super().build_middleware_stack(), max_body_bytes=limit)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service, with the settings of the environment unless others are given.
+
+    Add your own routers to what this returns. Raises SystemExit if a setting is wrong.
+    """
+    if settings is None:
+        try:
+            settings = load()
+        except InvalidSettings as error:
+            raise SystemExit(f"counterfoil: {error}") from None
+    app = Counterfoil(
+        title="Counterfoil",
+        summary="Opaque access tokens that can be revoked instantly.",
+        version="0.1.0",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.api.docs else None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.settings = settings
+    app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
+    app.state.proxy_networks = settings.api.proxy_networks
+    errors.install(app)
+    openapi.install(app)
+    for router in (tokens.router, users.router, sessions.router, health.router):
+        app.include_router(router)
+    if settings.api.docs:
+        docs.install(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    try:
+        await startup.prepare_database(settings.database)
+    except startup.CannotStart as error:
+        raise SystemExit(f"counterfoil: {error}") from None
+    service = Service(settings=settings.authentication, database_settings=settings.database)
+    try:
+        await service.open()
+        app.state.service = service
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        yield
+    finally:
+        await service.close()

@@ -1,0 +1,76 @@
+"""Reads the forms of the OAuth endpoints to the letter of RFC 6749, 3.1 and 3.2.
+
+The parameters come from the body alone, each at most once; one without a value counts as not sent.
+"""
+
+import base64
+import binascii
+from urllib.parse import parse_qsl, unquote_plus
+
+from fastapi import Request
+
+from api.oauth_errors import OAuthRefusal
+
+_FORM = "application/x-www-form-urlencoded"
+_MOST_PARAMETERS = 50
+_LONGEST_CLIENT_ID = 200
+
+
+async def read(request: Request) -> dict[str, str]:
+    """The parameters. Raises OAuthRefusal if they cannot be read or one is repeated."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise OAuthRefusal("invalid_request", f"The body must be {_FORM}.")
+    try:
+        pairs = parse_qsl(
+            (await request.body()).decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError:
+        raise OAuthRefusal("invalid_request", "The body cannot be read as a form.") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthRefusal("invalid_request", "A parameter is repeated.")
+    if any("\x00" in value for value in form.values()):
+        raise OAuthRefusal("invalid_request", "A parameter contains NUL.")
+    return {name: value for name, value in form.items() if value}
+
+
+def required(form: dict[str, str], name: str) -> str:
+    """A parameter that must be there. Raises OAuthRefusal."""
+    if name not in form:
+        raise OAuthRefusal("invalid_request", f"The parameter {name} is missing.")
+    return form[name]
+
+
+def client_id(request: Request, form: dict[str, str]) -> str | None:
+    """The label that the client gives itself, in the form or as the user name of HTTP Basic.
+
+    Swagger UI sends `Basic Og==`, an empty name and secret, where its fields are left empty.
+    Clients are not registered, so there is no secret to check.
+    """
+    basic = basic_credentials(request)
+    names = {name for name in (form.get("client_id"), basic and basic[0]) if name}
+    if len(names) > 1:
+        raise OAuthRefusal("invalid_request", "Two different values for client_id were sent.")
+    name = names.pop() if names else None
+    if name and len(name) > _LONGEST_CLIENT_ID:
+        raise OAuthRefusal("invalid_request", "The client_id is too long.")
+    return name
+
+
+def basic_credentials(request: Request) -> tuple[str, str] | None:
+    """The name and the secret of HTTP Basic, each form-encoded (RFC 6749, 2.3.1)."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+        name, colon, secret = text.partition(":")
+        pair = (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict"))
+    except (binascii.Error, UnicodeDecodeError):
+        raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.") from None
+    if not colon or "\x00" in pair[0]:
+        raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.")
+    return pair

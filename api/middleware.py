@@ -1,0 +1,101 @@
+"""The frame around every request: its id, the cap on its body, the headers of its answer."""
+
+import json
+import re
+from contextvars import ContextVar
+from http import HTTPStatus
+from secrets import token_hex
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+_ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_TOO_LARGE = "The body is larger than this service takes."
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SECURITY_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class Frame:
+    """One pure ASGI middleware for all of it: each further layer would cost every request."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identifier, length = _read(scope["headers"])
+        request_id.set(identifier.decode())
+        send = _with_headers(send, identifier)
+        if length is not None and length > self._max_body_bytes:
+            await _refuse_body(send)
+            return
+        if scope["method"] not in _BODILESS:
+            receive = _capped(receive, self._max_body_bytes)
+        await self._app(scope, receive, send)
+
+
+def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
+    identifier, length = b"", None
+    for name, value in headers:
+        if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
+            identifier = value
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
+    return identifier or token_hex(8).encode(), length
+
+
+def _with_headers(send: Send, identifier: bytes) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            present = {name for name, _ in headers}
+            headers.append((b"x-request-id", identifier))
+            headers.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
+            if _POLICY[0] not in present:
+                headers.append(_POLICY)
+        await send(message)
+
+    return send_with_headers
+
+
+def _capped(receive: Receive, limit: int) -> Receive:
+    received = 0
+
+    async def receive_capped() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+        return message
+
+    return receive_capped
+
+
+async def _refuse_body(send: Send) -> None:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase,
+        "status": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "code": "body_too_large",
+        "detail": _TOO_LARGE,
+    }
+    text = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(text)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": body["status"], "headers": headers})
+    await send({"type": "http.response.body", "body": text})

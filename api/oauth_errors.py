@@ -1,0 +1,91 @@
+"""Errors of the OAuth endpoints, which speak RFC 6749, 5.2 instead of problem details."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import ParamSpec
+
+from fastapi import Response
+
+from api.errors import RETRY_AFTER_SECONDS
+from authentication import errors
+from authentication.errors import CounterfoilError
+from database.errors import DatabaseUnavailable
+
+log = logging.getLogger("counterfoil.errors")
+
+P = ParamSpec("P")
+
+# How these errors are called there; what is not listed is an invalid_request.
+_CODES: dict[type[CounterfoilError], str] = {
+    errors.InvalidCredentials: "invalid_grant",
+    errors.InvalidRefreshToken: "invalid_grant",
+    errors.SessionLimitReached: "invalid_grant",
+    errors.InvalidScope: "invalid_scope",
+    errors.HashingBusy: "temporarily_unavailable",
+}
+
+
+class OAuthRefusal(Exception):
+    """`error` is one of the codes of RFC 6749, 5.2; the description is ASCII."""
+
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        *,
+        status: int = HTTPStatus.BAD_REQUEST,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.error = error
+        self.description = description
+        self.status = status
+        self.headers = headers or {}
+        super().__init__(description)
+
+    def response(self) -> Response:
+        """The answer; like the tokens themselves it is not to be stored."""
+        return Response(
+            json.dumps({"error": self.error, "error_description": self.description}),
+            self.status,
+            headers={"Cache-Control": "no-store", "Pragma": "no-cache", **self.headers},
+            media_type="application/json",
+        )
+
+
+def oauth_errors(
+    endpoint: Callable[P, Awaitable[Response]],
+) -> Callable[P, Awaitable[Response]]:
+    """Let an endpoint answer for its errors in OAuth's form."""
+
+    @wraps(endpoint)
+    async def answering(*args: P.args, **kwargs: P.kwargs) -> Response:
+        try:
+            return await endpoint(*args, **kwargs)
+        except OAuthRefusal as refusal:
+            return refusal.response()
+        except CounterfoilError as error:
+            return _from(error).response()
+        except DatabaseUnavailable as error:
+            log.warning("database unavailable: %s", error)
+            return _unavailable("The database cannot be reached at the moment.").response()
+
+    return answering
+
+
+def _from(error: CounterfoilError) -> OAuthRefusal:
+    code = _CODES.get(type(error), "invalid_request")
+    if code == "temporarily_unavailable":
+        return _unavailable(error.detail)
+    return OAuthRefusal(code, error.detail)
+
+
+def _unavailable(description: str) -> OAuthRefusal:
+    return OAuthRefusal(
+        "temporarily_unavailable",
+        description,
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

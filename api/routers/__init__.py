@@ -1,0 +1,1 @@
+"""One file per noun: the routes, and nothing but HTTP in them."""

@@ -1,0 +1,59 @@
+"""The caller's own sessions."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.dependencies import AccountIdentity, OriginDep, SessionDep
+from api.openapi import problems
+from authentication import sessions
+from database.models import LoginSession
+from schemas.sessions import SessionRead, SessionsEnded
+
+router = APIRouter(prefix="/sessions", tags=["sessions"])
+
+
+@router.get("", summary="List the own sessions", responses=problems(400, 401, 403, 503))
+def list_sessions(identity: AccountIdentity, session: SessionDep) -> list[SessionRead]:
+    """Live sessions, newest first. The one that asks is marked `current`."""
+    found = sessions.list_own(session, identity)
+    return [_read(login, current=login.id == identity.session_id) for login in found]
+
+
+@router.delete(
+    "/{session_id}",
+    summary="End one session",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def end_session(
+    session_id: UUID, identity: AccountIdentity, session: SessionDep, origin: OriginDep
+) -> None:
+    """The next request with a token of that session is refused."""
+    sessions.end(
+        session, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user"
+    )
+
+
+@router.delete("", summary="End all sessions", responses=problems(400, 401, 403, 422, 503))
+def end_sessions(
+    identity: AccountIdentity,
+    session: SessionDep,
+    origin: OriginDep,
+    keep_current: bool = False,
+) -> SessionsEnded:
+    """With `keep_current=true`, all but the one that asks. A login under way ends too."""
+    ended = sessions.end_all(
+        session,
+        identity.user_id,
+        origin=origin,
+        reason="ended_by_user",
+        keep=identity.session_id if keep_current else None,
+    )
+    return SessionsEnded(ended=ended)
+
+
+def _read(login: LoginSession, *, current: bool) -> SessionRead:
+    fields = {name: getattr(login, name) for name in SessionRead.model_fields if name != "current"}
+    return SessionRead(current=current, **fields)

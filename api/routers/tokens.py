@@ -1,0 +1,102 @@
+"""Logging in, refreshing, logging out."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from api import forms
+from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.oauth_errors import OAuthRefusal, oauth_errors
+from api.openapi import TOKEN_FORM, problems
+from authentication import login, refresh, sessions
+from authentication.issuance import TokenPair
+from authentication.login import Attempt
+from authentication.refresh import Exchange
+from schemas.problems import OAuthError
+from schemas.tokens import Login, TokenRead
+
+router = APIRouter(tags=["tokens"])
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+@router.post(
+    "/token",
+    summary="Get tokens (OAuth 2.0)",
+    response_model=TokenRead,
+    responses={400: {"model": OAuthError}, 503: {"model": OAuthError}},
+    openapi_extra=TOKEN_FORM,
+)
+@oauth_errors
+async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
+    """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
+
+    `client_id` is a label that the client chooses; the session shows it, and its refresh tokens are
+    bound to it.
+    """
+    form = await forms.read(request)
+    client_id = forms.client_id(request, form)
+    match _grant_type(form):
+        case "password" if service.settings.password_grant:
+            attempt = Attempt(
+                identifier=forms.required(form, "username"),
+                password=forms.required(form, "password"),
+                scope=form.get("scope"),
+                client_id=client_id,
+            )
+            return _respond(await login.log_in(service, attempt, origin=origin))
+        case "refresh_token":
+            exchange = Exchange(
+                refresh_token=forms.required(form, "refresh_token"),
+                scope=form.get("scope"),
+                client_id=client_id,
+            )
+            return _respond(await refresh.refresh(service, exchange, origin=origin))
+    raise OAuthRefusal("unsupported_grant_type", "This grant type is not supported.")
+
+
+def _grant_type(form: dict[str, str]) -> str:
+    """A form without grant_type is a login only if it looks like Swagger UI's or FastAPI's."""
+    if "grant_type" in form:
+        return form["grant_type"]
+    if "username" in form and "password" in form:
+        return "password"
+    raise OAuthRefusal("invalid_request", "The parameter grant_type is missing.")
+
+
+@router.post(
+    "/login",
+    summary="Log in",
+    response_model=TokenRead,
+    responses=problems(400, 401, 409, 413, 422, 503),
+)
+async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
+    """Begin a session. The answer to a failure does not tell whether there is such a user."""
+    attempt = Attempt(
+        identifier=body.identifier,
+        password=body.password,
+        scope=body.scope,
+        client_id=body.client_id,
+    )
+    return _respond(await login.log_in(service, attempt, origin=origin))
+
+
+@router.post(
+    "/logout",
+    summary="Log out",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 503),
+)
+def log_out(identity: CurrentIdentity, session: SessionDep, origin: OriginDep) -> None:
+    """End the session of the token sent. Its refresh token dies with it."""
+    sessions.log_out(session, identity, origin=origin)
+
+
+def _respond(pair: TokenPair) -> Response:
+    body = TokenRead(
+        access_token=pair.access_token,
+        expires_in=pair.expires_in,
+        refresh_token=pair.refresh_token,
+        scope=pair.scope,
+    )
+    return Response(body.model_dump_json(), headers=_NO_STORE, media_type="application/json")

@@ -1,0 +1,107 @@
+"""Registering, and the caller's own account."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.openapi import problems
+from authentication import users
+from authentication.identity import Identity
+from authentication.users import ProfileChange, Registration
+from database.models import User
+from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
+
+router = APIRouter(tags=["users"])
+
+
+@router.post(
+    "/register",
+    summary="Create an account",
+    status_code=HTTPStatus.CREATED,
+    responses=problems(409, 413, 422, 503),
+)
+async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
+    """E-mail addresses are compared in one normal form, whatever their spelling."""
+    registration = Registration(**body.model_dump())
+    return _from_user(await users.register(service, registration, origin=origin))
+
+
+@router.get(
+    "/users/me",
+    summary="The own account",
+    response_model=UserRead,
+    responses=problems(400, 401, 503),
+)
+async def read_me(identity: CurrentIdentity) -> Response:
+    """Everything in the answer came with the lookup of the token."""
+    # Serialised here and once: this is the route that clients call most.
+    return Response(_from_identity(identity).model_dump_json(), media_type="application/json")
+
+
+@router.patch(
+    "/users/me",
+    summary="Change the own account",
+    responses=problems(400, 401, 403, 409, 413, 422, 503),
+)
+async def update_me(
+    body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
+) -> UserRead:
+    """What is left out stays as it is. A new e-mail address needs the current password."""
+    changes = body.model_dump(exclude_unset=True, exclude={"email", "current_password"})
+    if changes.get("name", "") is None:
+        del changes["name"]
+    change = ProfileChange(fields=changes, email=body.email, current_password=body.current_password)
+    return _from_user(await users.change_profile(service, identity, change, origin=origin))
+
+
+@router.delete(
+    "/users/me",
+    summary="Delete the own account",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 409, 503),
+)
+def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep) -> None:
+    """With all sessions, tokens and API keys. The audit log keeps what happened."""
+    users.delete(session, identity.user_id, origin=origin)
+
+
+@router.put(
+    "/users/me/password",
+    summary="Change the password",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 413, 422, 503),
+)
+async def change_password(
+    body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
+) -> None:
+    """Needs the current password, and ends every other session."""
+    await users.change_password(
+        service,
+        identity,
+        current=body.current_password,
+        new=body.new_password,
+        origin=origin,
+    )
+
+
+def _from_user(user: User) -> UserRead:
+    return UserRead(
+        roles=[role.name for role in user.roles],
+        **{field: getattr(user, field) for field in UserRead.model_fields if field != "roles"},
+    )
+
+
+def _from_identity(identity: Identity) -> UserRead:
+    return UserRead(
+        id=identity.user_id,
+        email=identity.email,
+        username=identity.username,
+        name=identity.name,
+        surname=identity.surname,
+        website=identity.website,
+        roles=list(identity.roles),
+        created_at=datetime.fromtimestamp(identity.user_created_at, UTC),
+        updated_at=datetime.fromtimestamp(identity.user_updated_at, UTC),
+    )

@@ -1,0 +1,62 @@
+"""The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
+
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api import startup
+from api.settings import Settings, load
+from authentication import users
+from database.session import Database
+from database.settings import InvalidSettings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many processes serve.")] = None,
+    reload: Annotated[bool, typer.Option(help="Start anew when the code changes.")] = False,
+) -> None:
+    """Serve over HTTP. What is not given here comes from the settings."""
+    try:
+        settings = load()
+        # Here as well as in each worker, which uvicorn would start again and again.
+        startup.prepare_database_now(settings.database)
+    except (InvalidSettings, startup.CannotStart) as error:
+        typer.echo(f"counterfoil: {error}", err=True)
+        raise typer.Exit(1) from None
+    host, port = host or settings.api.host, settings.api.port if port is None else port
+    _introduce(settings, host, port)
+    uvicorn.run(
+        "api:app",
+        host=host,
+        port=port,
+        workers=workers or settings.api.workers,
+        reload=reload,
+        # Our own code reads the forwarded address, from trusted proxies alone.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.api.shutdown_seconds,
+    )
+
+
+def _introduce(settings: Settings, host: str, port: int) -> None:
+    address = f"http://{host}:{port}"
+    typer.echo(f"Counterfoil serves {address}", err=True)
+    if settings.api.docs:
+        typer.echo(f"  documentation  {address}/docs", err=True)
+    typer.echo(f"  database       {settings.database.url.render_as_string()}", err=True)
+    if not _has_administrator(settings):
+        typer.echo("  no administrator yet; make the first one, in another terminal, by", err=True)
+        typer.echo(f"    {sys.executable} api.py create-user EMAIL --role admin", err=True)
+
+
+def _has_administrator(settings: Settings) -> bool:
+    database = Database(settings.database)
+    try:
+        with database.transaction(read_only=True) as session:
+            return users.has_administrator(session)
+    finally:
+        database.close()

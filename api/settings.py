@@ -1,0 +1,84 @@
+"""How the service is reached over HTTP; and all settings of all layers together."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, field_validator
+from pydantic_settings import NoDecode
+
+from authentication.settings import AuthenticationSettings
+from database.settings import DatabaseSettings, LayerSettings, one_clear_line, refuse_unknown
+
+Network = IPv4Network | IPv6Network
+
+
+def _read_issuer(value: str) -> str:
+    url = AnyHttpUrl(value)
+    if url.query or url.fragment:
+        raise ValueError("must have neither a query nor a fragment (RFC 8414, 2)")
+    return value.rstrip("/")
+
+
+class ApiSettings(LayerSettings):
+    """Lists are divided by commas."""
+
+    host: str = "127.0.0.1"
+    """The address that `python api.py serve` listens on."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The port that `python api.py serve` listens on."""
+
+    workers: Annotated[int, Field(ge=1, le=128)] = 1
+    """How many processes serve."""
+
+    issuer: Annotated[str, AfterValidator(_read_issuer)] = "http://127.0.0.1:8000"
+    """The public address of the service. Never taken from a request."""
+
+    docs: bool = True
+    """Whether the interactive documentation is served at /docs."""
+
+    api_key_headers: Annotated[tuple[str, ...], NoDecode] = ("X-API-Key", "Token")
+    """Headers that may carry an API key, beside Authorization."""
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks of proxies whose X-Forwarded-For is believed."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 65_536
+    """Larger request bodies are refused with 413 before anything else is done."""
+
+    shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 20
+    """How long requests in flight may take to finish when the service is stopped."""
+
+    @field_validator("api_key_headers", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_what_is_no_network(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            ip_network(proxy, strict=False)
+        return value
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The trusted proxies as networks."""
+        return tuple(ip_network(proxy, strict=False) for proxy in self.trusted_proxies)
+
+
+class Settings(NamedTuple):
+    """One class a layer."""
+
+    database: DatabaseSettings
+    authentication: AuthenticationSettings
+    api: ApiSettings
+
+
+def load() -> Settings:
+    """Read the environment and `.env`. Raises InvalidSettings, also for a name that is unknown."""
+    with one_clear_line():
+        refuse_unknown(DatabaseSettings, AuthenticationSettings, ApiSettings)
+        return Settings(DatabaseSettings(), AuthenticationSettings(), ApiSettings())

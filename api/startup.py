@@ -1,0 +1,33 @@
+"""What must hold before the service takes its first request."""
+
+from anyio import to_thread
+from sqlalchemy.exc import OperationalError
+
+from database.settings import DatabaseSettings
+
+
+class CannotStart(Exception):
+    """The message is one line for the person who starts the service."""
+
+
+async def prepare_database(settings: DatabaseSettings) -> None:
+    """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart."""
+    await to_thread.run_sync(prepare_database_now, settings)
+
+
+def prepare_database_now(settings: DatabaseSettings) -> None:
+    """The same, for code that does not run on an event loop."""
+    # alembic takes a while to import, and is needed for nothing else.
+    from database import migrations
+
+    address = settings.url.render_as_string(hide_password=True)
+    try:
+        if migrations.is_current(settings.database_url):
+            return
+        if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
+            raise CannotStart(
+                f"{address} is behind the newest migration: run `python api.py migrate` first"
+            )
+        migrations.upgrade(settings.database_url)
+    except OperationalError:
+        raise CannotStart(f"{address} cannot be reached") from None

@@ -1,0 +1,1 @@
+"""The rules of Counterfoil. Knows neither HTTP nor SQL."""

@@ -1,0 +1,62 @@
+"""Writes down what happened, in the transaction of what it records. Never a token or a password."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from database.queries import audit_events
+
+
+class Event(StrEnum):
+    """Everything that is recorded."""
+
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DELETED = "user.deleted"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    ROLES_CHANGED = "user.roles_changed"
+    PASSWORD_CHANGED = "user.password_changed"
+    LOGIN_SUCCEEDED = "login.succeeded"
+    LOGIN_FAILED = "login.failed"
+    TOKEN_REFRESHED = "token.refreshed"
+    REFRESH_FAILED = "token.refresh_failed"
+    REFRESH_REUSED = "token.refresh_reused"
+    SESSION_REVOKED = "session.revoked"
+    SESSIONS_REVOKED = "sessions.revoked"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_ROTATED = "api_key.rotated"
+    API_KEY_REVOKED = "api_key.revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts, and from where. `actor` is "user:42", "command" or "anonymous"."""
+
+    actor: str = "anonymous"
+    ip: str | None = None
+    user_agent: str | None = None
+
+    def acting_as(self, actor: str) -> "Origin":
+        """The same place, once it is known who is there."""
+        return Origin(actor, self.ip, self.user_agent)
+
+
+COMMAND = Origin("command")
+
+
+def user(user_id: int) -> str:
+    """How events name a user."""
+    return f"user:{user_id}"
+
+
+def record(
+    session: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
+) -> None:
+    """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
+    known = {name: value for name, value in detail.items() if value is not None}
+    audit_events.append(
+        session, event=event, actor=origin.actor, subject=subject, ip=origin.ip, detail=known
+    )

@@ -1,0 +1,139 @@
+"""What can be refused, and why. None of these knows how HTTP says so: see api/errors.py.
+
+CounterfoilError
+├── NotAuthenticated            no credential was sent
+├── InvalidToken                a credential was sent that is not live
+├── AmbiguousCredentials        more than one was sent
+├── InvalidCredentials          a login that failed, for whichever reason
+├── WrongPassword               the current password, asked for once more, is wrong
+├── InsufficientScope           the scopes do not suffice
+├── InsufficientRole            the roles do not suffice
+├── SessionRequired             an API key was sent where only a session will do
+├── InvalidScope                a scope was asked for that cannot be given
+├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
+├── SessionLimitReached         the user has as many sessions as allowed
+├── HashingBusy                 too many passwords are waiting to be hashed
+├── Conflict
+│   ├── EmailTaken
+│   ├── UsernameTaken
+│   └── LastAdministrator       nobody would be left to administer
+├── NotFound                    no such thing, or not yours
+└── InvalidField                a value that a rule refuses
+    └── WeakPassword
+"""
+
+
+class CounterfoilError(Exception):
+    """`code` is stable and meant for programs; `detail` is meant for people."""
+
+    code = "error"
+    detail = "The request was refused."
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
+
+
+class NotAuthenticated(CounterfoilError):
+    code = "not_authenticated"
+    detail = "This needs an access token."
+
+
+class InvalidToken(CounterfoilError):
+    code = "invalid_token"
+    detail = "The token is not valid."
+
+
+class AmbiguousCredentials(CounterfoilError):
+    code = "ambiguous_credentials"
+    detail = "More than one credential was sent. Send one."
+
+
+class InvalidCredentials(CounterfoilError):
+    code = "invalid_credentials"
+    detail = "The user name or the password is wrong."
+
+
+class WrongPassword(CounterfoilError):
+    code = "wrong_password"
+    detail = "The current password is wrong."
+
+
+class InsufficientScope(CounterfoilError):
+    code = "insufficient_scope"
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self.scopes = scopes
+        super().__init__(f"This needs the scope {' '.join(sorted(scopes))}.")
+
+
+class InsufficientRole(CounterfoilError):
+    code = "insufficient_role"
+
+    def __init__(self, roles: frozenset[str]) -> None:
+        self.roles = roles
+        super().__init__(f"This needs the role {' or '.join(sorted(roles))}.")
+
+
+class SessionRequired(CounterfoilError):
+    code = "session_required"
+    detail = "This needs the access token of a session; an API key will not do."
+
+
+class InvalidScope(CounterfoilError):
+    code = "invalid_scope"
+    detail = "A scope was asked for that this user cannot be given."
+
+
+class InvalidRefreshToken(CounterfoilError):
+    code = "invalid_refresh_token"
+    detail = "The refresh token is not valid."
+
+
+class SessionLimitReached(CounterfoilError):
+    code = "session_limit_reached"
+    detail = "This user has as many sessions as allowed. End one of them first."
+
+
+class HashingBusy(CounterfoilError):
+    code = "busy"
+    detail = "Too many logins are under way. Try again shortly."
+
+
+class Conflict(CounterfoilError):
+    """What is asked for contradicts what is there."""
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    detail = "An account with this e-mail address exists already."
+
+
+class UsernameTaken(Conflict):
+    code = "username_taken"
+    detail = "An account with this username exists already."
+
+
+class LastAdministrator(Conflict):
+    code = "last_administrator"
+    detail = "This is the last active administrator."
+
+
+class NotFound(CounterfoilError):
+    code = "not_found"
+    detail = "There is no such thing."
+
+
+class InvalidField(CounterfoilError):
+    """`field` names what was refused; the detail never repeats its value."""
+
+    code = "validation_failed"
+
+    def __init__(self, field: str, detail: str) -> None:
+        self.field = field
+        super().__init__(detail)
+
+
+class WeakPassword(InvalidField):
+    def __init__(self, detail: str, *, field: str = "password") -> None:
+        super().__init__(field, detail)

@@ -1,0 +1,61 @@
+"""An identity: the frozen result of resolving a credential."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from authentication import permissions
+from database.queries.credentials import CredentialKind, LiveCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling, and what they may do at this moment. Times are seconds since 1970.
+
+    `session_id` is None for an API key, `api_key_id` for an access token.
+    """
+
+    kind: CredentialKind
+    user_id: int
+    email: str
+    username: str | None
+    name: str
+    surname: str | None
+    website: str | None
+    user_created_at: float
+    user_updated_at: float
+    roles: tuple[str, ...]
+    scopes: frozenset[str]
+    session_id: UUID | None
+    api_key_id: UUID | None
+    client_id: str | None
+    issued_at: float
+    expires_at: float | None
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names the caller."""
+        return f"user:{self.user_id}"
+
+
+def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
+    """Make sense of a row of the lookup."""
+    is_session = kind is CredentialKind.ACCESS_TOKEN
+    scopes_of = permissions.session_scopes if is_session else permissions.api_key_scopes
+    return Identity(
+        kind=kind,
+        user_id=found.user_id,
+        email=found.email,
+        username=found.username,
+        name=found.name,
+        surname=found.surname,
+        website=found.website,
+        user_created_at=found.user_created_at,
+        user_updated_at=found.user_updated_at,
+        roles=permissions.parse_grants(found.grants)[0],
+        scopes=scopes_of(found.scopes, found.grants),
+        session_id=UUID(found.session_id) if found.session_id else None,
+        api_key_id=None if is_session else UUID(str(found.credential_id)),
+        client_id=found.client_id,
+        issued_at=found.issued_at,
+        expires_at=found.expires_at,
+    )

@@ -1,0 +1,121 @@
+"""Notes when credentials were last used and extends rolling tokens, behind the requests' back.
+
+Uses are gathered for a moment and written by a few statements for all of them; a session is written
+at most once a minute. What is lost with a crash is only that note.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import policies
+from authentication.settings import AuthenticationSettings
+from database import clock
+from database.errors import DatabaseUnavailable
+from database.queries import access_tokens, last_used
+from database.queries.credentials import CredentialKind, LiveCredential
+from database.session import Database
+
+log = logging.getLogger("counterfoil.last_used")
+
+_GATHER_SECONDS = 1.0
+# What cannot be written while the database is down is dropped beyond this.
+_MOST_WAITING = 50_000
+
+
+class LastUsedWriter:
+    """`note` is called on the event loop for each use, and does no more than remember it."""
+
+    def __init__(self, settings: AuthenticationSettings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._sessions: set[UUID] = set()
+        self._api_keys: set[UUID] = set()
+        self._renewals: set[int] = set()
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Write what waits, and end."""
+        self._stopping = True
+        self._wake.set()
+        self._hurry.set()
+        if self._task is not None:
+            await self._task
+
+    def note(self, kind: CredentialKind, found: LiveCredential) -> None:
+        """Remember a use that is due to be written, and a token that is due to be extended."""
+        if self._is_due(found) and len(self._sessions) + len(self._api_keys) < _MOST_WAITING:
+            if kind is CredentialKind.API_KEY:
+                self._api_keys.add(UUID(str(found.credential_id)))
+            else:
+                self._sessions.add(UUID(found.session_id))
+            self._wake.set()
+        if self._settings.rolling_tokens and self._is_due_for_renewal(found):
+            self._renewals.add(int(found.credential_id))
+            self._wake.set()
+            self._hurry.set()
+
+    def _is_due(self, found: LiveCredential) -> bool:
+        if not self._settings.track_last_used:
+            return False
+        last = found.last_used_at
+        return last is None or found.looked_up_at - last >= self._settings.last_used_seconds
+
+    def _is_due_for_renewal(self, found: LiveCredential) -> bool:
+        if found.expires_at is None or found.session_expires_at is None:
+            return False
+        return policies.is_due_for_renewal(
+            self._settings,
+            now=found.looked_up_at,
+            expires_at=found.expires_at,
+            session_end=found.session_expires_at,
+        )
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            await self._wake.wait()
+            # Others may join in, unless there is a renewal: it must come before the token's end.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), _GATHER_SECONDS)
+            self._wake.clear()
+            self._hurry.clear()
+            await self._write()
+        await self._write()
+
+    async def _write(self) -> None:
+        sessions, self._sessions = self._sessions, set()
+        api_keys, self._api_keys = self._api_keys, set()
+        renewals, self._renewals = self._renewals, set()
+        if not (sessions or api_keys or renewals):
+            return
+        try:
+            await self._database.run(
+                lambda session: self._store(session, sessions, api_keys, renewals)
+            )
+        except DatabaseUnavailable:
+            log.warning("uses of %d credentials were not noted", len(sessions) + len(api_keys))
+
+    def _store(
+        self,
+        session: Session,
+        sessions: Iterable[UUID],
+        api_keys: Iterable[UUID],
+        renewals: Iterable[int],
+    ) -> None:
+        last_used.note_sessions(session, sorted(sessions))
+        last_used.note_api_keys(session, sorted(api_keys))
+        now = clock.read(session)
+        for token, session_end in access_tokens.lock_unexpired(session, sorted(renewals)):
+            end = policies.access_token_end(self._settings, now, session_end)
+            token.expires_at = max(end, token.expires_at)

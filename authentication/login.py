@@ -1,0 +1,158 @@
+"""Logs a user in: checks the password, begins a session, issues its first tokens."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from authentication import audit, issuance, permissions, policies, users
+from authentication.audit import Event, Origin
+from authentication.errors import (
+    CounterfoilError,
+    InvalidCredentials,
+    InvalidScope,
+    SessionLimitReached,
+)
+from authentication.issuance import TokenPair
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from database import clock
+from database.models import LoginSession, User
+from database.queries import sessions
+from database.queries import users as user_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a client sends to log in. `identifier` is an e-mail address or a username."""
+
+    identifier: str
+    password: str
+    scope: str | None = None
+    client_id: str | None = None
+
+
+async def log_in(service: Service, attempt: Attempt, *, origin: Origin) -> TokenPair:
+    """Check the password and begin a session.
+
+    Raises InvalidCredentials, the same for an unknown user, a wrong password and a disabled user,
+    after the same time; InvalidScope; SessionLimitReached; HashingBusy. No connection is held while
+    the password is hashed, so the user may change meanwhile: `_begin` looks again.
+    """
+    user = await service.database.run(
+        lambda session: users.find_by_identifier(session, attempt.identifier), read_only=True
+    )
+    correct, better_hash = await service.hashing.run(
+        lambda: service.hasher.verify(attempt.password, user.hashed_password if user else None)
+    )
+
+    def finish(session: Session) -> TokenPair | CounterfoilError:
+        if user is None or not correct:
+            return _refuse(session, attempt, user, origin, reason=_reason(user))
+        if better_hash is not None:
+            user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
+        return _begin(session, service.settings, attempt, user, origin)
+
+    # Returned rather than raised inside: raising would roll the audit event back.
+    outcome = await service.database.run(finish)
+    if isinstance(outcome, CounterfoilError):
+        raise outcome
+    return outcome
+
+
+def _reason(user: User | None) -> str:
+    return "unknown user" if user is None else "wrong password"
+
+
+def _refuse(
+    session: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: str
+) -> InvalidCredentials:
+    audit.record(
+        session,
+        Event.LOGIN_FAILED,
+        origin=origin,
+        subject=audit.user(user.id) if user else None,
+        reason=reason,
+        # People type passwords into the field for the name; only a known name is written down.
+        identifier=attempt.identifier if user else None,
+        client_id=attempt.client_id,
+    )
+    return InvalidCredentials()
+
+
+def _begin(
+    session: Session,
+    settings: AuthenticationSettings,
+    attempt: Attempt,
+    checked: User,
+    origin: Origin,
+) -> TokenPair | CounterfoilError:
+    user = user_queries.lock(session, checked.id)
+    if user is None or not user.is_active:
+        return _refuse(session, attempt, checked, origin, reason="disabled")
+    if user.session_epoch != checked.session_epoch:
+        return _refuse(session, attempt, checked, origin, reason="ended while logging in")
+    try:
+        scopes = permissions.narrow(attempt.scope, issuance.effective_scopes(user, None))
+        _make_room(session, settings, user, origin)
+    except (InvalidScope, SessionLimitReached) as error:
+        _refuse(session, attempt, user, origin, reason=error.code)
+        return error
+    login = _add_session(session, settings, attempt, user, origin)
+    pair = issuance.issue(session, settings, login=login, user=user, granted=scopes, scopes=scopes)
+    _record_success(session, attempt, login, origin)
+    return pair
+
+
+def _make_room(
+    session: Session, settings: AuthenticationSettings, user: User, origin: Origin
+) -> None:
+    if settings.max_sessions_per_user is None:
+        return
+    live = sessions.list_live(session, user_id=user.id)
+    for surplus in policies.sessions_to_evict(settings, live):
+        sessions.revoke(session, surplus.id, reason="session_limit")
+        audit.record(
+            session,
+            Event.SESSION_REVOKED,
+            origin=origin.acting_as(audit.user(user.id)),
+            subject=audit.user(user.id),
+            session=str(surplus.id),
+            reason="session_limit",
+        )
+
+
+def _add_session(
+    session: Session,
+    settings: AuthenticationSettings,
+    attempt: Attempt,
+    user: User,
+    origin: Origin,
+) -> LoginSession:
+    now = clock.read(session)
+    login = LoginSession(
+        user_id=user.id,
+        epoch=user.session_epoch,
+        client_id=attempt.client_id,
+        ip=origin.ip,
+        user_agent=origin.user_agent,
+        created_at=now,
+        last_used_at=now,
+        expires_at=policies.session_end(settings, now),
+    )
+    session.add(login)
+    session.flush()
+    return login
+
+
+def _record_success(
+    session: Session, attempt: Attempt, login: LoginSession, origin: Origin
+) -> None:
+    subject = audit.user(login.user_id)
+    audit.record(
+        session,
+        Event.LOGIN_SUCCEEDED,
+        origin=origin.acting_as(subject),
+        subject=subject,
+        session=str(login.id),
+        client_id=attempt.client_id,
+    )

@@ -1,0 +1,141 @@
+"""Hashes and checks passwords, away from everything that must stay quick.
+
+bcrypt takes a quarter of a second of a core, on purpose. It runs in a few threads of its own at low
+priority, so that token checks go first; past a bounded queue logins are refused.
+"""
+
+import asyncio
+import os
+import threading
+import unicodedata
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+from authentication.errors import HashingBusy, WeakPassword
+from authentication.settings import AuthenticationSettings
+
+with warnings.catch_warnings():
+    # passlib imports the standard library's crypt, which Python 3.13 has dropped.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from passlib.context import CryptContext
+
+MAX_LENGTH = 1024
+_CONTEXT_WORDS = ("counterfoil",)
+_LOWER_PRIORITY = 10
+
+T = TypeVar("T")
+
+
+class PasswordHasher:
+    """bcrypt over SHA-256, which neither cuts a password at 72 bytes nor stumbles over NUL.
+
+    Plain bcrypt hashes, such as an administrator inserts by SQL, are accepted and reported as due
+    for an upgrade.
+    """
+
+    def __init__(self, settings: AuthenticationSettings) -> None:
+        self._context = CryptContext(
+            ["bcrypt_sha256", "bcrypt"],
+            deprecated="auto",
+            bcrypt_sha256__rounds=settings.bcrypt_rounds,
+        )
+
+    def hash(self, password: str) -> str:
+        """The hash to store. NFKC first, so that one password typed on two systems is one."""
+        hashed: str = self._context.hash(_normalise(password))
+        return hashed
+
+    def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+        """Whether the password is right, and a better hash to store if there is one.
+
+        Without a hash, as for an unknown user, it takes the time that it would take with one.
+        """
+        if hashed is None:
+            self._context.dummy_verify()
+            return False, None
+        try:
+            return self._context.verify_and_update(_normalise(password), hashed)
+        except ValueError:
+            # Plain bcrypt refuses NUL; an administrator may have stored something else altogether.
+            self._context.dummy_verify()
+            return False, None
+
+    def prepare(self) -> None:
+        """Make the hash that `verify` falls back on, or the first unknown user takes longer."""
+        self._context.dummy_verify()
+
+
+class HashingThreads:
+    """A few threads at low priority, with a bounded queue."""
+
+    def __init__(self, settings: AuthenticationSettings) -> None:
+        self._places = threading.BoundedSemaphore(settings.hashing_threads + settings.hashing_queue)
+        self._threads = ThreadPoolExecutor(
+            settings.hashing_threads, thread_name_prefix="hashing", initializer=_lower_priority
+        )
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Raises HashingBusy instead of queueing past the limit."""
+        if not self._places.acquire(blocking=False):
+            raise HashingBusy
+        future = self._threads.submit(work)
+        # Not when the caller stops waiting: a client that hangs up leaves its hash being computed.
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+def refuse_weak(
+    password: str,
+    *,
+    settings: AuthenticationSettings,
+    context: tuple[str | None, ...] = (),
+    field: str = "password",
+) -> None:
+    """Raises WeakPassword with the reason. `context` is what others know of the user.
+
+    A minimum length and a blocklist, and no rules of composition (NIST SP 800-63B-4, 3.1.1.2).
+    """
+    if reason := _weakness(_normalise(password), settings.password_min_length, context):
+        raise WeakPassword(reason, field=field)
+
+
+def _weakness(password: str, min_length: int, context: tuple[str | None, ...]) -> str | None:
+    if len(password) < min_length:
+        return f"Use at least {min_length} characters."
+    folded = password.casefold()
+    spellings = {folded, _repeated_unit(folded)}
+    if spellings & {word.casefold() for word in (*_CONTEXT_WORDS, *context) if word}:
+        return "Do not use your name, your address or the name of this service."
+    if spellings & _common_passwords() or min(map(len, spellings)) <= 2:
+        return "This password is among the most common ones. Choose another."
+    return None
+
+
+def _normalise(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)
+
+
+def _repeated_unit(text: str) -> str:
+    """The shortest piece that makes up the text by repetition: "abc" for "abcabc"."""
+    return text[: (text + text).index(text, 1)]
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    # Imported when first needed: the lists take a noticeable part of the time to start.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+def _lower_priority() -> None:
+    # On Linux, niceness belongs to the thread.
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER_PRIORITY)

@@ -1,0 +1,134 @@
+"""Exchanges a refresh token for a new pair, once; its return betrays a theft."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from authentication import audit, issuance, permissions, policies, tokens
+from authentication.audit import Event, Origin
+from authentication.errors import CounterfoilError, InvalidRefreshToken
+from authentication.issuance import TokenPair
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from authentication.tokens import TokenKind
+from database import clock
+from database.models import LoginSession, RefreshToken
+from database.queries import access_tokens, refresh_tokens, sessions
+from database.queries import users as user_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a client sends to refresh. `scope` may narrow the new access token."""
+
+    refresh_token: str
+    scope: str | None = None
+    client_id: str | None = None
+
+
+async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> TokenPair:
+    """Use the token up and issue a new pair in its session.
+
+    Raises InvalidRefreshToken, also for a token that was used before: the whole session then ends,
+    because either this caller or the earlier one is a thief. Raises InvalidScope, and then nothing
+    is used up.
+    """
+    if tokens.kind_of(exchange.refresh_token) is not TokenKind.REFRESH:
+        raise InvalidRefreshToken
+    outcome = await service.database.run(
+        lambda session: _exchange(session, service.settings, exchange, origin)
+    )
+    if isinstance(outcome, CounterfoilError):
+        raise outcome
+    return outcome
+
+
+def _exchange(
+    session: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
+) -> TokenPair | CounterfoilError:
+    digest = tokens.digest(exchange.refresh_token)
+    found = refresh_tokens.find_by_digest(session, digest)
+    if found is None:
+        return InvalidRefreshToken()
+    # Locked, so that of several exchanges at once each sees what the one before it did.
+    login = sessions.lock_holding(session, found[0].session_id)
+    found = refresh_tokens.find_by_digest(session, digest)
+    if login is None or found is None:
+        return _refuse(session, found[0] if found else None, origin, reason="session ended")
+    token, access_token = found
+    if login.client_id is not None and login.client_id != exchange.client_id:
+        return _refuse(session, token, origin, reason="another client")
+    origin = origin.acting_as(audit.user(login.user_id))
+    if not _use(session, settings, token):
+        return _refuse_used(session, token, login, origin)
+    access_tokens.expire(session, access_token.id)
+    return _issue(session, settings, exchange, token, login, origin)
+
+
+def _use(session: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:
+    if token.first_used_at is None:
+        return refresh_tokens.use(session, token.id)
+    return policies.is_within_grace(settings, clock.read(session), token.first_used_at)
+
+
+def _issue(
+    session: Session,
+    settings: AuthenticationSettings,
+    exchange: Exchange,
+    token: RefreshToken,
+    login: LoginSession,
+    origin: Origin,
+) -> TokenPair:
+    user = user_queries.find(session, login.user_id)
+    if user is None:
+        raise InvalidRefreshToken
+    available = issuance.effective_scopes(user, token.scopes)
+    narrowed = permissions.narrow(exchange.scope, available)
+    pair = issuance.issue(
+        session,
+        settings,
+        login=login,
+        user=user,
+        granted=token.scopes,
+        scopes=token.scopes if narrowed is None else narrowed,
+    )
+    login.last_used_at = clock.read(session)
+    audit.record(
+        session,
+        Event.TOKEN_REFRESHED,
+        origin=origin,
+        subject=audit.user(user.id),
+        session=str(login.id),
+    )
+    return pair
+
+
+def _refuse_used(
+    session: Session, token: RefreshToken, login: LoginSession, origin: Origin
+) -> InvalidRefreshToken:
+    if token.first_used_at is None:
+        return _refuse(session, token, origin, reason="expired")
+    sessions.revoke(session, login.id, reason="refresh_token_reuse")
+    audit.record(
+        session,
+        Event.REFRESH_REUSED,
+        origin=origin,
+        subject=audit.user(login.user_id),
+        session=str(login.id),
+    )
+    return InvalidRefreshToken()
+
+
+def _refuse(
+    session: Session, token: RefreshToken | None, origin: Origin, *, reason: str
+) -> InvalidRefreshToken:
+    user_id = sessions.find_user_id(session, token.session_id) if token else None
+    audit.record(
+        session,
+        Event.REFRESH_FAILED,
+        origin=origin,
+        subject=audit.user(user_id) if user_id else None,
+        session=str(token.session_id) if token else None,
+        reason=reason,
+    )
+    return InvalidRefreshToken()

@@ -1,0 +1,150 @@
+"""Finds out, for each request anew, whose token it carries. Nothing is ever cached.
+
+Natural batching keeps that cheap: while one lookup is under way, the tokens that arrive wait
+together, and go out as one query when a connection is free. No timer makes anyone wait, and the
+query for a token always begins after its request has arrived, so that a revocation that was
+committed before is always seen.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from authentication import tokens
+from authentication.identity import Identity, from_credential
+from authentication.tokens import TokenKind
+from database.errors import DatabaseUnavailable
+from database.lookup import MAX_BATCH, Lookup
+from database.queries.credentials import CredentialKind, LiveCredential
+
+_KINDS = {
+    TokenKind.ACCESS: CredentialKind.ACCESS_TOKEN,
+    TokenKind.API_KEY: CredentialKind.API_KEY,
+}
+
+
+class _Waiter(NamedTuple):
+    digest: bytes
+    answer: asyncio.Future[LiveCredential | None]
+    give_up_at: float
+
+
+class Resolver:
+    """Belongs to the event loop it is opened on.
+
+    `on_use` is told of each credential that was found live, at no cost to the request.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        *,
+        deadline_seconds: float,
+        on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
+    ) -> None:
+        self._lookup = lookup
+        self._deadline_seconds = deadline_seconds
+        self._on_use = on_use
+        self._queues: dict[CredentialKind, deque[_Waiter]] = {
+            kind: deque() for kind in CredentialKind
+        }
+        self._in_flight: set[asyncio.Future[list[LiveCredential]]] = set()
+        self._send_is_due = False
+        self._expiry: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises DatabaseUnavailable when that fails."""
+        self._loop = asyncio.get_running_loop()
+        self._lookup.on_free = self._send
+        await self._lookup.open()
+
+    async def close(self) -> None:
+        """Let what is in flight finish, then disconnect."""
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+        self._fail_waiting(lambda _waiter: True)
+        await self._lookup.close()
+
+    async def resolve(self, token: str) -> Identity | None:
+        """The identity behind an access token or an API key, if it is live at this moment.
+
+        Raises DatabaseUnavailable past the deadline, never later.
+        """
+        token_kind = tokens.kind_of(token)
+        kind = _KINDS.get(token_kind) if token_kind else None
+        if kind is None:
+            return None
+        found = await self._find(kind, tokens.digest(token))
+        if found is None:
+            return None
+        self._on_use(kind, found)
+        return from_credential(kind, found)
+
+    async def check(self) -> None:
+        """Raises DatabaseUnavailable unless a token can be looked up right now."""
+        await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
+
+    def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
+        if self._lookup.is_down():
+            raise DatabaseUnavailable("no connection for token lookups")
+        answer: asyncio.Future[LiveCredential | None] = self._loop.create_future()
+        give_up_at = self._loop.time() + self._deadline_seconds
+        self._queues[kind].append(_Waiter(digest, answer, give_up_at))
+        # Sent once this turn of the loop is over, so that requests read together go together.
+        if not self._send_is_due:
+            self._send_is_due = True
+            self._loop.call_soon(self._send)
+        return answer
+
+    def _send(self) -> None:
+        self._send_is_due = False
+        for kind, queue in self._queues.items():
+            while queue and self._lookup.is_free():
+                self._send_batch(kind, queue)
+        if self._expiry is None and any(self._queues.values()):
+            self._expiry = self._loop.call_later(self._deadline_seconds / 4, self._expire)
+
+    def _send_batch(self, kind: CredentialKind, queue: deque[_Waiter]) -> None:
+        batch: dict[bytes, list[asyncio.Future[LiveCredential | None]]] = {}
+        while queue and len(batch) < MAX_BATCH:
+            waiter = queue.popleft()
+            # A client that has gone away leaves a cancelled future behind.
+            if not waiter.answer.done():
+                batch.setdefault(waiter.digest, []).append(waiter.answer)
+        if batch:
+            lookup = self._lookup.find(kind, list(batch))
+            self._in_flight.add(lookup)
+            lookup.add_done_callback(lambda done: self._receive(batch, done))
+
+    def _receive(
+        self,
+        batch: dict[bytes, list[asyncio.Future[LiveCredential | None]]],
+        lookup: asyncio.Future[list[LiveCredential]],
+    ) -> None:
+        self._in_flight.discard(lookup)
+        failure = lookup.exception()
+        found = {} if failure else {row.digest: row for row in lookup.result()}
+        for digest, answers in batch.items():
+            for answer in answers:
+                if answer.done():
+                    continue
+                if failure:
+                    # One of its own for each: a shared one would gather all their tracebacks.
+                    answer.set_exception(DatabaseUnavailable(str(failure)))
+                else:
+                    answer.set_result(found.get(digest))
+
+    def _expire(self) -> None:
+        """Fail those who have waited for a connection past the deadline."""
+        now = self._loop.time()
+        self._expiry = None
+        self._fail_waiting(lambda waiter: waiter.give_up_at <= now)
+        self._send()
+
+    def _fail_waiting(self, is_over: Callable[[_Waiter], bool]) -> None:
+        for queue in self._queues.values():
+            while queue and is_over(queue[0]):
+                answer = queue.popleft().answer
+                if not answer.done():
+                    answer.set_exception(DatabaseUnavailable("no connection within the deadline"))

@@ -1,0 +1,71 @@
+"""How long tokens live, what a password must be, and the other rules that may be set."""
+
+from enum import StrEnum
+from os import cpu_count
+from typing import Annotated
+
+from pydantic import Field
+
+from database.settings import LayerSettings
+
+DAY = 86_400
+
+
+class SessionLimitPolicy(StrEnum):
+    """What happens to a login when the user already has as many sessions as allowed."""
+
+    REFUSE = "refuse"
+    EVICT_OLDEST = "evict-oldest"
+    EVICT_IDLE = "evict-idle"
+
+
+class AuthenticationSettings(LayerSettings):
+    """Durations are in seconds."""
+
+    access_token_seconds: Annotated[int, Field(ge=1, le=365 * DAY)] = 3600
+    """How long an access token lives."""
+
+    refresh_token_seconds: Annotated[int, Field(ge=1, le=365 * DAY)] = 14 * DAY
+    """How long a refresh token lives: a client idle for longer must log in again."""
+
+    session_seconds: Annotated[int, Field(ge=1, le=3650 * DAY)] = 30 * DAY
+    """The absolute end of a session, however often it is refreshed."""
+
+    rolling_tokens: bool = False
+    """Whether an access token used in the second half of its life is extended."""
+
+    refresh_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    """How long a used refresh token may come back, for clients that lose answers or race."""
+
+    max_sessions_per_user: Annotated[int | None, Field(ge=1)] = None
+    """How many live sessions a user may have. None sets no limit."""
+
+    session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_OLDEST
+    """What gives way when the limit is reached: the login, the oldest or the longest unused."""
+
+    api_key_seconds: Annotated[int | None, Field(ge=1)] = 365 * DAY
+    """How long an API key lives if its owner does not say. None: without an end."""
+
+    api_key_overlap_seconds: Annotated[int, Field(ge=0)] = DAY
+    """How long a rotated API key goes on working beside its successor."""
+
+    bcrypt_rounds: Annotated[int, Field(ge=4, le=18)] = 12
+    """The cost of a password hash; each step doubles it. Less than 12 is for tests."""
+
+    password_min_length: Annotated[int, Field(ge=1, le=128)] = 8
+    """In code points. 15 is recommended where a password is the only factor."""
+
+    password_grant: bool = True
+    """Whether `POST /token` takes passwords. `POST /login` does in any case."""
+
+    hashing_threads: Annotated[int, Field(ge=1, le=64)] = cpu_count() or 1
+    """Passwords that a worker hashes at a time, at lower priority than everything else."""
+
+    hashing_queue: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Passwords that may wait for hashing; past that the answer is 503."""
+
+    track_last_used: bool = True
+    """Whether sessions and API keys note when they were last used."""
+
+    last_used_seconds: Annotated[int, Field(ge=1, le=DAY)] = 60
+    """How often that is noted for one session at most."""

@@ -1,0 +1,62 @@
+"""Makes tokens, and tells one that we made from one that we cannot have made.
+
+A token is a prefix that names its kind, 32 random bytes in base64url, and a checksum: CRC-32 of
+what precedes, in base 62. The prefix lets secret scanners find a leak; the checksum lets garbage be
+refused without a query. Only the SHA-256 digest is ever stored: 256 random bits need no slow hash.
+"""
+
+import re
+import secrets
+import zlib
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+
+class TokenKind(StrEnum):
+    """The prefixes. A token of one kind is never taken for another."""
+
+    ACCESS = "cfa_"
+    REFRESH = "cfr_"
+    API_KEY = "cfk_"
+
+
+class NewToken(NamedTuple):
+    """The text is for the client, once; the digest is for the database."""
+
+    text: str
+    digest: bytes
+
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CHECKSUM_LENGTH = 6
+_FORMAT = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
+
+
+def create(kind: TokenKind) -> NewToken:
+    """A new token of 256 random bits."""
+    body = kind + secrets.token_urlsafe(32)
+    text = body + _checksum(body)
+    return NewToken(text, digest(text))
+
+
+def kind_of(text: str) -> TokenKind | None:
+    """The kind of a well-formed token. None for anything that we cannot have issued."""
+    match = _FORMAT.fullmatch(text)
+    if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
+        return None
+    return TokenKind(match[1])
+
+
+def digest(text: str) -> bytes:
+    """What the database stores: 32 bytes, the same as `sha256('cfa_...')` in PostgreSQL."""
+    return sha256(text.encode()).digest()
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits

@@ -1,0 +1,281 @@
+"""Creates and changes accounts."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from authentication import audit, passwords, sessions
+from authentication.addresses import normalise_email
+from authentication.audit import Event, Origin
+from authentication.errors import (
+    EmailTaken,
+    InvalidField,
+    LastAdministrator,
+    NotFound,
+    UsernameTaken,
+    WrongPassword,
+)
+from authentication.identity import Identity
+from authentication.permissions import ADMIN
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from database.models import User
+from database.queries import users
+
+DEFAULT_ROLE = "user"
+
+# No "@", so that a username is never taken for an address, and no two that look the same.
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An account to be made."""
+
+    email: str
+    password: str
+    name: str
+    surname: str | None = None
+    username: str | None = None
+    website: str | None = None
+    roles: tuple[str, ...] = (DEFAULT_ROLE,)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What is to change: any of name, surname, username and website, and the address."""
+
+    fields: dict[str, Any]
+    email: str | None = None
+    current_password: str | None = None
+
+
+async def register(service: Service, registration: Registration, *, origin: Origin) -> User:
+    """Make an account.
+
+    Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, HashingBusy.
+    """
+    email = check_registration(registration, service.settings)
+    await service.database.run(
+        lambda session: _refuse_taken(session, email, registration.username), read_only=True
+    )
+    hashed = await service.hashing.run(lambda: service.hasher.hash(registration.password))
+    try:
+        return await service.database.run(
+            lambda session: create(session, registration, email, hashed, origin=origin)
+        )
+    except IntegrityError:
+        # Somebody was quicker. Their row is there now, so that the check can say which it is.
+        return await service.database.run(
+            lambda session: create(session, registration, email, hashed, origin=origin)
+        )
+
+
+def check_registration(registration: Registration, settings: AuthenticationSettings) -> str:
+    """The address in its normal form. Raises InvalidField, WeakPassword."""
+    email = normalise_email(registration.email)
+    _refuse_username(registration.username)
+    context = (email, email.partition("@")[0], registration.username, registration.name)
+    passwords.refuse_weak(registration.password, settings=settings, context=context)
+    return email
+
+
+def create(
+    session: Session, registration: Registration, email: str, hashed: str, *, origin: Origin
+) -> User:
+    """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
+    _refuse_taken(session, email, registration.username)
+    roles = users.find_roles(session, registration.roles)
+    if len(roles) != len(set(registration.roles)):
+        raise InvalidField("role", "There is no such role.")
+    user = User(
+        email=email,
+        username=registration.username,
+        name=registration.name,
+        surname=registration.surname,
+        website=registration.website,
+        hashed_password=hashed,
+        roles=list(roles),
+    )
+    session.add(user)
+    session.flush()
+    session.refresh(user, ["created_at", "updated_at"])
+    subject = audit.user(user.id)
+    actor = subject if origin.actor == "anonymous" else origin.actor
+    audit.record(session, Event.USER_CREATED, origin=origin.acting_as(actor), subject=subject)
+    return user
+
+
+def find_by_id(session: Session, user_id: int) -> User | None:
+    """With roles."""
+    return users.find(session, user_id)
+
+
+def find_by_identifier(session: Session, identifier: str) -> User | None:
+    """By e-mail address, in any spelling, or by username. None also for what can be neither."""
+    if "@" not in identifier:
+        is_username = USERNAME.fullmatch(identifier) is not None
+        return users.find_by_username(session, identifier) if is_username else None
+    try:
+        return users.find_by_email(session, normalise_email(identifier))
+    except InvalidField:
+        return None
+
+
+async def change_profile(
+    service: Service, identity: Identity, change: ProfileChange, *, origin: Origin
+) -> User:
+    """Change the caller's account.
+
+    Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
+    the current password is missing or wrong.
+    """
+    fields = dict(change.fields)
+    _refuse_username(fields.get("username"))
+    if change.email is not None:
+        fields["email"] = normalise_email(change.email)
+    checked = None
+    if fields.get("email", identity.email) != identity.email:
+        checked = await _check_password(service, identity.user_id, change.current_password or "")
+
+    def write(session: Session) -> User:
+        user = _lock_unchanged(session, checked) if checked else _lock(session, identity.user_id)
+        _refuse_held_by_others(session, user, fields)
+        return _store(session, user, fields, origin)
+
+    try:
+        return await service.database.run(write)
+    except IntegrityError:
+        # Somebody was quicker. Their row is there now, so that the check can say which it is.
+        return await service.database.run(write)
+
+
+async def change_password(
+    service: Service, identity: Identity, *, current: str, new: str, origin: Origin
+) -> None:
+    """Change the caller's password and end every other session of theirs.
+
+    Raises WrongPassword, WeakPassword, HashingBusy.
+    """
+    context = (identity.email, identity.username, identity.name)
+    passwords.refuse_weak(new, settings=service.settings, context=context, field="new_password")
+    checked = await _check_password(service, identity.user_id, current)
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new))
+
+    def change(session: Session) -> None:
+        user = _lock_unchanged(session, checked)
+        store_password(session, user, hashed, origin=origin, keep=identity.session_id)
+
+    await service.database.run(change)
+
+
+def store_password(
+    session: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
+) -> None:
+    """Store a new hash and end every session but the one to keep."""
+    user.hashed_password = hashed
+    session.flush()
+    audit.record(session, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
+    sessions.end_all(session, user.id, origin=origin, reason="password_changed", keep=keep)
+
+
+def set_active(session: Session, user_id: int, *, active: bool, origin: Origin) -> User:
+    """Enable an account, or disable it and end its sessions. Raises LastAdministrator, NotFound."""
+    user = _lock_for_removal(session, user_id) if not active else _lock(session, user_id)
+    if user.is_active == active:
+        return user
+    user.is_active = active
+    session.flush()
+    event = Event.USER_ENABLED if active else Event.USER_DISABLED
+    audit.record(session, event, origin=origin, subject=audit.user(user_id))
+    if not active:
+        # They would be refused anyway, but enabling the account must not bring them back.
+        sessions.end_all(session, user_id, origin=origin, reason="user_disabled")
+    return user
+
+
+def has_administrator(session: Session) -> bool:
+    """Whether an active user has the scope `admin`."""
+    return bool(users.list_active_with_scope(session, ADMIN))
+
+
+def delete(session: Session, user_id: int, *, origin: Origin) -> None:
+    """Delete an account and everything that belongs to it. Raises LastAdministrator, NotFound."""
+    _lock_for_removal(session, user_id)
+    users.delete(session, user_id)
+    audit.record(session, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
+
+
+async def _check_password(service: Service, user_id: int, password: str) -> User:
+    user = await service.database.run(lambda session: users.find(session, user_id), read_only=True)
+    hashed = user.hashed_password if user else None
+    correct, _ = await service.hashing.run(lambda: service.hasher.verify(password, hashed))
+    if user is None or not correct:
+        raise WrongPassword
+    return user
+
+
+def _lock(session: Session, user_id: int) -> User:
+    user = users.lock(session, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _lock_unchanged(session: Session, checked: User) -> User:
+    """The user whose password was checked a moment ago, if it still is their password."""
+    user = _lock(session, checked.id)
+    if user.hashed_password != checked.hashed_password:
+        raise WrongPassword
+    return user
+
+
+def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
+    for field, value in fields.items():
+        setattr(user, field, value)
+    session.flush()
+    session.refresh(user, ["updated_at"])
+    audit.record(
+        session,
+        Event.USER_CHANGED,
+        origin=origin,
+        subject=audit.user(user.id),
+        fields=sorted(fields),
+    )
+    return user
+
+
+def _refuse_held_by_others(session: Session, user: User, fields: dict[str, Any]) -> None:
+    if fields.get("email") is not None:
+        holder = users.find_by_email(session, fields["email"])
+        if holder is not None and holder.id != user.id:
+            raise EmailTaken
+    if fields.get("username") is not None:
+        holder = users.find_by_username(session, fields["username"])
+        if holder is not None and holder.id != user.id:
+            raise UsernameTaken
+
+
+def _lock_for_removal(session: Session, user_id: int) -> User:
+    """The user, if the service keeps an administrator without them. Raises LastAdministrator."""
+    users.lock_roles_with_scope(session, ADMIN)
+    user = _lock(session, user_id)
+    if list(users.list_active_with_scope(session, ADMIN)) == [user_id]:
+        raise LastAdministrator
+    return user
+
+
+def _refuse_username(username: str | None) -> None:
+    if username is not None and not USERNAME.fullmatch(username):
+        raise InvalidField("username", "Use letters, digits and . _ + - only, at most 64.")
+
+
+def _refuse_taken(session: Session, email: str, username: str | None) -> None:
+    if users.find_by_email(session, email) is not None:
+        raise EmailTaken
+    if username is not None and users.find_by_username(session, username) is not None:
+        raise UsernameTaken

@@ -1,0 +1,1 @@
+"""What is stored, and all SQL."""

@@ -1,0 +1,64 @@
+"""The database's clock, which judges every expiry.
+
+Two nodes whose clocks differ agree on what has expired, because neither is asked.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from database.base import UTCDateTime
+
+# What SQLite compares as text must be written the way SQLAlchemy stores it.
+SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+
+
+class now(FunctionElement[datetime]):
+    """The time of the running transaction, as a SQL expression."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
+class epoch_seconds(FunctionElement[float]):
+    """A point in time as seconds since 1970, which both drivers hand over without a parser."""
+
+    type = Float()
+    inherit_cache = True
+
+    def __init__(self, moment: ColumnElement[Any] | InstrumentedAttribute[Any]) -> None:
+        super().__init__(moment)
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "now()"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return SQLITE_NOW
+
+
+@compiles(epoch_seconds, "postgresql")
+def _epoch_postgresql(element: epoch_seconds, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"extract(epoch from {compiler.process(element.clauses, **kw)})::float8"
+
+
+@compiles(epoch_seconds, "sqlite")
+def _epoch_sqlite(element: epoch_seconds, compiler: SQLCompiler, **kw: Any) -> str:
+    moment = compiler.process(element.clauses, **kw)
+    # julianday() is off by some microseconds; whole seconds and the fraction are not.
+    return f"strftime('%s', {moment}) + (strftime('%f', {moment}) - strftime('%S', {moment}))"
+
+
+def read(session: Session) -> datetime:
+    """The database's time at which this transaction began. Costs no query of its own."""
+    session.connection()
+    moment: datetime = session.info["now"]
+    return moment

@@ -1,0 +1,171 @@
+"""One connection to PostgreSQL in psycopg2's asynchronous mode, with at most one query in flight.
+
+Two traps of that mode shape the code. `poll()` called right after `execute()` can take the answer
+for itself, so it is only called when the socket is ready. And a connection that the server has
+closed stays readable for ever, so it is polled when idle too; its reader goes before its socket.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy import literal_column
+from sqlalchemy.dialects import postgresql
+
+from database.errors import DatabaseUnavailable
+from database.queries import credentials
+from database.queries.credentials import CredentialKind, LiveCredential
+from database.settings import DatabaseSettings
+
+
+class LookupConnection:
+    """Connected by `open`; after that `find` may be called whenever its last future is done."""
+
+    def __init__(
+        self, settings: DatabaseSettings, *, on_lost: Callable[["LookupConnection"], None]
+    ) -> None:
+        self._settings = settings
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._ready = False
+        self._descriptor = -1
+        self._connection: Any = None
+        self._cursor: Any = None
+        self._answer: asyncio.Future[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Connect and prepare the statements, within the deadline in all."""
+        try:
+            async with asyncio.timeout(self._settings.database_deadline_seconds):
+                await self._connect()
+                for statement in self._setup():
+                    await self._execute(statement)
+        except (TimeoutError, psycopg2.Error, DatabaseUnavailable) as error:
+            self.close()
+            raise DatabaseUnavailable("no connection for token lookups") from error
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        self._ready = True
+
+    def find(
+        self, kind: CredentialKind, digests: Sequence[bytes]
+    ) -> asyncio.Future[list[LiveCredential]]:
+        """Look up a batch. If that fails, with DatabaseUnavailable, the connection is lost."""
+        # Digests are ours, 32 bytes each; in hexadecimal nothing needs quoting.
+        array = "'{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}'"
+        if self._settings.prepared_statements:
+            return self._execute(f"EXECUTE {kind} ({array})")
+        return self._execute(_statement(kind).replace("$1", f"{array}::bytea[]"))
+
+    def close(self, reason: BaseException | None = None) -> None:
+        """Drop the connection, and fail what is in flight."""
+        if self._connection is None:
+            return
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+        self._connection.close()
+        self._connection = None
+        failure = DatabaseUnavailable("the connection for token lookups was lost")
+        failure.__cause__ = reason
+        self._settle(failure)
+        if self._ready:
+            self._ready = False
+            self._on_lost(self)
+
+    def _setup(self) -> list[str]:
+        if not self._settings.prepared_statements:
+            return []
+        milliseconds = int(self._settings.database_deadline_seconds * 1000)
+        return [
+            # Single keys would be planned anew each time, at four times the cost of the lookup.
+            "SET plan_cache_mode = force_generic_plan",
+            # What we have given up on, the server should give up too.
+            f"SET statement_timeout = {milliseconds}",
+            *(f"PREPARE {kind} (bytea[]) AS {_statement(kind)}" for kind in CredentialKind),
+        ]
+
+    async def _connect(self) -> None:
+        dialect = self._settings.url.get_dialect()()
+        _, options = dialect.create_connect_args(self._settings.url)
+        self._connection = psycopg2.connect(**options, async_=True)
+        while (state := self._connection.poll()) != extensions.POLL_OK:
+            await self._socket_ready(for_reading=state == extensions.POLL_READ)
+        self._descriptor = self._connection.fileno()
+        self._cursor = self._connection.cursor()
+        self._loop.add_reader(self._descriptor, self._on_readable)
+
+    async def _socket_ready(self, *, for_reading: bool) -> None:
+        # The descriptor may change between two steps, when libpq tries the next address.
+        descriptor = self._connection.fileno()
+        ready = self._loop.create_future()
+        add, remove = (
+            (self._loop.add_reader, self._loop.remove_reader)
+            if for_reading
+            else (self._loop.add_writer, self._loop.remove_writer)
+        )
+        add(descriptor, _set_once, ready)
+        try:
+            await ready
+        finally:
+            remove(descriptor)
+
+    def _execute(self, statement: str) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._answer = answer
+        self._timer = self._loop.call_later(
+            self._settings.database_deadline_seconds,
+            partial(self.close, TimeoutError("the lookup ran into its deadline")),
+        )
+        try:
+            # A batch is at most 5 kB, and the socket empty: it is sent whole.
+            self._cursor.execute(statement)
+        except psycopg2.Error as error:
+            self.close(error)
+        return answer
+
+    def _on_readable(self) -> None:
+        try:
+            state = self._connection.poll()
+            if state == extensions.POLL_OK and self._answer is not None:
+                self._settle(self._rows())
+        except psycopg2.Error as error:
+            self.close(error)
+
+    def _rows(self) -> list[LiveCredential]:
+        if self._cursor.description is None:
+            return []
+        return [LiveCredential(bytes(row[0]), *row[1:]) for row in self._cursor.fetchall()]
+
+    def _settle(self, outcome: list[LiveCredential] | Exception) -> None:
+        answer, timer, self._answer, self._timer = self._answer, self._timer, None, None
+        if timer is not None:
+            timer.cancel()
+        if answer is None or answer.done():
+            return
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+
+def _set_once(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+@cache
+def _statement(kind: CredentialKind) -> str:
+    """The lookup as PostgreSQL prepares it: `$1` is an array of digests."""
+    restriction = credentials.DIGESTS[kind] == literal_column("ANY ($1)")
+    query = credentials.find_live(kind, restriction)
+    compiled = query.compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"render_postcompile": True},
+    )
+    return str(compiled)

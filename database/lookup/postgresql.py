@@ -1,0 +1,96 @@
+"""Looks up tokens in PostgreSQL by psycopg2's asynchronous mode, driven by the event loop.
+
+A server that hangs or vanishes can hold up neither the loop nor a thread: each query has a deadline
+on our side, past which its connection is closed and replaced.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from database.errors import DatabaseUnavailable
+from database.lookup.connection import LookupConnection
+from database.queries.credentials import CredentialKind, LiveCredential
+from database.settings import DatabaseSettings
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+
+
+class PostgreSQLLookup:
+    """A few connections, each with one batch in flight at a time."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._free: list[LookupConnection] = []
+        self._open: set[LookupConnection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._down_since: float | None = None
+        self._closed = False
+        self.on_free: Callable[[], None] = lambda: None
+
+    async def open(self) -> None:
+        for _ in range(self._settings.lookup_connections):
+            await self._connect()
+
+    def is_free(self) -> bool:
+        return bool(self._free)
+
+    def is_down(self) -> bool:
+        if self._down_since is None:
+            return False
+        elapsed = asyncio.get_running_loop().time() - self._down_since
+        return elapsed > self._settings.database_deadline_seconds
+
+    def find(
+        self, kind: CredentialKind, digests: Sequence[bytes]
+    ) -> asyncio.Future[list[LiveCredential]]:
+        connection = self._free.pop()
+        future = connection.find(kind, digests)
+        future.add_done_callback(lambda _: self._release(connection))
+        return future
+
+    def _release(self, connection: LookupConnection) -> None:
+        if connection in self._open:
+            self._free.append(connection)
+            self.on_free()
+
+    async def _connect(self) -> None:
+        connection = LookupConnection(self._settings, on_lost=self._replace)
+        await connection.open()
+        self._down_since = None
+        self._open.add(connection)
+        self._free.append(connection)
+        self.on_free()
+
+    def _replace(self, connection: LookupConnection) -> None:
+        """Open another connection in place of a lost one. Called once for each."""
+        self._open.discard(connection)
+        if connection in self._free:
+            self._free.remove(connection)
+        if not self._closed:
+            task = asyncio.get_running_loop().create_task(self._reconnect())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _reconnect(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._connect()
+            except DatabaseUnavailable:
+                self._note_failure()
+            # Jitter keeps the workers from knocking all at once.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _note_failure(self) -> None:
+        if not self._open and self._down_since is None:
+            self._down_since = asyncio.get_running_loop().time()
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in list(self._opening):
+            task.cancel()
+        for connection in list(self._open):
+            connection.close()

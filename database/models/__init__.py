@@ -1,0 +1,20 @@
+"""One file per table. Importing this package makes every table known to the metadata."""
+
+from database.models.access_token import AccessToken
+from database.models.api_key import ApiKey
+from database.models.audit_event import AuditEvent
+from database.models.refresh_token import RefreshToken
+from database.models.role import Role, user_roles
+from database.models.session import LoginSession
+from database.models.user import User
+
+__all__ = [
+    "AccessToken",
+    "ApiKey",
+    "AuditEvent",
+    "LoginSession",
+    "RefreshToken",
+    "Role",
+    "User",
+    "user_roles",
+]

@@ -1,0 +1,35 @@
+"""A refresh token: exchanged once for a new pair in the same session."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database import clock
+from database.base import Base, BigId, PublicId, UTCDateTime
+
+
+class RefreshToken(Base):
+    """Falls with the access token it was issued with, whichever statement deletes that one.
+
+    `scopes` is what the login was granted. It stays the same from one refresh token to the next,
+    also where an access token was asked for with less (RFC 6749, 6).
+    """
+
+    __tablename__ = "refresh_tokens"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    access_token_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("access_tokens.id", ondelete="CASCADE"), index=True
+    )
+    session_id: Mapped[UUID] = mapped_column(
+        PublicId, ForeignKey("sessions.id", ondelete="CASCADE"), index=True
+    )
+    token_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    first_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (CheckConstraint("length(token_digest) = 32", name="token_digest_is_sha256"),)

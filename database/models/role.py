@@ -1,0 +1,34 @@
+"""A role: a name that carries scopes, given to any number of users."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database.base import Base
+
+
+class Role(Base):
+    """`scopes` is a list divided by single spaces, as OAuth writes it (RFC 6749, 3.3)."""
+
+    __tablename__ = "roles"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    description: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    scopes: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+
+    __table_args__ = (
+        # The lookup carries "name=scopes" pairs divided by ";", a header carries names with commas.
+        CheckConstraint(
+            "name <> '' AND name NOT LIKE '%=%' AND name NOT LIKE '%;%' AND name NOT LIKE '%,%'",
+            name="name_without_separators",
+        ),
+        CheckConstraint("scopes NOT LIKE '%;%'", name="scopes_without_separators"),
+    )
+
+
+user_roles = Table(
+    "user_roles",
+    Base.metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("role_id", ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True),
+)

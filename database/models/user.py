@@ -1,0 +1,40 @@
+"""A user: an account with an e-mail address, a password hash and roles."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, Integer, String, func, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from database import clock
+from database.base import Base, UTCDateTime
+from database.models.role import Role, user_roles
+
+
+class User(Base):
+    """`session_epoch` is copied to each session; raising it ends all of them at once."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    username: Mapped[str | None] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    surname: Mapped[str | None] = mapped_column(String(200))
+    website: Mapped[str | None] = mapped_column(String(2000))
+    hashed_password: Mapped[str] = mapped_column(String(255))
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    session_epoch: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
+    updated_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, server_default=clock.now(), onupdate=clock.now()
+    )
+
+    roles: Mapped[list[Role]] = relationship(
+        secondary=user_roles, lazy="raise", order_by=Role.name, passive_deletes=True
+    )
+
+    __table_args__ = (
+        # What an administrator inserts by SQL may be in capitals; it must still be one address.
+        Index("uq_users_email", func.lower(email), unique=True),
+        Index("uq_users_username", func.lower(username), unique=True),
+    )

@@ -1,0 +1,1 @@
+"""All SQL, one file per noun. Functions, not classes; they take the session or return a query."""

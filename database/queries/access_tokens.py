@@ -1,0 +1,36 @@
+"""Finds, ends and extends access tokens."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from database import clock
+from database.models import AccessToken, LoginSession
+
+
+def find_by_digest(session: Session, digest: bytes) -> AccessToken | None:
+    """Live or not."""
+    return session.scalar(select(AccessToken).where(AccessToken.token_digest == digest))
+
+
+def expire(session: Session, access_token_id: int) -> None:
+    """End a token, keeping its row."""
+    session.execute(
+        update(AccessToken)
+        .where(AccessToken.id == access_token_id, AccessToken.expires_at > clock.now())
+        .values(expires_at=clock.now())
+    )
+
+
+def lock_unexpired(session: Session, ids: Sequence[int]) -> Sequence[tuple[AccessToken, datetime]]:
+    """Tokens that have not expired, with the end of their session, held against changes."""
+    rows = session.execute(
+        select(AccessToken, LoginSession.expires_at)
+        .join(LoginSession, LoginSession.id == AccessToken.session_id)
+        .where(AccessToken.id.in_(ids), AccessToken.expires_at > clock.now())
+        .order_by(AccessToken.id)
+        .with_for_update(of=AccessToken, key_share=True)
+    )
+    return [(token, session_end) for token, session_end in rows]

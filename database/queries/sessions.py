@@ -1,0 +1,89 @@
+"""Finds, lists and ends sessions."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from database import clock
+from database.models import LoginSession, User
+from database.queries import live
+
+
+def list_live(session: Session, *, user_id: int) -> Sequence[LoginSession]:
+    """The live sessions of a user, newest first."""
+    return session.scalars(
+        select(LoginSession)
+        .join(LoginSession.user)
+        .where(LoginSession.user_id == user_id, live.session_is_live())
+        .order_by(LoginSession.created_at.desc(), LoginSession.id)
+    ).all()
+
+
+def lock_holding(session: Session, session_id: UUID) -> LoginSession | None:
+    """A session that has not ended, held against changes until the transaction is over."""
+    return session.scalar(
+        select(LoginSession)
+        .join(LoginSession.user)
+        .where(LoginSession.id == session_id, live.session_holds())
+        .with_for_update(of=LoginSession, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def revoke(session: Session, session_id: UUID, *, reason: str, user_id: int | None = None) -> bool:
+    """End one session, of this user if one is given. False if it was not live."""
+    conditions = [LoginSession.id == session_id]
+    if user_id is not None:
+        conditions.append(LoginSession.user_id == user_id)
+    return bool(_revoke(session, *conditions, reason=reason))
+
+
+def revoke_all(
+    session: Session, *, user_id: int, reason: str, keep: UUID | None = None
+) -> Sequence[UUID]:
+    """End all sessions of a user but the one to keep. Returns the ids of those that were live."""
+    conditions = [LoginSession.user_id == user_id]
+    if keep is not None:
+        conditions.append(LoginSession.id != keep)
+    return _revoke(session, *conditions, reason=reason)
+
+
+def revoke_everywhere(session: Session, *, reason: str) -> int:
+    """End every session. Returns how many were live."""
+    return len(_revoke(session, reason=reason))
+
+
+def _revoke(session: Session, *conditions: ColumnElement[bool], reason: str) -> Sequence[UUID]:
+    holding = (
+        select(LoginSession.id).join(LoginSession.user).where(*conditions, live.session_holds())
+    )
+    return session.scalars(
+        update(LoginSession)
+        .where(LoginSession.id.in_(holding), LoginSession.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+
+
+def set_epoch(session: Session, session_id: UUID, *, epoch: int) -> None:
+    """Carry a session over into a new epoch of its user."""
+    session.execute(update(LoginSession).where(LoginSession.id == session_id).values(epoch=epoch))
+
+
+def find_user_id(session: Session, session_id: UUID) -> int | None:
+    """Whose session it is, live or not."""
+    return session.scalar(select(LoginSession.user_id).where(LoginSession.id == session_id))
+
+
+def list_live_with_user(
+    session: Session, *, user_id: int | None = None
+) -> Sequence[tuple[LoginSession, User]]:
+    """Live sessions with their users, newest first."""
+    query = select(LoginSession, User).join(LoginSession.user).where(live.session_is_live())
+    if user_id is not None:
+        query = query.where(LoginSession.user_id == user_id)
+    rows = session.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id))
+    return [(login, user) for login, user in rows]

@@ -1,0 +1,100 @@
+"""Finds and changes users."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, func, literal, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.orm import Session, selectinload
+
+from database.models import Role, User
+
+
+def find(session: Session, user_id: int) -> User | None:
+    """By id, with roles."""
+    return _find(session, User.id == user_id)
+
+
+def find_by_email(session: Session, email: str) -> User | None:
+    """By an address in its normal form."""
+    return _find(session, func.lower(User.email) == email)
+
+
+def find_by_username(session: Session, username: str) -> User | None:
+    """By username, in whichever case."""
+    return _find(session, func.lower(User.username) == username.lower())
+
+
+def _find(session: Session, condition: ColumnElement[bool]) -> User | None:
+    return session.scalar(select(User).where(condition).options(selectinload(User.roles)))
+
+
+def lock(session: Session, user_id: int) -> User | None:
+    """By id, held against changes until the transaction is over."""
+    return session.scalar(
+        select(User)
+        .where(User.id == user_id)
+        .options(selectinload(User.roles))
+        .with_for_update(of=User, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def raise_epoch(session: Session, user_id: int) -> int:
+    """End every session of the user, and every login that is under way. Returns the new epoch."""
+    return session.scalars(
+        update(User)
+        .where(User.id == user_id)
+        .values(session_epoch=User.session_epoch + 1)
+        .returning(User.session_epoch)
+    ).one()
+
+
+def raise_every_epoch(session: Session) -> None:
+    """End every session of every user, and every login that is under way."""
+    session.execute(
+        update(User)
+        .values(session_epoch=User.session_epoch + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def upgrade_hash(session: Session, user_id: int, *, old: str, new: str) -> None:
+    """Store a better hash of the same password, unless the password has changed meanwhile."""
+    session.execute(
+        update(User)
+        .where(User.id == user_id, User.hashed_password == old)
+        .values(hashed_password=new)
+    )
+
+
+def find_roles(session: Session, names: Sequence[str]) -> Sequence[Role]:
+    """Those of the named roles that exist."""
+    return session.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)).all()
+
+
+def lock_roles_with_scope(session: Session, scope: str) -> None:
+    """Let nobody else who calls this go on until the transaction is over.
+
+    To be called before any user is locked, so that two who take the scope from each other wait in
+    line instead of for each other.
+    """
+    session.execute(select(Role.id).where(_gives(scope)).with_for_update(key_share=True)).all()
+
+
+def list_active_with_scope(session: Session, scope: str) -> Sequence[int]:
+    """The ids of the active users who have a role that gives the scope."""
+    return session.scalars(
+        select(User.id).where(User.is_active, User.roles.any(_gives(scope)))
+    ).all()
+
+
+def _gives(scope: str) -> ColumnElement[bool]:
+    padded = literal(" ") + Role.scopes + " "
+    return padded.contains(f" {scope} ", autoescape=True)
+
+
+def delete(session: Session, user_id: int) -> None:
+    """With everything that refers to the user."""
+    session.execute(
+        sql_delete(User).where(User.id == user_id).execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,126 @@
+"""Transactions: returning commits, raising rolls back, and no wait is longer than the deadline."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, SessionTransaction
+
+from database import clock, deadlines, sqlite
+from database.base import UTCDateTime
+from database.errors import DatabaseUnavailable
+from database.settings import DatabaseSettings
+
+# One round trip begins a transaction, makes its commit durable whatever the server's default (an
+# acknowledged revocation must survive a crash) and reads the clock that judges expiry.
+_BEGIN_POSTGRESQL = text(
+    "SELECT set_config('synchronous_commit', 'on', true),"
+    " set_config('transaction_read_only', :read_only, true), now()"
+)
+_BEGIN_SQLITE = text(f"SELECT {clock.SQLITE_NOW} AS now").columns(now=UTCDateTime)
+
+T = TypeVar("T")
+
+
+class Database:
+    """The connections of one process, given out for one transaction at a time."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self.settings = settings
+        self.engine = create_database_engine(settings)
+        self._reader = self.engine.execution_options(read_only=True)
+        # As many at work as there are connections: nobody waits in the pool holding a thread.
+        self._slots = CapacityLimiter(settings.database_pool_size)
+
+    @contextmanager
+    def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
+        """A transaction for commands and threads of our own; async code uses `run`."""
+        with _unavailable_by_one_name(), self._open(read_only) as session, session.begin():
+            yield session
+
+    async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
+        """Do `work` in a transaction of its own, in a thread."""
+        async with self.session(read_only=read_only) as session:
+            return await to_thread.run_sync(work, session)
+
+    @asynccontextmanager
+    async def session(self, *, read_only: bool = False) -> AsyncIterator[Session]:
+        """A transaction whose work is done in threads. It is over when the block is left.
+
+        Raises DatabaseUnavailable once the deadline has passed, with nothing half done.
+        """
+        with _unavailable_by_one_name(), deadlines.within(self.settings.database_deadline_seconds):
+            async with self._slot():
+                session = self._open(read_only)
+                try:
+                    yield session
+                    await to_thread.run_sync(session.commit)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await to_thread.run_sync(session.close)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        holder = object()
+        try:
+            with anyio.fail_after(deadlines.remaining_seconds()):
+                await self._slots.acquire_on_behalf_of(holder)
+        except TimeoutError:
+            raise DatabaseUnavailable("every connection is in use") from None
+        try:
+            yield
+        finally:
+            self._slots.release_on_behalf_of(holder)
+
+    def _open(self, read_only: bool) -> Session:
+        return Session(self._reader if read_only else self.engine, expire_on_commit=False)
+
+    def close(self) -> None:
+        """Give back every connection that is not in use."""
+        self.engine.dispose()
+
+
+def create_database_engine(settings: DatabaseSettings, **options: Any) -> Engine:
+    """An engine whose connections keep foreign keys, the deadline and one clock."""
+    options = {
+        "pool_size": settings.database_pool_size,
+        # Beside the requests, housekeeping and the writes behind them need one now and then.
+        "max_overflow": 2,
+        "pool_timeout": settings.database_deadline_seconds,
+        "pool_pre_ping": settings.url.get_backend_name() == "postgresql",
+        # An echoed parameter may be a password hash or a digest.
+        "hide_parameters": True,
+        **options,
+    }
+    if settings.url.get_backend_name() == "sqlite":
+        engine = create_engine(settings.url, **options)
+        sqlite.configure(engine, busy_seconds=settings.database_deadline_seconds)
+        return engine
+    deadlines.install()
+    return create_engine(settings.url, **options)
+
+
+@event.listens_for(Session, "after_begin")
+def _begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if connection.in_nested_transaction():
+        return
+    if connection.dialect.name == "sqlite":
+        moment = connection.scalar(_BEGIN_SQLITE)
+    else:
+        read_only = bool(connection.get_execution_options().get("read_only"))
+        parameters = {"read_only": "on" if read_only else "off"}
+        *_, moment = connection.execute(_BEGIN_POSTGRESQL, parameters).one()
+    session.info["now"] = moment
+
+
+@contextmanager
+def _unavailable_by_one_name() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DatabaseUnavailable(type(error).__name__) from error

@@ -1,0 +1,112 @@
+"""Where the database is, and how long anyone may wait for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SettingsConfigDict,
+)
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "COUNTERFOIL_"
+
+
+class InvalidSettings(Exception):
+    """The message is one line for the person who starts the service."""
+
+
+class LayerSettings(BaseSettings):
+    """Settings of one layer, read from the environment and from a file `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+
+class DatabaseSettings(LayerSettings):
+    """`DATABASE_URL` is accepted without the prefix too, as hosting platforms set it."""
+
+    database_url: Annotated[
+        str, Field(validation_alias=AliasChoices("COUNTERFOIL_DATABASE_URL", "DATABASE_URL"))
+    ] = "sqlite:///counterfoil.db"
+    """`sqlite:///file.db` or `postgresql://user:password@host/name`."""
+
+    database_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """No request waits longer than this for the database; past it the answer is 503."""
+
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    """Connections a worker uses for everything but token lookups."""
+
+    lookup_connections: Annotated[int, Field(ge=1, le=8)] = 2
+    """Token lookups that a worker has in flight at a time, each on a connection of its own."""
+
+    prepared_statements: bool = True
+    """Off behind PgBouncer in transaction mode, which does not keep a session's statements."""
+
+    migrate_on_start: bool = False
+    """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
+
+    @model_validator(mode="after")
+    def _refuse_other_databases(self) -> Self:
+        try:
+            backend = self.url.get_backend_name()
+        except ArgumentError:
+            raise ValueError("DATABASE_URL cannot be read as a URL") from None
+        if backend not in {"sqlite", "postgresql"}:
+            raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")
+        if backend == "sqlite" and self.url.database in {None, "", ":memory:"}:
+            raise ValueError("DATABASE_URL must name a file, as connections share no memory")
+        return self
+
+    @cached_property
+    def url(self) -> URL:
+        """The address with its driver named."""
+        return parse_url(self.database_url)
+
+
+def parse_url(text: str) -> URL:
+    """Read a database address as people write it.
+
+    SQLAlchemy 2.1 takes `postgresql://` for psycopg 3 and does not know `postgres://`.
+    """
+    if text.startswith("postgres://"):
+        text = text.replace("postgres://", "postgresql://", 1)
+    url = make_url(text)
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg2")
+    return url
+
+
+@contextmanager
+def one_clear_line() -> Iterator[None]:
+    """Raise InvalidSettings in place of pydantic's several lines, naming the variable to mend."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else ""
+        if name and not name.endswith("DATABASE_URL"):
+            name = PREFIX + name
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InvalidSettings(f"{name}: {reason}" if name else reason) from None
+
+
+def refuse_unknown(*layers: type[LayerSettings]) -> None:
+    """Raise InvalidSettings for a name with our prefix that no layer knows: a slip of the pen."""
+    known = {(PREFIX + name).lower() for layer in layers for name in layer.model_fields}
+    for source in (EnvSettingsSource(LayerSettings), DotEnvSettingsSource(LayerSettings)):
+        for name in source.env_vars:
+            if name.startswith(PREFIX.lower()) and name not in known:
+                raise InvalidSettings(f"{name.upper()}: there is no such setting")

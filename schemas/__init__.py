@@ -1,0 +1,1 @@
+"""Request and response bodies. Only `api` uses them, and they know only pydantic."""

@@ -1,0 +1,29 @@
+"""Kinds of text that every field is made of: what either database would refuse is refused here."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+
+def _refuse_nul(text: str) -> str:
+    # PostgreSQL cannot store it, SQLite can; lone surrogates pydantic refuses by itself.
+    if "\x00" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+Storable = AfterValidator(_refuse_nul)
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+]
+ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Storable]
+LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Storable]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
+    Storable,
+]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Scope = Annotated[str, StringConstraints(max_length=2000), Storable]

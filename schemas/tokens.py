@@ -1,0 +1,50 @@
+"""Bodies about logging in and the tokens that come of it."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.text import Identifier, Password, Scope, ShortText
+
+
+class Login(BaseModel):
+    """Either a username or an e-mail address; `username` may hold both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "email": "ada@example.org",
+                    "password": "correct horse battery staple",
+                    "client_id": "Ada's phone",
+                }
+            ]
+        }
+    )
+
+    username: Identifier | None = None
+    email: Identifier | None = None
+    password: Password
+    client_id: ShortText | None = None
+    scope: Scope | None = None
+
+    @model_validator(mode="after")
+    def _one_identifier(self) -> Self:
+        if (self.username is None) == (self.email is None):
+            raise ValueError("send either username or email")
+        return self
+
+    @property
+    def identifier(self) -> str:
+        """Whichever of the two was sent."""
+        return self.email or self.username or ""
+
+
+class TokenRead(BaseModel):
+    """RFC 6749, 5.1. The tokens are shown this once."""
+
+    access_token: str = Field(examples=["cfa_3nq5RZ..."])
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int = Field(description="Seconds until the access token expires.")
+    refresh_token: str = Field(examples=["cfr_9bD1xw..."])
+    scope: str = Field(description="What the access token may do, divided by spaces.")

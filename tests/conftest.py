@@ -1,0 +1,117 @@
+"""Fixtures: each test runs on SQLite and on a real PostgreSQL, migrated as they ship."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from api.application import create_app
+from api.settings import ApiSettings, Settings
+from authentication.settings import AuthenticationSettings
+from database import migrations
+from database.settings import DatabaseSettings
+from tests.support.client import Client
+from tests.support.postgresql import DatabaseServer
+
+pytest_plugins = ["tests.support.plugin"]
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+# Everything but the roles that the migrations make.
+_EMPTY = """
+TRUNCATE users, audit_events RESTART IDENTITY CASCADE;
+DELETE FROM roles WHERE id > 3;
+"""
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty file to copy from."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
+    """A migrated database for this worker alone."""
+    name = f"counterfoil_{worker_id}"
+    postgresql.drop_database(name)
+    url = postgresql.create_database(name)
+    migrations.upgrade(url)
+    yield url
+    postgresql.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty, migrated database, first of the one kind and then of the other."""
+    if request.param == "sqlite":
+        path = tmp_path / "counterfoil.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("postgresql_url")
+    run_sql(url, _EMPTY)
+    return url
+
+
+def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+    """Run a statement on a connection of its own, as an administrator would; returns the rows."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            return connection.execute(statement, parameters).fetchall()
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def sql(database_url: str) -> Sql:
+    """Runs a statement on the test's database from another connection."""
+    return lambda statement, parameters=(): run_sql(database_url, statement, parameters)
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Callable[..., FastAPI]:
+    """An application on the test's database. Takes settings by their names."""
+
+    def make(**changes: Any) -> FastAPI:
+        values = {"database_url": database_url, "bcrypt_rounds": 4, **changes}
+        layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
+        unknown = set(values) - {name for layer in layers for name in layer.model_fields}
+        assert not unknown, f"no such settings: {unknown}"
+        chosen = [
+            layer(**{name: values[name] for name in values if name in layer.model_fields})
+            for layer in layers
+        ]
+        return create_app(Settings(*chosen))
+
+    return make
+
+
+@pytest.fixture
+def make_client(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., Client]]:
+    """A client of a running application. Takes settings by their names, or an application."""
+    with ExitStack() as running:
+
+        def make(app: FastAPI | None = None, **settings: Any) -> Client:
+            http = TestClient(app or make_app(**settings), raise_server_exceptions=False)
+            return Client(running.enter_context(http))
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client]) -> Client:
+    """A client of an application with the settings that a new installation has."""
+    return make_client()

@@ -1,0 +1,69 @@
+"""Calls the service as its users do, in the words of the tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a login returned."""
+
+    access_token: str
+    refresh_token: str
+    scope: str
+    expires_in: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+class Client:
+    """`http` is for everything that has no word of its own here."""
+
+    def __init__(self, http: TestClient) -> None:
+        self.http = http
+
+    def register(self, email: str = "ada@example.org", **fields: Any) -> Response:
+        body = {"email": email, "password": PASSWORD, "name": "Ada", **fields}
+        return self.http.post("/register", json=body)
+
+    def log_in(
+        self, email: str = "ada@example.org", password: str = PASSWORD, **fields: Any
+    ) -> Tokens:
+        """Log in and expect success."""
+        return read_tokens(self.try_to_log_in(email, password, **fields))
+
+    def try_to_log_in(
+        self, email: str = "ada@example.org", password: str = PASSWORD, **fields: Any
+    ) -> Response:
+        return self.http.post("/login", json={"email": email, "password": password, **fields})
+
+    def sign_up(self, email: str = "ada@example.org", **fields: Any) -> Tokens:
+        """Register and log in."""
+        assert self.register(email, **fields).status_code == 201
+        return self.log_in(email)
+
+    def refresh(self, refresh_token: str, **fields: Any) -> Response:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token, **fields}
+        return self.http.post("/token", data=form)
+
+    def me(self, tokens: Tokens | str) -> Response:
+        token = tokens if isinstance(tokens, str) else tokens.access_token
+        return self.http.get("/users/me", headers={"Authorization": f"Bearer {token}"})
+
+    def sessions(self, tokens: Tokens) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.http.get("/sessions", headers=tokens.headers).json()
+        return found
+
+
+def read_tokens(response: Response) -> Tokens:
+    """The tokens of an answer that must be one of success."""
+    assert response.status_code == 200, response.text
+    body = response.json()
+    return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 import pytest
@@ -16,12 +16,13 @@ from api.application import create_app
 from api.settings import ApiSettings, Settings
 from authentication.settings import AuthenticationSettings
 from database import migrations
-from database.settings import DatabaseSettings
+from database.settings import DatabaseSettings, LayerSettings
 from tests.support.client import Client
 from tests.support.postgresql import DatabaseServer
 
 pytest_plugins = ["tests.support.plugin"]
 
+Layer = TypeVar("Layer", bound=LayerSettings)
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 # Everything but the roles that the migrations make.
@@ -90,13 +91,19 @@ def make_app(database_url: str) -> Callable[..., FastAPI]:
         layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}
         assert not unknown, f"no such settings: {unknown}"
-        chosen = [
-            layer(**{name: values[name] for name in values if name in layer.model_fields})
-            for layer in layers
-        ]
-        return create_app(Settings(*chosen))
+        return create_app(
+            Settings(
+                _choose(DatabaseSettings, values),
+                _choose(AuthenticationSettings, values),
+                _choose(ApiSettings, values),
+            )
+        )
 
     return make
+
+
+def _choose(layer: type[Layer], values: dict[str, Any]) -> Layer:
+    return layer(**{name: values[name] for name in values if name in layer.model_fields})
 
 
 @pytest.fixture

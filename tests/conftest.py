@@ -68,10 +68,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
     """Run a statement on a connection of its own, as an administrator would; returns the rows."""
     if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            return connection.execute(statement, parameters).fetchall()
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+            file.execute("PRAGMA foreign_keys = ON")
+            return file.execute(statement, parameters).fetchall()
+    with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
 

@@ -52,8 +52,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for router in (tokens.router, users.router, sessions.router, health.router):
-        app.include_router(router)
+    for router in (users.router, tokens.router, sessions.router, health.router):
+        app.router.routes.extend(router.routes)
     if settings.api.docs:
         docs.install(app)
     return app

@@ -79,9 +79,23 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
     """The address in its normal form. Raises InvalidField, WeakPassword."""
     email = normalise_email(registration.email)
     _refuse_username(registration.username)
-    context = (email, email.partition("@")[0], registration.username, registration.name)
-    passwords.refuse_weak(registration.password, settings=settings, context=context)
+    passwords.refuse_weak(
+        registration.password, settings=settings, context=_context(email, registration)
+    )
     return email
+
+
+def _context(email: str, person: Registration | Identity | User) -> tuple[str | None, ...]:
+    """What others know of a person, and will try first."""
+    both_names = f"{person.name} {person.surname}" if person.surname else None
+    return (
+        email,
+        email.partition("@")[0],
+        person.username,
+        person.name,
+        person.surname,
+        both_names,
+    )
 
 
 def create(
@@ -139,11 +153,14 @@ async def change_profile(
     if change.email is not None:
         fields["email"] = normalise_email(change.email)
     checked = None
-    if fields.get("email", identity.email) != identity.email:
+    if _changes_email(fields, identity.email):
         checked = await _check_password(service, identity.user_id, change.current_password or "")
 
     def write(session: Session) -> User:
         user = _lock_unchanged(session, checked) if checked else _lock(session, identity.user_id)
+        if checked is None and _changes_email(fields, user.email):
+            # The address has become another one since the request was looked at.
+            raise WrongPassword
         _refuse_held_by_others(session, user, fields)
         return _store(session, user, fields, origin)
 
@@ -161,8 +178,12 @@ async def change_password(
 
     Raises WrongPassword, WeakPassword, HashingBusy.
     """
-    context = (identity.email, identity.username, identity.name)
-    passwords.refuse_weak(new, settings=service.settings, context=context, field="new_password")
+    passwords.refuse_weak(
+        new,
+        settings=service.settings,
+        context=_context(identity.email, identity),
+        field="new_password",
+    )
     checked = await _check_password(service, identity.user_id, current)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
@@ -232,6 +253,11 @@ def _lock_unchanged(session: Session, checked: User) -> User:
     if user.hashed_password != checked.hashed_password:
         raise WrongPassword
     return user
+
+
+def _changes_email(fields: dict[str, Any], current: str) -> bool:
+    # What an administrator inserted by SQL may be in capitals, and is the same address.
+    return fields.get("email", current.lower()) != current.lower()
 
 
 def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:

@@ -17,7 +17,8 @@ ENDS = [
     "DELETE FROM access_tokens WHERE user_id = {user}",
     "DELETE FROM sessions WHERE user_id = {user}",
     f"UPDATE access_tokens SET expires_at = {PAST};UPDATE refresh_tokens SET expires_at = {PAST}",
-    f"UPDATE access_tokens SET expires_at = {PAST};UPDATE refresh_tokens SET first_used_at = {PAST}",
+    f"UPDATE access_tokens SET expires_at = {PAST};"
+    f"UPDATE refresh_tokens SET first_used_at = {PAST}",
 ]
 # And after these they are as live as before.
 LEAVES = [

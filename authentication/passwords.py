@@ -40,7 +40,9 @@ class PasswordHasher:
         self._context = CryptContext(
             ["bcrypt_sha256", "bcrypt"],
             deprecated="auto",
-            bcrypt_sha256__rounds=settings.bcrypt_rounds,
+            bcrypt_sha256__default_rounds=settings.bcrypt_rounds,
+            # A hash that cost more, as where the setting differs between two nodes, stays.
+            bcrypt_sha256__min_rounds=settings.bcrypt_rounds,
         )
 
     def hash(self, password: str) -> str:

@@ -257,7 +257,7 @@ def _lock_unchanged(session: Session, checked: User) -> User:
 
 def _changes_email(fields: dict[str, Any], current: str) -> bool:
     # What an administrator inserted by SQL may be in capitals, and is the same address.
-    return fields.get("email", current.lower()) != current.lower()
+    return "email" in fields and fields["email"] != current.lower()
 
 
 def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:

@@ -1,5 +1,6 @@
 """Calls the service as its users do, in the words of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,3 +68,6 @@ def read_tokens(response: Response) -> Tokens:
     assert response.status_code == 200, response.text
     body = response.json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+MakeClient = Callable[..., Client]

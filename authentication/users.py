@@ -14,6 +14,7 @@ from authentication.audit import Event, Origin
 from authentication.errors import (
     EmailTaken,
     InvalidField,
+    InvalidToken,
     LastAdministrator,
     NotFound,
     UsernameTaken,
@@ -24,6 +25,7 @@ from authentication.permissions import ADMIN
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from database.models import User
+from database.queries import sessions as session_queries
 from database.queries import users
 
 DEFAULT_ROLE = "user"
@@ -157,7 +159,10 @@ async def change_profile(
         checked = await _check_password(service, identity.user_id, change.current_password or "")
 
     def write(session: Session) -> User:
-        user = _lock_unchanged(session, checked) if checked else _lock(session, identity.user_id)
+        if checked is not None:
+            user = _lock_unchanged(session, checked, identity)
+        else:
+            user = _lock(session, identity.user_id)
         if checked is None and _changes_email(fields, user.email):
             # The address has become another one since the request was looked at.
             raise WrongPassword
@@ -188,7 +193,7 @@ async def change_password(
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
     def change(session: Session) -> None:
-        user = _lock_unchanged(session, checked)
+        user = _lock_unchanged(session, checked, identity)
         store_password(session, user, hashed, origin=origin, keep=identity.session_id)
 
     await service.database.run(change)
@@ -247,9 +252,15 @@ def _lock(session: Session, user_id: int) -> User:
     return user
 
 
-def _lock_unchanged(session: Session, checked: User) -> User:
-    """The user whose password was checked a moment ago, if it still is their password."""
+def _lock_unchanged(session: Session, checked: User, identity: Identity) -> User:
+    """The user whose password was checked a moment ago.
+
+    Raises WrongPassword if it is no longer their password, and InvalidToken if the session that
+    sent it has ended meanwhile: hashing takes long enough for that.
+    """
     user = _lock(session, checked.id)
+    if identity.session_id and not session_queries.lock_holding(session, identity.session_id):
+        raise InvalidToken
     if user.hashed_password != checked.hashed_password:
         raise WrongPassword
     return user

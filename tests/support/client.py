@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -70,4 +71,5 @@ def read_tokens(response: Response) -> Tokens:
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
 
 
+MakeApp = Callable[..., FastAPI]
 MakeClient = Callable[..., Client]

@@ -29,7 +29,7 @@ def lock_unexpired(session: Session, ids: Sequence[int]) -> Sequence[tuple[Acces
     rows = session.execute(
         select(AccessToken, LoginSession.expires_at)
         .join(LoginSession, LoginSession.id == AccessToken.session_id)
-        # By the transaction's own clock, a token that was replaced while it waited would still live.
+        # By the transaction's own clock, one that was replaced while it waited would still live.
         .where(AccessToken.id.in_(ids), AccessToken.expires_at > clock.right_now())
         .order_by(AccessToken.id)
         .with_for_update(of=AccessToken, key_share=True)

@@ -7,12 +7,13 @@ from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from authentication import maintenance, sessions, users
 from authentication.audit import COMMAND
 from authentication.errors import CounterfoilError, NotFound
-from authentication.passwords import PasswordHasher, refuse_weak
+from authentication.passwords import PasswordHasher
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
 from database.errors import DatabaseUnavailable
@@ -24,11 +25,14 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 sessions_cli = typer.Typer(help="List and end sessions.")
 cli.add_typer(sessions_cli, name="sessions")
 
+# More digits than any number of a user has.
+_LONGEST_ID = 10
+
 WhoArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, username or id.")]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
-KeepDays = Annotated[int, typer.Option(min=0, help="Keep what ended in the last days.")]
+KeepDays = Annotated[int, typer.Option(min=0, max=36_500, help="Keep what ended in the last days.")]
 
 
 @cli.command()
@@ -74,7 +78,8 @@ def set_password(who: WhoArgument, password_stdin: PasswordStdin = False) -> Non
     """Set a user's password and end all their sessions."""
     password = _read_password(password_stdin)
     with _settings() as (database_settings, settings), _database(database_settings) as database:
-        refuse_weak(password, settings=settings)
+        with database.transaction(read_only=True) as session:
+            users.refuse_weak_for(_get_user(session, who), password, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as session:
             user = _get_user(session, who)
@@ -175,7 +180,7 @@ def revoke_sessions(
 
 
 def _session_of(session: Session, token: str) -> UUID:
-    text = sys.stdin.readline().strip() if token == "-" else token
+    text = _read_line("the token").strip() if token == "-" else token
     return sessions.get_id_by_token(session, text)
 
 
@@ -189,7 +194,7 @@ def _set_active(who: str, *, active: bool) -> None:
 
 def _get_user(session: Session, who: str) -> User:
     user = users.find_by_identifier(session, who)
-    if user is None and who.isdecimal():
+    if user is None and who.isdecimal() and len(who) <= _LONGEST_ID:
         user = users.find_by_id(session, int(who))
     if user is None:
         raise NotFound("There is no such user.")
@@ -198,10 +203,20 @@ def _get_user(session: Session, who: str) -> User:
 
 def _read_password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
+        return _read_line("the password")
     if not sys.stdin.isatty():
         raise typer.BadParameter("give --password-stdin, or run this at a terminal")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _read_line(what: str) -> str:
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+        # Where the locale is not UTF-8, Python lets other bytes through in disguise.
+        line.encode()
+    except UnicodeError:
+        raise typer.BadParameter(f"{what} on standard input is not UTF-8") from None
+    return line
 
 
 @contextmanager
@@ -210,11 +225,27 @@ def _settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
     try:
         with one_clear_line():
             settings = DatabaseSettings(), AuthenticationSettings()
-        yield settings
-    except (CounterfoilError, InvalidSettings) as error:
+    except InvalidSettings as error:
         _fail(str(error))
-    except DatabaseUnavailable:
-        _fail("the database cannot be reached")
+    try:
+        yield settings
+    except CounterfoilError as error:
+        _fail(str(error))
+    except (DatabaseUnavailable, DatabaseError):
+        _fail(_diagnose(settings[0]))
+
+
+def _diagnose(settings: DatabaseSettings) -> str:
+    """What to do about it. The error itself may quote a statement or an address."""
+    from database import migrations
+
+    try:
+        if not migrations.is_current(settings.database_url):
+            return "the database is behind the newest migration: run `python api.py migrate`"
+    except DatabaseError:
+        address = settings.url.render_as_string(hide_password=True)
+        return f"{address} cannot be reached, or is no database"
+    return "the database did not do it; try again"
 
 
 @contextmanager

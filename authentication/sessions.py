@@ -28,6 +28,8 @@ def list_everywhere(
 
 def get_id_by_token(session: Session, text: str) -> UUID:
     """The session that an access or a refresh token belongs to, live or not. Raises NotFound."""
+    if tokens.kind_of(text) is None:
+        raise NotFound("There is no such token.")
     digest = tokens.digest(text)
     access_token = access_tokens.find_by_digest(session, digest)
     if access_token is not None:

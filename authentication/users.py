@@ -29,6 +29,9 @@ from database.queries import sessions as session_queries
 from database.queries import users
 
 DEFAULT_ROLE = "user"
+MAX_NAME_LENGTH = 200
+# What the column can hold; PostgreSQL refuses to compare it with more.
+MAX_ID = 2**31 - 1
 
 # No "@", so that a username is never taken for an address, and no two that look the same.
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
@@ -81,6 +84,8 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
     """The address in its normal form. Raises InvalidField, WeakPassword."""
     email = normalise_email(registration.email)
     _refuse_username(registration.username)
+    _refuse_name("name", registration.name)
+    _refuse_name("surname", registration.surname)
     passwords.refuse_weak(
         registration.password, settings=settings, context=_context(email, registration)
     )
@@ -89,14 +94,14 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
 
 def _context(email: str, person: Registration | Identity | User) -> tuple[str | None, ...]:
     """What others know of a person, and will try first."""
-    both_names = f"{person.name} {person.surname}" if person.surname else None
+    full_name = f"{person.name} {person.surname}" if person.surname else None
     return (
         email,
         email.partition("@")[0],
         person.username,
         person.name,
         person.surname,
-        both_names,
+        full_name,
     )
 
 
@@ -105,7 +110,7 @@ def create(
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
     _refuse_taken(session, email, registration.username)
-    roles = users.find_roles(session, registration.roles)
+    roles = users.find_roles(session, [name for name in registration.roles if name.isprintable()])
     if len(roles) != len(set(registration.roles)):
         raise InvalidField("role", "There is no such role.")
     user = User(
@@ -127,8 +132,8 @@ def create(
 
 
 def find_by_id(session: Session, user_id: int) -> User | None:
-    """With roles."""
-    return users.find(session, user_id)
+    """With roles. None also for a number that no user can have."""
+    return users.find(session, user_id) if user_id <= MAX_ID else None
 
 
 def find_by_identifier(session: Session, identifier: str) -> User | None:
@@ -140,6 +145,11 @@ def find_by_identifier(session: Session, identifier: str) -> User | None:
         return users.find_by_email(session, normalise_email(identifier))
     except InvalidField:
         return None
+
+
+def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
+    """Raises WeakPassword, also for what others know of the user."""
+    passwords.refuse_weak(password, settings=settings, context=_context(user.email, user))
 
 
 async def change_profile(
@@ -309,6 +319,12 @@ def _lock_for_removal(session: Session, user_id: int) -> User:
 def _refuse_username(username: str | None) -> None:
     if username is not None and not USERNAME.fullmatch(username):
         raise InvalidField("username", "Use letters, digits and . _ + - only, at most 64.")
+
+
+def _refuse_name(field: str, name: str | None) -> None:
+    # The command line passes on what HTTP's schemas would refuse.
+    if name is not None and not (name.isprintable() and len(name) <= MAX_NAME_LENGTH):
+        raise InvalidField(field, f"Use printable characters only, at most {MAX_NAME_LENGTH}.")
 
 
 def _refuse_taken(session: Session, email: str, username: str | None) -> None:

@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
@@ -62,10 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        await startup.prepare_database(settings.database)
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    await startup.prepare_database(settings.database)
     service = Service(settings=settings.authentication, database_settings=settings.database)
     try:
         await service.open()

@@ -47,7 +47,7 @@ def _introduce(settings: Settings, host: str, port: int) -> None:
     typer.echo(f"Counterfoil serves {address}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {address}/docs", err=True)
-    typer.echo(f"  database       {settings.database.url.render_as_string()}", err=True)
+    typer.echo(f"  database       {settings.database.address}", err=True)
     if not _has_administrator(settings):
         typer.echo("  no administrator yet; make the first one, in another terminal, by", err=True)
         typer.echo(f"    {sys.executable} api.py create-user EMAIL --role admin", err=True)

@@ -75,6 +75,11 @@ class DatabaseSettings(LayerSettings):
         """The address with its driver named."""
         return parse_url(self.database_url)
 
+    @property
+    def address(self) -> str:
+        """The address as people write it, to be shown: without its password."""
+        return self.url.set(drivername=self.url.get_backend_name()).render_as_string()
+
 
 def parse_url(text: str) -> URL:
     """Read a database address as people write it.

@@ -53,7 +53,8 @@ def prepare_database_now(settings: DatabaseSettings) -> None:
             return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
-                f"{settings.address} is behind the newest migration: run `python api.py migrate` first"
+                f"{settings.address} is behind the newest migration: "
+                "run `python api.py migrate` first"
             )
         migrations.upgrade(settings.database_url)
     except DBAPIError as error:

@@ -180,6 +180,9 @@ def install(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.operation_id or operation_id(route)
     description = get_openapi(
         title=app.title,
         version=app.version,

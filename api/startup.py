@@ -7,6 +7,7 @@ from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
+from database import revisions
 from database.errors import reason_of
 from database.settings import DatabaseSettings
 
@@ -45,17 +46,17 @@ async def prepare_database(settings: DatabaseSettings) -> None:
 
 def prepare_database_now(settings: DatabaseSettings) -> None:
     """The same, for code that does not run on an event loop."""
-    # alembic takes a while to import, and is needed for nothing else.
-    from database import migrations
-
     try:
-        if migrations.is_current(settings.database_url):
+        if revisions.is_current(settings.database_url):
             return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
                 f"{settings.address} is behind the newest migration: "
                 "run `python api.py migrate` first"
             )
+        # Imported only where it is needed: alembic takes a while.
+        from database import migrations
+
         migrations.upgrade(settings.database_url)
     except DBAPIError as error:
         raise CannotStart(f"{settings.address} cannot be used: {reason_of(error)}") from None

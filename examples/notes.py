@@ -15,13 +15,13 @@ from api.dependencies import CurrentIdentity, OptionalIdentity, requires, requir
 notes: defaultdict[int, list[str]] = defaultdict(list)
 
 
-@app.get("/notes", tags=["notes"])
+@app.get("/notes")
 async def list_notes(identity: CurrentIdentity) -> list[str]:
     """Whoever has a live token or API key."""
     return notes[identity.user_id]
 
 
-@app.post("/notes", tags=["notes"], status_code=status.HTTP_201_CREATED)
+@app.post("/notes", status_code=status.HTTP_201_CREATED)
 async def add_note(
     identity: CurrentIdentity, text: Annotated[str, Body(embed=True, max_length=1000)]
 ) -> str:
@@ -30,19 +30,19 @@ async def add_note(
     return text
 
 
-@app.get("/greeting", tags=["notes"])
+@app.get("/greeting")
 async def greet(identity: OptionalIdentity) -> str:
     """Everyone; those who send a token by their name. One that is not live is refused here too."""
     return f"Hello, {identity.name if identity else 'stranger'}!"
 
 
-@app.delete("/notes/{user_id}", tags=["notes"], dependencies=[requires("moderate")])
+@app.delete("/notes/{user_id}", dependencies=[requires("moderate")])
 async def remove_notes(user_id: int) -> None:
     """Whoever has the scope `moderate`, which comes with the roles moderator and admin."""
     notes.pop(user_id, None)
 
 
-@app.get("/notes/count", tags=["notes"], dependencies=[requires_role("admin")])
+@app.get("/notes/count", dependencies=[requires_role("admin")])
 async def count_notes() -> int:
     """Administrators."""
     return sum(map(len, notes.values()))

@@ -45,7 +45,8 @@ def serve(
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:
-    address = f"http://{host}:{port}"
+    # An IPv6 address stands in brackets.
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     typer.echo(f"Counterfoil serves {address}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {address}/docs", err=True)

@@ -79,4 +79,4 @@ def run_printed_command(line: str, database_url: str) -> None:
 def test_the_documentation_is_announced_only_where_it_is_served(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     with Server.launch(url, environment={**QUICK, "COUNTERFOIL_DOCS": "false"}) as server:
-        assert "documentation" not in server.log()
+        assert f"{server.url}/docs" not in server.log()

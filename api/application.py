@@ -1,8 +1,8 @@
 """Puts the application together."""
 
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -36,10 +36,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=openapi.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -62,17 +66,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        await startup.prepare_database(settings.database)
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    await startup.prepare_database(settings.database)
     service = Service(settings=settings.authentication, database_settings=settings.database)
     try:
         await service.open()
         app.state.service = service
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        yield
+        with _tuned_collector():
+            yield
     finally:
         await service.close()
+
+
+@contextmanager
+def _tuned_collector() -> Iterator[None]:
+    """What is there at the start stays: the garbage collector need not look at it again."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

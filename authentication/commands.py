@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, NoReturn
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from authentication.errors import CounterfoilError, NotFound
 from authentication.passwords import PasswordHasher
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
-from database.errors import DatabaseUnavailable
+from database import revisions
+from database.errors import DatabaseUnavailable, reason_of
 from database.models import User
 from database.session import Database
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
@@ -25,6 +26,7 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 sessions_cli = typer.Typer(help="List and end sessions.")
 cli.add_typer(sessions_cli, name="sessions")
 
+_BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
 # More digits than any number of a user has.
 _LONGEST_ID = 10
 
@@ -121,13 +123,11 @@ def prune(
 @cli.command()
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
-    from database import migrations
-
     with _settings() as (database_settings, settings), _database(database_settings) as database:
         with database.transaction(read_only=True) as session:
             session.connection()
-        if not migrations.is_current(database_settings.database_url):
-            _fail("the database is behind the newest migration: run `python api.py migrate`")
+        if not revisions.is_current(database_settings.database_url):
+            _fail(_BEHIND)
         with database.transaction(read_only=True) as session:
             if not users.has_administrator(session):
                 typer.echo("warning: there is no administrator yet", err=True)
@@ -231,21 +231,16 @@ def _settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         yield settings
     except CounterfoilError as error:
         _fail(str(error))
-    except (DatabaseUnavailable, DatabaseError):
-        _fail(_diagnose(settings[0]))
+    except (DatabaseUnavailable, DatabaseError) as error:
+        _fail(_diagnose(settings[0], error))
 
 
-def _diagnose(settings: DatabaseSettings) -> str:
-    """What to do about it. The error itself may quote a statement or an address."""
-    from database import migrations
-
-    try:
-        if not migrations.is_current(settings.database_url):
-            return "the database is behind the newest migration: run `python api.py migrate`"
-    except DatabaseError:
-        address = settings.url.render_as_string(hide_password=True)
-        return f"{address} cannot be reached, or is no database"
-    return "the database did not do it; try again"
+def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
+    """What is wrong with the database, or what to do about it."""
+    with suppress(DatabaseError):
+        if not revisions.is_current(settings.database_url):
+            return _BEHIND
+    return f"{settings.address} cannot be used: {reason_of(error)}"
 
 
 @contextmanager

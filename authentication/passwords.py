@@ -26,6 +26,10 @@ MAX_LENGTH = 1024
 _CONTEXT_WORDS = ("counterfoil",)
 _LOWER_PRIORITY = 10
 
+# A hash that no password has been found for, so that checking one costs what it always costs.
+# passlib's dummy_verify() makes such a hash first, which takes the time of a login at every start.
+_NOBODYS_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
+
 T = TypeVar("T")
 
 
@@ -44,6 +48,7 @@ class PasswordHasher:
             # A hash that cost more, as where the setting differs between two nodes, stays.
             bcrypt_sha256__min_rounds=settings.bcrypt_rounds,
         )
+        self._nobodys_hash = _NOBODYS_HASH.format(rounds=settings.bcrypt_rounds)
 
     def hash(self, password: str) -> str:
         """The hash to store. NFKC first, so that one password typed on two systems is one."""
@@ -60,20 +65,19 @@ class PasswordHasher:
         """
         # Longer ones were never stored, and to normalise them takes the interpreter too long.
         if hashed is None or len(password) > MAX_LENGTH:
-            self._context.dummy_verify()
-            return False, None
+            return self._refuse()
         try:
             if upgrade:
                 return self._context.verify_and_update(_normalise(password), hashed)
             return self._context.verify(_normalise(password), hashed), None
         except ValueError:
             # Plain bcrypt refuses NUL; an administrator may have stored something else altogether.
-            self._context.dummy_verify()
-            return False, None
+            return self._refuse()
 
-    def prepare(self) -> None:
-        """Make the hash that `verify` falls back on, or the first unknown user takes longer."""
-        self._context.dummy_verify()
+    def _refuse(self) -> tuple[bool, None]:
+        # Whatever was sent: it may be what bcrypt refuses.
+        self._context.verify("", self._nobodys_hash)
+        return False, None
 
 
 class HashingThreads:

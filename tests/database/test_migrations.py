@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from database import migrations
+from database import migrations, revisions
 from database.base import NAMING_CONVENTION
 from database.settings import parse_url
 from tests.support.administrator import Sql, count, insert_user, run_sql, user_id
@@ -78,7 +78,7 @@ def test_every_table_goes_and_comes_back(empty_url: str) -> None:
     migrations.downgrade(empty_url, "base")
     assert table_names(empty_url) == {"alembic_version"}
     migrations.upgrade(empty_url)
-    assert migrations.is_current(empty_url)
+    assert revisions.is_current(empty_url)
 
 
 def test_users_survive_the_way_down_to_their_table_and_up_again(
@@ -88,7 +88,7 @@ def test_users_survive_the_way_down_to_their_table_and_up_again(
     before = sql("SELECT id, email, hashed_password FROM users")
     try:
         migrations.downgrade(database_url, "0001_users")
-        assert not migrations.is_current(database_url)
+        assert not revisions.is_current(database_url)
     finally:
         migrations.upgrade(database_url)
     assert sql("SELECT id, email, hashed_password FROM users") == before
@@ -117,7 +117,7 @@ def test_six_processes_that_migrate_at_once_do_not_collide(empty_url: str) -> No
     command = [sys.executable, "-c", MIGRATE_SIX_TIMES, empty_url]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert migrations.is_current(empty_url)
+    assert revisions.is_current(empty_url)
 
 
 def test_a_password_that_needs_escaping_does_not_confuse_alembic(

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from api import credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import docs, health, sessions, tokens, users
+from api.routers import api_keys, docs, health, oauth, sessions, tokens, users
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -41,6 +41,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
         version="0.1.0",
+        # Before all others: they are called most.
+        routes=[*oauth.routes],
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -52,8 +54,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for router in (tokens.router, users.router, sessions.router, health.router):
-        app.include_router(router)
+    for noun in (tokens, users, sessions, api_keys, oauth, health):
+        app.include_router(noun.router)
     if settings.api.docs:
         docs.install(app)
     return app

@@ -8,7 +8,7 @@ about a sixth of the whole request.
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
@@ -23,12 +23,20 @@ from authentication.service import Service
 
 _RESOLVED = "counterfoil.identity"
 SCHEME_NAME = "Password"
+# Those that the service itself asks for; roles may carry any others.
+_SCOPES = {
+    permissions.ACCOUNT: "Manage the own account, sessions and API keys.",
+    permissions.ADMIN: "Administer users and sessions.",
+    permissions.INTROSPECT: "Ask what stands behind a token.",
+}
 
 
 class IdentityDependency(SecurityBase):
     """Resolves the caller's credential and demands what the route demands, all in one."""
 
-    model = OAuth2Model(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="token", scopes={})))
+    model = OAuth2Model(
+        flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="token", scopes=_SCOPES))
+    )
     scheme_name = SCHEME_NAME
 
     def __init__(
@@ -94,7 +102,10 @@ OptionalIdentity = Annotated[Identity | None, Depends(get_optional_identity)]
 # Managing an account takes a session of its own that has not been narrowed to something else.
 AccountIdentity = Annotated[
     Identity,
-    Depends(IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True)),
+    Security(
+        IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True),
+        scopes=[permissions.ACCOUNT],
+    ),
 ]
 
 
@@ -104,7 +115,8 @@ def requires(*scopes: str) -> Any:
     Use it as `identity: Annotated[Identity, requires("orders:read")]` or in a route's
     `dependencies=[requires("orders:read")]`.
     """
-    return Depends(IdentityDependency(scopes=frozenset(scopes)))
+    # Named once more for the OpenAPI description alone.
+    return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=sorted(scopes))
 
 
 def requires_role(*roles: str) -> Any:

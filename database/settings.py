@@ -28,6 +28,8 @@ class LayerSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        # Where there may be no limit, it must be possible to say so.
+        env_parse_none_str="none",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,

@@ -44,10 +44,11 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Both passwords. Every other session ends."""
+    """Both passwords. Every other session ends, and every API key if that is asked for."""
 
     current_password: Password
     new_password: Password
+    end_api_keys: bool = False
 
 
 class UserRead(BaseModel):

@@ -7,12 +7,11 @@ from fastapi import APIRouter, Request, Response
 from api import forms
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi import TOKEN_FORM, problems
+from api.openapi import TOKEN_FORM, oauth_problems, problems
 from authentication import login, refresh, sessions
 from authentication.issuance import TokenPair
 from authentication.login import Attempt
 from authentication.refresh import Exchange
-from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
 router = APIRouter(tags=["tokens"])
@@ -24,7 +23,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/token",
     summary="Get tokens (OAuth 2.0)",
     response_model=TokenRead,
-    responses={400: {"model": OAuthError}, 503: {"model": OAuthError}},
+    responses={**oauth_problems(400, 503), **problems(413)},
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors

@@ -60,7 +60,7 @@ def disable_user(who: support.UserArgument) -> None:
 
 
 def enable_user(who: support.UserArgument) -> None:
-    """Enable a user again. Sessions that were ended stay ended."""
+    """Enable a user again. Sessions stay ended; API keys that were not revoked work again."""
     _set_active(who, active=True)
 
 

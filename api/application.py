@@ -41,8 +41,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
         version="0.1.0",
-        # Before all others: they are called most.
-        routes=[*oauth.routes],
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -54,8 +52,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for noun in (tokens, users, sessions, api_keys, oauth, health):
-        app.include_router(noun.router)
+    for noun in (users, oauth, tokens, sessions, api_keys, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     return app

@@ -49,7 +49,7 @@ async def introspect(request: Request) -> Response:
     return Response(json.dumps(members), media_type="application/json")
 
 
-routes = [Route("/introspect", introspect, methods=["POST"])]
+router.routes.append(Route("/introspect", introspect, methods=["POST"]))
 
 
 def _caller(request: Request) -> str:

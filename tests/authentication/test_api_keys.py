@@ -1,15 +1,17 @@
 """API keys below HTTP: what a request that was allowed a moment ago may still do."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from authentication import api_keys
+from authentication import api_keys, policies
 from authentication.api_keys import KeyRequest
 from authentication.audit import Origin
 from authentication.errors import InvalidToken
 from authentication.identity import Identity
+from authentication.settings import AuthenticationSettings
 from database.queries.credentials import CredentialKind
 from database.session import Database
 from database.settings import DatabaseSettings
@@ -66,3 +68,10 @@ def test_no_key_comes_of_a_session_that_ended_after_the_request_began(
         api_keys.create(session, identity, request, origin=Origin())
 
     assert sql("SELECT count(*) FROM api_keys") == [(0,)]
+
+
+def test_the_settings_can_say_that_keys_have_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERFOIL_API_KEY_SECONDS", "none")
+    settings = AuthenticationSettings()
+    assert policies.api_key_lifetime(settings) is None
+    assert policies.api_key_lifetime(settings, days=1) == timedelta(days=1)

@@ -7,6 +7,7 @@ import typer
 
 from authentication import maintenance, users
 from authentication.commands import support
+from database import revisions
 
 KeepDays = Annotated[int, typer.Option(min=0, help="Keep what ended in the last days.")]
 
@@ -41,12 +42,10 @@ def prune(
 
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
-    from database import migrations
-
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as session:
             session.connection()
-        if not migrations.is_current(database.settings.database_url):
+        if not revisions.is_current(database.settings.database_url):
             support.fail("the database is behind the newest migration: run `python api.py migrate`")
         with database.transaction(read_only=True) as session:
             if not users.has_administrator(session):

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from authentication import users
 from authentication.errors import CounterfoilError, NotFound
 from authentication.settings import AuthenticationSettings
-from database.errors import DatabaseUnavailable
+from database.errors import DatabaseUnavailable, reason_of
 from database.models import User
 from database.session import Database
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
@@ -28,8 +29,8 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         yield found
     except (CounterfoilError, InvalidSettings) as error:
         fail(str(error))
-    except DatabaseUnavailable:
-        fail("the database cannot be reached")
+    except (DatabaseUnavailable, OperationalError) as error:
+        fail(f"the database cannot be reached: {reason_of(error)}")
 
 
 @contextmanager

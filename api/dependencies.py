@@ -23,20 +23,12 @@ from authentication.service import Service
 
 _RESOLVED = "counterfoil.identity"
 SCHEME_NAME = "Password"
-# Those that the service itself asks for; roles may carry any others.
-_SCOPES = {
-    permissions.ACCOUNT: "Manage the own account, sessions and API keys.",
-    permissions.ADMIN: "Administer users and sessions.",
-    permissions.INTROSPECT: "Ask what stands behind a token.",
-}
 
 
 class IdentityDependency(SecurityBase):
     """Resolves the caller's credential and demands what the route demands, all in one."""
 
-    model = OAuth2Model(
-        flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="token", scopes=_SCOPES))
-    )
+    model = OAuth2Model(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="token", scopes={})))
     scheme_name = SCHEME_NAME
 
     def __init__(
@@ -115,8 +107,8 @@ def requires(*scopes: str) -> Any:
     Use it as `identity: Annotated[Identity, requires("orders:read")]` or in a route's
     `dependencies=[requires("orders:read")]`.
     """
-    # Named once more for the OpenAPI description alone.
-    return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=sorted(scopes))
+    # Named twice: the dependency demands them, and FastAPI writes them into the description.
+    return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=scopes)
 
 
 def requires_role(*roles: str) -> Any:

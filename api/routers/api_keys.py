@@ -14,10 +14,15 @@ from authentication.settings import AuthenticationSettings
 from database.models import ApiKey
 from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate
 
-router = APIRouter(prefix="/api-keys", tags=["API keys"])
+router = APIRouter(prefix="/api-keys", tags=["api_keys"])
 
 
-@router.get("", summary="List the own API keys", responses=problems(400, 401, 403, 503))
+@router.get(
+    "",
+    summary="List your API keys",
+    response_description="Your live keys.",
+    responses=problems(400, 401, 403, 503),
+)
 def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it."""
     return [ApiKeyRead(**_fields(key)) for key in api_keys.list_own(session, identity)]
@@ -27,6 +32,7 @@ def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKey
     "",
     summary="Make an API key",
     status_code=HTTPStatus.CREATED,
+    response_description="The key, shown this once.",
     responses=problems(400, 401, 403, 413, 422, 503),
 )
 def create_api_key(
@@ -43,8 +49,9 @@ def create_api_key(
 
 @router.delete(
     "/{api_key_id}",
-    summary="Revoke an API key",
+    summary="Revoke one of your API keys",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="It has ended.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def revoke_api_key(
@@ -58,8 +65,9 @@ def revoke_api_key(
 
 @router.post(
     "/{api_key_id}/rotate",
-    summary="Replace an API key",
+    summary="Replace one of your API keys",
     status_code=HTTPStatus.CREATED,
+    response_description="The new key, shown this once.",
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 def rotate_api_key(

@@ -5,19 +5,19 @@ from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Request, Response
-from starlette.routing import Route
 
 from api import credentials, forms
 from api.dependencies import OriginDep, ServiceDep
 from api.errors import headers_of
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi import ONE_TOKEN_FORM, oauth_problems, problems
+from api.openapi import PlainRoute, problems
+from api.openapi_oauth import INTROSPECTION, ONE_TOKEN_FORM, oauth_problems
 from authentication import introspection, permissions, revocation
 from authentication.errors import InsufficientScope, InvalidToken, NotFound
 from authentication.service import Service
 from schemas.oauth import ServerMetadata
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter(tags=["oauth"])
 
 _METADATA_PATH = "/.well-known/oauth-authorization-server"
 _INACTIVE = '{"active":false}'
@@ -25,11 +25,7 @@ _INACTIVE = '{"active":false}'
 
 @oauth_errors
 async def introspect(request: Request) -> Response:
-    """What stands behind a token (RFC 7662), for callers with the scope `introspect`.
-
-    A plain route of Starlette's, described to OpenAPI by hand: other services ask it as often as
-    they are asked themselves, and FastAPI's way to call a route costs more than the answer.
-    """
+    """What stands behind a token (RFC 7662), for callers with the scope `introspect`."""
     state = request.app.state
     caller = _caller(request)
     token = forms.required(await forms.read(request), "token")
@@ -49,7 +45,10 @@ async def introspect(request: Request) -> Response:
     return Response(json.dumps(members), media_type="application/json")
 
 
-router.routes.append(Route("/introspect", introspect, methods=["POST"]))
+# Other services ask as often as they are asked themselves.
+router.routes.append(
+    PlainRoute("/introspect", introspect, methods=["POST"], operation=INTROSPECTION)
+)
 
 
 def _caller(request: Request) -> str:
@@ -85,6 +84,7 @@ def _invalid_client(request: Request) -> OAuthRefusal:
     "/revoke",
     summary="Revoke a token (OAuth 2.0)",
     response_class=Response,
+    response_description="If it was a token, it has ended.",
     responses={**oauth_problems(400, 503), **problems(413)},
     openapi_extra=ONE_TOKEN_FORM,
 )
@@ -100,7 +100,11 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     return Response()
 
 
-@router.get(_METADATA_PATH, summary="How to use this service as an OAuth client")
+@router.get(
+    _METADATA_PATH,
+    summary="How to use this service as an OAuth client",
+    response_description="The metadata.",
+)
 async def read_metadata(request: Request, service: ServiceDep) -> ServerMetadata:
     """RFC 8414. The issuer comes from the settings, never from the request."""
     return _metadata(request.app.state.settings.api.issuer, service)

@@ -56,6 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend(oauth.plain_routes)
     for noun in (users, oauth, tokens, sessions, api_keys, health):
         app.router.routes.extend(noun.router.routes)
     if settings.api.docs:

@@ -1,6 +1,5 @@
 """Tells another service what stands behind a token that it was sent (RFC 7662)."""
 
-import asyncio
 from typing import Any
 
 from authentication import permissions
@@ -20,7 +19,7 @@ async def introspect(resolver: Resolver, token: str, *, caller: str) -> Identity
     the caller's own credential, whatever the token is.
     """
     # Both are looked up at once, so that asking costs one turn of the database and not two.
-    asking, found = await asyncio.gather(resolver.resolve(caller), resolver.resolve(token))
+    asking, found = await resolver.resolve_both(caller, token)
     if asking is None:
         raise InvalidToken
     permissions.demand_scopes(asking.scopes, _DEMANDED)

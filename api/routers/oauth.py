@@ -45,10 +45,7 @@ async def introspect(request: Request) -> Response:
     return Response(json.dumps(members), media_type="application/json")
 
 
-# Other services ask as often as they are asked themselves.
-router.routes.append(
-    PlainRoute("/introspect", introspect, methods=["POST"], operation=INTROSPECTION)
-)
+plain_routes = [PlainRoute("/introspect", introspect, methods=["POST"], operation=INTROSPECTION)]
 
 
 def _caller(request: Request) -> str:

@@ -1,4 +1,6 @@
-"""The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
+"""The command `serve`: checks what must hold, says what is served, and hands over to uvicorn.
+
+And what precedes every command: a look at all the settings."""
 
 import shlex
 import sys
@@ -15,6 +17,16 @@ from database.session import Database
 from database.settings import InvalidSettings
 
 
+def check_settings() -> None:
+    """Opaque access tokens that can be revoked instantly."""
+    # Ahead of every command, so that a slip in any layer's settings is noticed by each of them.
+    try:
+        load()
+    except InvalidSettings as error:
+        typer.echo(f"counterfoil: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
@@ -22,11 +34,11 @@ def serve(
     reload: Annotated[bool, typer.Option(help="Start anew when the code changes.")] = False,
 ) -> None:
     """Serve over HTTP. What is not given here comes from the settings."""
+    settings = load()
     try:
-        settings = load()
         # Here as well as in each worker, which uvicorn would start again and again.
         startup.prepare_database_now(settings.database)
-    except (InvalidSettings, startup.CannotStart) as error:
+    except startup.CannotStart as error:
         typer.echo(f"counterfoil: {error}", err=True)
         raise typer.Exit(1) from None
     host, port = host or settings.api.host, settings.api.port if port is None else port

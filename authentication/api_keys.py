@@ -135,8 +135,9 @@ def get_id_by_key(session: Session, text: str) -> UUID:
 def _create(
     session: Session, user_id: int, request: KeyRequest, available: Scopes, origin: Origin
 ) -> NewKey:
-    if not 0 < len(request.name) <= MAX_NAME_LENGTH:
-        raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} characters.")
+    # The command line passes on what HTTP's schemas would refuse.
+    if not (request.name.isprintable() and 0 < len(request.name) <= MAX_NAME_LENGTH):
+        raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} printable characters.")
     scopes = permissions.grant_to_api_key(request.scopes, available)
     new = _add(session, user_id, request.name, scopes, request.lifetime)
     _record(session, Event.API_KEY_CREATED, new.stored, origin)

@@ -46,7 +46,10 @@ def is_within_grace(
     settings: AuthenticationSettings, now: datetime, first_used_at: datetime
 ) -> bool:
     """Whether a used refresh token may still come back. The first use alone sets the clock."""
-    return now - first_used_at < timedelta(seconds=settings.refresh_grace_seconds)
+    grace = timedelta(seconds=settings.refresh_grace_seconds)
+    # A transaction that waited for the first use has begun before it: then the difference is
+    # negative, and without a grace it must not pass for a short one.
+    return bool(grace) and now - first_used_at < grace
 
 
 def sessions_to_evict(

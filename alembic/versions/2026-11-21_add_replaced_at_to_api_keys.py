@@ -5,8 +5,8 @@ from alembic import op
 
 from database.base import UTCDateTime
 
-revision = "0004_api_keys_replaced_at"
-down_revision = "0003_api_keys_and_audit_events"
+revision = "0005_api_keys_replaced_at"
+down_revision = "0004_never_reuse_user_ids"
 branch_labels = None
 depends_on = None
 

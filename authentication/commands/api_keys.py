@@ -1,6 +1,5 @@
 """Commands about API keys: create, list, revoke."""
 
-import sys
 from typing import Annotated
 from uuid import UUID
 
@@ -80,7 +79,7 @@ def revoke_api_keys(
 
 
 def _id_of(session: Session, key: str) -> UUID:
-    text = sys.stdin.readline().strip() if key == "-" else key
+    text = support.read_line("the key").strip() if key == "-" else key
     return api_keys.get_id_by_key(session, text)
 
 

@@ -9,7 +9,7 @@ from authentication import maintenance, users
 from authentication.commands import support
 from database import revisions
 
-KeepDays = Annotated[int, typer.Option(min=0, help="Keep what ended in the last days.")]
+KeepDays = Annotated[int, typer.Option(min=0, max=36_500, help="Keep what ended in the last days.")]
 
 
 def migrate() -> None:
@@ -46,7 +46,7 @@ def check() -> None:
         with database.transaction(read_only=True) as session:
             session.connection()
         if not revisions.is_current(database.settings.database_url):
-            support.fail("the database is behind the newest migration: run `python api.py migrate`")
+            support.fail(support.BEHIND)
         with database.transaction(read_only=True) as session:
             if not users.has_administrator(session):
                 typer.echo("warning: there is no administrator yet", err=True)

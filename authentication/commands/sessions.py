@@ -1,6 +1,5 @@
 """Commands about sessions: list, revoke."""
 
-import sys
 from typing import Annotated
 from uuid import UUID
 
@@ -51,5 +50,5 @@ def revoke_sessions(
 
 
 def _session_of(session: Session, token: str) -> UUID:
-    text = sys.stdin.readline().strip() if token == "-" else token
+    text = support.read_line("the token").strip() if token == "-" else token
     return sessions.get_id_by_token(session, text)

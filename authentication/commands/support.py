@@ -1,20 +1,26 @@
 """What every command needs: the settings, a database, and one line for whatever goes wrong."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, NoReturn
 
 import typer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from authentication import users
 from authentication.errors import CounterfoilError, NotFound
 from authentication.settings import AuthenticationSettings
+from database import revisions
 from database.errors import DatabaseUnavailable, reason_of
 from database.models import User
 from database.session import Database
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
+
+BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
+# More digits than any number of a user has.
+_LONGEST_ID = 10
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, username or id.")]
 UserOption = Annotated[str | None, typer.Option(help="E-mail, username or id.")]
@@ -26,11 +32,14 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
     try:
         with one_clear_line():
             found = DatabaseSettings(), AuthenticationSettings()
-        yield found
-    except (CounterfoilError, InvalidSettings) as error:
+    except InvalidSettings as error:
         fail(str(error))
-    except (DatabaseUnavailable, OperationalError) as error:
-        fail(f"the database cannot be reached: {reason_of(error)}")
+    try:
+        yield found
+    except CounterfoilError as error:
+        fail(str(error))
+    except (DatabaseUnavailable, DatabaseError) as error:
+        fail(_diagnose(found[0], error))
 
 
 @contextmanager
@@ -44,14 +53,33 @@ def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
             database.close()
 
 
+def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
+    """What is wrong with the database, or what to do about it."""
+    with suppress(DatabaseError):
+        if not revisions.is_current(settings.database_url):
+            return BEHIND
+    return f"{settings.address} cannot be used: {reason_of(error)}"
+
+
 def get_user(session: Session, who: str) -> User:
     """By e-mail, username or id. Raises NotFound."""
     user = users.find_by_identifier(session, who)
-    if user is None and who.isdecimal():
+    if user is None and who.isdecimal() and len(who) <= _LONGEST_ID:
         user = users.find_by_id(session, int(who))
     if user is None:
         raise NotFound("There is no such user.")
     return user
+
+
+def read_line(what: str) -> str:
+    """One line of standard input, without its end."""
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+        # Where the locale is not UTF-8, Python lets other bytes through in disguise.
+        line.encode()
+    except UnicodeError:
+        raise typer.BadParameter(f"{what} on standard input is not UTF-8") from None
+    return line
 
 
 def printable(text: str | None) -> str:

@@ -8,7 +8,7 @@ import typer
 from authentication import users
 from authentication.audit import COMMAND
 from authentication.commands import support
-from authentication.passwords import PasswordHasher, refuse_weak
+from authentication.passwords import PasswordHasher
 from authentication.users import Registration
 
 PasswordStdin = Annotated[
@@ -46,7 +46,8 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
     """Set a user's password and end all their sessions."""
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
-        refuse_weak(password, settings=settings)
+        with database.transaction(read_only=True) as session:
+            users.refuse_weak_for(support.get_user(session, who), password, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as session:
             user = support.get_user(session, who)
@@ -74,7 +75,7 @@ def _set_active(who: str, *, active: bool) -> None:
 
 def _read_password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
+        return support.read_line("the password")
     if not sys.stdin.isatty():
         raise typer.BadParameter("give --password-stdin, or run this at a terminal")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,8 +1,10 @@
 """Calls the service as its users do, in the words of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -75,3 +77,7 @@ def read_tokens(response: Response) -> Tokens:
     assert response.status_code == 200, response.text
     body = response.json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+MakeApp = Callable[..., FastAPI]
+MakeClient = Callable[..., Client]

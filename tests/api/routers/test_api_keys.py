@@ -230,6 +230,7 @@ def test_keys_are_managed_with_a_session_alone(client: Client, moderator: Tokens
         ("name", ""),
         ("name", "x" * 201),
         ("name", "a\x00b"),
+        ("name", "a\nb"),
         ("expires_in_days", 0),
         ("expires_in_days", 3651),
         ("scopes", ["two words"]),

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from api import credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import docs, health, sessions, tokens, users
+from api.routers import api_keys, docs, health, oauth, sessions, tokens, users
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -56,8 +56,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for router in (users.router, tokens.router, sessions.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend(oauth.plain_routes)
+    for noun in (users, oauth, tokens, sessions, api_keys, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     return app

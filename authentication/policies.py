@@ -27,6 +27,21 @@ def refresh_token_end(
     return min(now + timedelta(seconds=settings.refresh_token_seconds), session_end)
 
 
+def api_key_lifetime(
+    settings: AuthenticationSettings, *, days: int | None = None
+) -> timedelta | None:
+    """How long a key lives whose owner says so in days, or does not say. None: without an end."""
+    if days is not None:
+        return timedelta(days=days)
+    seconds = settings.api_key_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def api_key_end(now: datetime, lifetime: timedelta | None) -> datetime | None:
+    """An API key belongs to no session that could end it."""
+    return None if lifetime is None else now + lifetime
+
+
 def is_within_grace(
     settings: AuthenticationSettings, now: datetime, first_used_at: datetime
 ) -> bool:

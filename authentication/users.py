@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import audit, passwords, sessions
+from authentication import api_keys, audit, passwords, sessions
 from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
@@ -187,9 +187,15 @@ async def change_profile(
 
 
 async def change_password(
-    service: Service, identity: Identity, *, current: str, new: str, origin: Origin
+    service: Service,
+    identity: Identity,
+    *,
+    current: str,
+    new: str,
+    origin: Origin,
+    end_api_keys: bool = False,
 ) -> None:
-    """Change the caller's password and end every other session of theirs.
+    """Change the caller's password and end every other session of theirs; API keys on request.
 
     Raises WrongPassword, WeakPassword, HashingBusy.
     """
@@ -205,6 +211,8 @@ async def change_password(
     def change(session: Session) -> None:
         user = _lock_unchanged(session, checked, identity)
         store_password(session, user, hashed, origin=origin, keep=identity.session_id)
+        if end_api_keys:
+            api_keys.revoke_all(session, user.id, origin=origin, reason="password_changed")
 
     await service.database.run(change)
 

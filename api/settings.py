@@ -1,15 +1,21 @@
 """How the service is reached over HTTP; and all settings of all layers together."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings, LayerSettings, one_clear_line, refuse_unknown
 
 Network = IPv4Network | IPv6Network
+
+
+Exposure = Literal["off", "local", "on"]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)
+]
 
 
 def _read_issuer(value: str) -> str:
@@ -33,6 +39,21 @@ class ApiSettings(LayerSettings):
 
     issuer: Annotated[str, AfterValidator(_read_issuer)] = "http://127.0.0.1:8000"
     """The public address of the service. Never taken from a request."""
+
+    metrics: Exposure = "local"
+    """Who may read /metrics: `local` is this machine, `on` is everyone, `off` is nobody."""
+
+    metrics_token: SecretStr | None = None
+    """If set, /metrics wants it as a bearer token instead, from wherever it is asked."""
+
+    access_log: bool = True
+    """Whether `python api.py serve` logs a line for each request."""
+
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """How `python api.py serve` logs. `auto` is text at a terminal and JSON otherwise."""
+
+    log_level: LogLevel = "info"
+    """What `python api.py serve` logs: this and what is graver."""
 
     docs: bool = True
     """Whether the interactive documentation is served at /docs."""

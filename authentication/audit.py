@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from database.queries import audit_events
 
+_RECORDED = "recorded"
+
 
 class Event(StrEnum):
     """Everything that is recorded."""
@@ -60,3 +62,10 @@ def record(
     audit_events.append(
         session, event=event, actor=origin.actor, subject=subject, ip=origin.ip, detail=known
     )
+    session.info.setdefault(_RECORDED, []).append((event, known))
+
+
+def take_recorded(session: Session) -> list[tuple[Event, dict[str, Any]]]:
+    """The events recorded since this was last asked, for whoever counts them after the commit."""
+    recorded: list[tuple[Event, dict[str, Any]]] = session.info.pop(_RECORDED, [])
+    return recorded

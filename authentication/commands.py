@@ -1,6 +1,7 @@
 """The commands of an administrator: results on stdout, talk on stderr, exit status 0, 1 or 2."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from authentication import maintenance, sessions, users
 from authentication.audit import COMMAND
 from authentication.errors import CounterfoilError, NotFound
+from authentication.maintenance import Retention
 from authentication.passwords import PasswordHasher, refuse_weak
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
@@ -28,7 +30,13 @@ WhoArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, userna
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
-KeepDays = Annotated[int, typer.Option(min=0, help="Keep what ended in the last days.")]
+KeepDays = Annotated[
+    int | None, typer.Option(min=0, help="Keep what ended in the last days. Default: the setting.")
+]
+AuditKeepDays = Annotated[
+    int | None,
+    typer.Option(min=1, help="Keep events of the last days. Default: the setting."),
+]
 
 
 @cli.command()
@@ -96,21 +104,34 @@ def enable_user(who: WhoArgument) -> None:
 
 @cli.command()
 def prune(
-    keep_days: KeepDays = 7,
+    keep_days: KeepDays = None,
+    audit_keep_days: AuditKeepDays = None,
     dry_run: Annotated[bool, typer.Option(help="Only say how many rows would go.")] = False,
 ) -> None:
-    """Remove sessions, tokens and API keys that ended long ago, in small batches."""
-    with _settings() as (database_settings, _), _database(database_settings) as database:
-        counts = maintenance.count_prunable(database, keep_days=keep_days)
+    """Remove sessions, tokens and API keys that ended long ago, in small batches.
+
+    Audit events go only if a setting or the option says how long they are kept.
+    """
+    with _settings() as (database_settings, settings), _database(database_settings) as database:
+        retention = Retention(
+            settings.prune_keep_days if keep_days is None else keep_days,
+            settings.audit_keep_days if audit_keep_days is None else audit_keep_days,
+        )
+        counts = maintenance.count_prunable(database, retention)
         if not dry_run:
-            total = sum(counts.values())
-            counts = dict.fromkeys(counts, 0)
-            with typer.progressbar(length=total, label="Pruning", file=sys.stderr) as bar:
-                for progress in maintenance.prune(database, keep_days=keep_days):
-                    counts[progress.table] += progress.rows
-                    bar.update(progress.rows)
+            counts = _prune(database, retention, expected=counts)
         for table, rows in counts.items():
             typer.echo(f"{table}\t{rows}")
+
+
+def _prune(database: Database, retention: Retention, *, expected: dict[str, int]) -> dict[str, int]:
+    """Returns what was removed, which may be more than expected: the service goes on meanwhile."""
+    removed = Counter(dict.fromkeys(expected, 0))
+    with typer.progressbar(length=sum(expected.values()), label="Pruning", file=sys.stderr) as bar:
+        for rows in maintenance.remove(database, retention):
+            removed.update(rows)
+            bar.update(sum(rows.values()))
+    return dict(removed)
 
 
 @cli.command()

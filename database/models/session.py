@@ -30,4 +30,13 @@ class LoginSession(Base):
 
     user: Mapped[User] = relationship(lazy="raise")
 
-    __table_args__ = (Index(None, user_id, created_at),)
+    __table_args__ = (
+        Index(None, user_id, created_at),
+        # Few rows have it, so that the index stays small and most writes do not touch it.
+        Index(
+            None,
+            revoked_at,
+            postgresql_where=revoked_at.isnot(None),
+            sqlite_where=revoked_at.isnot(None),
+        ),
+    )

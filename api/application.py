@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -63,8 +63,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.observer = NOBODY if settings.api.metrics == "off" else Metrics()
     errors.install(app)
     openapi.install(app)
-    for router in (tokens.router, users.router, sessions.router, health.router):
-        app.include_router(router)
+    for router in (users.router, tokens.router, sessions.router, health.router):
+        app.router.routes.extend(router.routes)
     if isinstance(app.state.observer, Metrics):
         metrics.install(app, app.state.observer)
     if settings.api.docs:
@@ -86,11 +86,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await service.open()
         app.state.service = service
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
         async with _watched(service):
-            yield
+            with _tuned_collector():
+                yield
     finally:
         await service.close()
 
@@ -106,3 +104,17 @@ async def _watched(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         watching.cancel()
+
+
+@contextmanager
+def _tuned_collector() -> Iterator[None]:
+    """What is there at the start stays: the garbage collector need not look at it again."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

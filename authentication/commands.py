@@ -1,5 +1,6 @@
 """The commands of an administrator: results on stdout, talk on stderr, exit status 0, 1 or 2."""
 
+import secrets
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from uuid import UUID
 import typer
 from sqlalchemy.orm import Session
 
+from authentication import demo as demo_people
 from authentication import maintenance, sessions, users
 from authentication.audit import COMMAND
 from authentication.errors import CounterfoilError, NotFound
@@ -17,6 +19,7 @@ from authentication.maintenance import Retention
 from authentication.passwords import PasswordHasher, refuse_weak
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
+from database import revisions
 from database.errors import DatabaseUnavailable
 from database.models import User
 from database.session import Database
@@ -135,14 +138,43 @@ def _prune(database: Database, retention: Retention, *, expected: dict[str, int]
 
 
 @cli.command()
+def demo(
+    people: Annotated[int, typer.Option("--users", min=1, help="How many to invent.")] = 200,
+) -> None:
+    """Fill an empty database with invented people, to look around. Prints how to sign in."""
+    password = secrets.token_urlsafe(12)
+    with _settings() as (database_settings, settings), _database(database_settings) as database:
+        _make_tables(database_settings)
+        hashed = PasswordHasher(settings).hash(password)
+        with (
+            database.transaction() as session,
+            typer.progressbar(length=people, label="Inventing", file=sys.stderr) as bar,
+        ):
+            for added in demo_people.fill(session, settings, people=people, hashed_password=hashed):
+                bar.update(added)
+    typer.echo(f"{demo_people.ADMINISTRATOR}\t{password}")
+    typer.echo(f"Sign in as {demo_people.ADMINISTRATOR}, or as anyone else: it is", err=True)
+    typer.echo("everybody's password, and it is not shown again.", err=True)
+
+
+def _make_tables(settings: DatabaseSettings) -> None:
+    """As serving does: an embedded SQLite is migrated, a PostgreSQL only by `migrate`."""
+    if not revisions.is_current(settings.database_url):
+        # alembic takes a while to import, and most calls do not need it.
+        from database import migrations
+
+        if settings.url.get_backend_name() == "postgresql":
+            _fail("the database is behind the newest migration: run `python api.py migrate` first")
+        migrations.upgrade(settings.database_url)
+
+
+@cli.command()
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
-    from database import migrations
-
     with _settings() as (database_settings, settings), _database(database_settings) as database:
         with database.transaction(read_only=True) as session:
             session.connection()
-        if not migrations.is_current(database_settings.database_url):
+        if not revisions.is_current(database_settings.database_url):
             _fail("the database is behind the newest migration: run `python api.py migrate`")
         with database.transaction(read_only=True) as session:
             if not users.has_administrator(session):

@@ -47,7 +47,6 @@ class Service:
         await self.resolver.open()
         self.last_used.start()
         self.housekeeper.start()
-        await self.hashing.run(self.hasher.prepare)
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Select,
     and_,
     delete,
@@ -87,7 +86,7 @@ def prune_revoked_sessions(session: Session, ages: Ages, limit: int) -> Batch:
 def prune_lost_sessions(session: Session, ages: Ages, limit: int, span: "Span") -> Batch:
     """Sessions within a span that nothing says have ended, but which nobody can use any more."""
     within = span.holds(LoginSession.id)
-    lost = _lost(ages.ended_before, within)
+    lost = union(*_lost(ages.ended_before, within))
     # Asked once more of the row itself, as a refresh may have held it a moment ago.
     unused = LoginSession.last_used_at < ages.ended_before - _SETTLED
     found = select(LoginSession.id).where(LoginSession.id.in_(lost), unused)
@@ -133,7 +132,7 @@ def count(session: Session, ages: Ages) -> dict[str, int]:
     """How many rows of each table would be removed. Reads whole tables."""
     before = ages.ended_before
     ended = or_(LoginSession.expires_at < before, LoginSession.revoked_at < before)
-    sessions = union(select(LoginSession.id).where(ended), _lost(before))
+    sessions = union(select(LoginSession.id).where(ended), *_lost(before))
     fallen = select(AccessToken.id).where(AccessToken.session_id.in_(sessions))
     api_keys = or_(ApiKey.expires_at < before, ApiKey.revoked_at < before)
     counts = {
@@ -156,7 +155,7 @@ def _expired_tokens(before: datetime) -> Select[Any]:
     )
 
 
-def _lost(before: datetime, *within: ColumnElement[bool]) -> CompoundSelect[Any]:
+def _lost(before: datetime, *within: ColumnElement[bool]) -> list[Select[Any]]:
     """Sessions whose user's epoch has moved on, or all of whose tokens are gone.
 
     Two queries, because with an OR in one PostgreSQL reads the tables of tokens from end to end.
@@ -167,7 +166,7 @@ def _lost(before: datetime, *within: ColumnElement[bool]) -> CompoundSelect[Any]
         .join(LoginSession.user)
         .where(*within, unused, LoginSession.epoch != User.session_epoch)
     )
-    return union(left_behind, select(LoginSession.id).where(*within, unused, _has_no_token(before)))
+    return [left_behind, select(LoginSession.id).where(*within, unused, _has_no_token(before))]
 
 
 def _has_no_token(before: datetime) -> ColumnElement[bool]:

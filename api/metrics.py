@@ -77,10 +77,10 @@ class Metrics(Observer):
         """Sample until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
-            await asyncio.sleep(_SAMPLE_SECONDS)
-            self._loop_lag.set(max(0.0, loop.time() - began - _SAMPLE_SECONDS))
             self._sample(service)
+            due = loop.time() + _SAMPLE_SECONDS
+            await asyncio.sleep(_SAMPLE_SECONDS)
+            self._loop_lag.set(max(0.0, loop.time() - due))
 
     def on_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that is over."""
@@ -150,6 +150,7 @@ class Metrics(Observer):
         return count, observe
 
     def _sample(self, service: Service) -> None:
+        self._workers.set(1)
         self._pool_in_use.set(service.database.connections_in_use())
         self._pool_size.set(service.database.settings.database_pool_size)
         self._pool_waiting.set(service.database.waiting())
@@ -201,7 +202,7 @@ class Metrics(Observer):
         self._loop_lag = self._gauge(
             "event_loop_lag_seconds", "How late the event loop of the worst worker is.", "livemax"
         )
-        self._gauge("workers", "Processes that serve.").set(1)
+        self._workers = self._gauge("workers", "Processes that serve.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"counterfoil_{name}", text, labels, registry=self._registry)

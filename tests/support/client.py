@@ -1,9 +1,11 @@
 """Calls the service as its users do, in the words of the tests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.testclient import TestClient
+from httpx2 import Client as HttpClient
 from httpx2 import Response
 
 PASSWORD = "correct horse battery staple"
@@ -26,7 +28,7 @@ class Tokens:
 class Client:
     """`http` is for everything that has no word of its own here."""
 
-    def __init__(self, http: TestClient) -> None:
+    def __init__(self, http: HttpClient) -> None:
         self.http = http
 
     def register(self, email: str = "ada@example.org", **fields: Any) -> Response:
@@ -60,6 +62,13 @@ class Client:
     def sessions(self, tokens: Tokens) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get("/sessions", headers=tokens.headers).json()
         return found
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Client]:
+    """A client of a service in a process of its own."""
+    with HttpClient(base_url=url, timeout=30) as http:
+        yield Client(http)
 
 
 def read_tokens(response: Response) -> Tokens:

@@ -13,7 +13,7 @@ from api.logs import AccessLog
 from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
 from api.routers import docs, health, metrics, sessions, tokens, users
-from api.settings import ApiSettings, Settings, load
+from api.settings import ApiSettings, Exposure, Settings, load
 from authentication.observer import NOBODY, Observer
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -46,10 +46,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=openapi.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -60,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
-    app.state.observer = NOBODY if settings.api.metrics == "off" else Metrics()
+    app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     errors.install(app)
     openapi.install(app)
     for router in (users.router, tokens.router, sessions.router, health.router):
@@ -75,10 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        await startup.prepare_database(settings.database)
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    await startup.prepare_database(settings.database)
     observer: Observer = app.state.observer
     service = Service(
         settings=settings.authentication, database_settings=settings.database, observer=observer

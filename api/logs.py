@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from api import client_address
 from api.middleware import RESOLVED, request_id
-from api.settings import ApiSettings, Network
+from api.settings import ApiSettings, LogFormat, Network
 
 access = logging.getLogger("counterfoil.access")
 
@@ -53,8 +53,8 @@ def configuration(settings: ApiSettings) -> dict[str, Any]:
 
 
 def _choose_formatter(settings: ApiSettings) -> str:
-    is_text = settings.log_format == "text"
-    if settings.log_format == "auto":
+    is_text = settings.log_format is LogFormat.TEXT
+    if settings.log_format is LogFormat.AUTO:
         is_text = sys.stdout.isatty()
     return TextFormatter.__name__ if is_text else JsonFormatter.__name__
 

@@ -6,14 +6,15 @@ whichever is asked adds them up; `serve` makes that directory and names it in th
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.types import Scope
 
@@ -68,9 +69,8 @@ class Metrics(Observer):
         self._sample(service)
         if DIRECTORY not in os.environ:
             return generate_latest(self._registry)
-        _forget_dead_workers(Path(os.environ[DIRECTORY]))
         everyone = CollectorRegistry()
-        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+        everyone.register(_Workers(Path(os.environ[DIRECTORY])))
         return generate_latest(everyone)
 
     async def watch(self, service: Service) -> None:
@@ -243,12 +243,31 @@ def _word(reason: object) -> str:
     return reason if isinstance(reason, str) and reason in _REASONS else "other"
 
 
-def _forget_dead_workers(directory: Path) -> None:
-    """The gauges of a worker that was killed would be added up for ever."""
-    for file in directory.glob("gauge_live*_*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not _is_running(pid):
-            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+class _Workers(Collector):
+    """Adds up the files of all workers. The library's own way stumbles over one that starts."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        self._forget_the_dead()
+        begun = [str(file) for file in self._directory.glob("*.db") if _has_begun(file)]
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(begun)  # type: ignore[no-untyped-call]
+        return metrics
+
+    def _forget_the_dead(self) -> None:
+        """The gauges of a worker that was killed would be added up for ever."""
+        for file in self._directory.glob("gauge_live*_*.db"):
+            if not _is_running(int(file.stem.rpartition("_")[2])):
+                file.unlink(missing_ok=True)
+
+
+def _has_begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        # Another worker is being asked at the same time, and has forgotten a dead one.
+        return False
 
 
 def _is_running(pid: int) -> bool:

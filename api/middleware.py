@@ -11,6 +11,8 @@ from time import perf_counter
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import startup
+
 # Where a request's scope holds the identity, once it has been resolved.
 RESOLVED = "counterfoil.identity"
 
@@ -45,7 +47,7 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, startup.without_traceback(send))
             return
         began = perf_counter()
         identifier, length = _read(scope["headers"])

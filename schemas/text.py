@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 
 def _refuse_nul(text: str) -> str:
@@ -23,7 +23,12 @@ Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
     Storable,
+    Field(json_schema_extra={"format": "email"}),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    Field(json_schema_extra={"format": "password"}),
+]
 Scope = Annotated[str, StringConstraints(max_length=2000), Storable]

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api import client_address, credentials
 from api.metrics import Metrics
-from api.settings import ApiSettings
+from api.settings import ApiSettings, Exposure
 from authentication.errors import InvalidToken, NotAuthenticated
 
 # What proxies add. Through one on this machine the whole world would look local.
@@ -25,7 +25,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     def read_metrics(request: Request) -> Response:
         if settings.metrics_token is not None:
             _demand_token(request, settings.metrics_token)
-        elif settings.metrics == "local" and not _is_local(request):
+        elif settings.metrics is Exposure.LOCAL and not _is_local(request):
             raise HTTPException(HTTPStatus.FORBIDDEN, "Only this machine may read the metrics.")
         return Response(metrics.render(request.app.state.service), media_type=CONTENT_TYPE_LATEST)
 

@@ -9,7 +9,8 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from fastapi import Request
 from starlette.types import Scope
@@ -23,8 +24,7 @@ access = logging.getLogger("counterfoil.access")
 _LONGEST_PATH = 2000
 # The last gate: whatever went wrong before, a token does not get into the log.
 _TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
-# Parts of the message of an access line, which need not be repeated beside it.
-_IN_MESSAGE = frozenset({"method", "path", "status"})
+_quote = json.JSONEncoder().encode
 
 
 def configuration(settings: ApiSettings) -> dict[str, Any]:
@@ -63,6 +63,20 @@ def _severity(level: str) -> int:
     return logging.getLevelNamesMapping()[level]
 
 
+class Access(NamedTuple):
+    """What an access line says."""
+
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    client: str | None
+    user_id: int | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status}"
+
+
 class AccessLog:
     """Writes one line for each request that is over."""
 
@@ -73,17 +87,17 @@ class AccessLog:
         """Without the query string, the body and the headers, which may hold secrets."""
         if not access.isEnabledFor(logging.INFO):
             return
-        method, path = scope["method"], scope["path"][:_LONGEST_PATH]
         identity = scope.get(RESOLVED)
-        fields = {
-            "method": method,
-            "path": path,
-            "status": status,
-            "milliseconds": round(seconds * 1000, 1),
-            "client": self._client(scope),
-            "user_id": identity.user_id if identity else None,
-        }
-        access.info("%s %s %d", method, path, status, extra={"fields": fields})
+        line = Access(
+            scope["method"],
+            scope["path"][:_LONGEST_PATH],
+            status,
+            round(seconds * 1000, 1),
+            self._client(scope),
+            identity.user_id if identity else None,
+        )
+        # Logger.info would look for the file and the line that it is called from.
+        access.handle(logging.LogRecord(access.name, logging.INFO, "", 0, line, None, None))
 
     def _client(self, scope: Scope) -> str | None:
         if self._trusted:
@@ -95,44 +109,56 @@ class JsonFormatter(logging.Formatter):
     """One object a line. JSON escapes what could end the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": _time(record).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage().rstrip("\n"),
-            "request_id": request_id.get(),
-            **getattr(record, "fields", {}),
-        }
+        begin = (
+            f'{{"time": "{_time(record)}Z", "level": "{record.levelname.lower()}", '
+            f'"logger": {_quote(record.name)}, "message": {_quote(record.getMessage().strip())}'
+        )
+        identifier = request_id.get()
+        if identifier is not None:
+            begin += f', "request_id": {_quote(identifier)}'
+        if isinstance(record.msg, Access):
+            begin += self._fields(record.msg)
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        present = {name: value for name, value in line.items() if value is not None}
-        return _without_tokens(json.dumps(present, default=str))
+            begin += f', "exception": {_quote(self.formatException(record.exc_info))}'
+        return _without_tokens(begin + "}")
+
+    def _fields(self, line: Access) -> str:
+        """By hand: each request has one, and a general encoder takes four times as long."""
+        fields = (
+            f', "method": {_quote(line.method)}, "path": {_quote(line.path)}, '
+            f'"status": {line.status:d}, "milliseconds": {line.milliseconds}'
+        )
+        if line.client is not None:
+            fields += f', "client": {_quote(line.client)}'
+        if line.user_id is not None:
+            fields += f', "user_id": {line.user_id:d}'
+        return fields
 
 
 class TextFormatter(logging.Formatter):
     """For a terminal. Tracebacks are indented, so that no line of theirs looks like a new entry."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {**getattr(record, "fields", {}), "request_id": request_id.get()}
-        parts = [
-            f"{_time(record):%Y-%m-%d %H:%M:%S}",
-            f"{record.levelname:<7}",
-            f"{record.name.removeprefix('counterfoil.')}:",
-            record.getMessage().rstrip("\n"),
-            *(f"{name}={value}" for name, value in fields.items() if _is_shown(name, value)),
-        ]
-        lines = [" ".join(parts)]
+        name = record.name.removeprefix("counterfoil.")
+        line = f"{_time(record)} {record.levelname:<7} {name}: {record.getMessage().strip()}"
+        if isinstance(record.msg, Access):
+            line += f" {record.msg.milliseconds} ms, client {record.msg.client or '-'}"
+            line += f", user {record.msg.user_id or '-'}"
+        identifier = request_id.get()
+        lines = [line if identifier is None else f"{line} [{identifier}]"]
         if record.exc_info:
             lines += ["    " + line for line in self.formatException(record.exc_info).splitlines()]
         return _without_tokens("\n".join(map(_printable, lines)))
 
 
-def _time(record: logging.LogRecord) -> datetime:
-    return datetime.fromtimestamp(record.created, UTC)
+def _time(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}"
 
 
-def _is_shown(name: str, value: object) -> bool:
-    return value is not None and name not in _IN_MESSAGE
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    """In UTC. Many lines share one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _printable(text: str) -> str:
@@ -145,4 +171,4 @@ def _printable(text: str) -> str:
 
 
 def _without_tokens(line: str) -> str:
-    return _TOKEN.sub(r"\1[removed]", line)
+    return line if "cf" not in line else _TOKEN.sub(r"\1[removed]", line)

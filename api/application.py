@@ -12,7 +12,7 @@ from api import credentials, errors, openapi, startup
 from api.logs import AccessLog
 from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
-from api.routers import docs, health, metrics, sessions, tokens, users
+from api.routers import api_keys, docs, health, metrics, oauth, sessions, tokens, users
 from api.settings import ApiSettings, Exposure, Settings, load
 from authentication.observer import NOBODY, Observer
 from authentication.service import Service
@@ -67,8 +67,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     errors.install(app)
     openapi.install(app)
-    for router in (users.router, tokens.router, sessions.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend(oauth.plain_routes)
+    for noun in (users, oauth, tokens, sessions, api_keys, health):
+        app.router.routes.extend(noun.router.routes)
     if isinstance(app.state.observer, Metrics):
         metrics.install(app, app.state.observer)
     if settings.api.docs:

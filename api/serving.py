@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from logging.config import dictConfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from api import app, logs, metrics, startup
+from api import logs, metrics, startup
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -60,6 +61,8 @@ def serve(
 
 def load_app() -> FastAPI:
     """What each worker serves, once it logs as `serve` does."""
+    # By name, because beside the file api.py mypy does not see the package.
+    app: FastAPI = import_module("api").app
     dictConfig(logs.configuration(app.state.settings.api))
     return app
 

@@ -17,6 +17,7 @@ CounterfoilError
 │   ├── EmailTaken
 │   ├── UsernameTaken
 │   ├── NotEmpty                the database has something in it already
+│   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       nobody would be left to administer
 ├── NotFound                    no such thing, or not yours
 └── InvalidField                a value that a rule refuses
@@ -118,6 +119,11 @@ class UsernameTaken(Conflict):
 class NotEmpty(Conflict):
     code = "not_empty"
     detail = "The database is not empty. People are invented only where there is nobody yet."
+
+
+class ApiKeyReplaced(Conflict):
+    code = "api_key_replaced"
+    detail = "This API key has been rotated before. Rotate its successor."
 
 
 class LastAdministrator(Conflict):

@@ -1,5 +1,6 @@
 """Kinds of text that every field is made of: what either database would refuse is refused here."""
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -12,13 +13,21 @@ def _refuse_nul(text: str) -> str:
     return text
 
 
+def _refuse_control(text: str) -> str:
+    # A line break in a name would forge a line of a log or, behind a proxy, a header.
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
 Storable = AfterValidator(_refuse_nul)
+Printable = AfterValidator(_refuse_control)
 
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
 ]
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Storable]
-LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Storable]
+ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Printable]
+LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Printable]
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),

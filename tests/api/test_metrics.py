@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import DIRECTORY
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client, connected
 from tests.support.server import Server
 from tests.support.waiting import until

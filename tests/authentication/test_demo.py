@@ -3,7 +3,7 @@
 from typer.testing import CliRunner
 
 from authentication.commands import cli
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client
 
 

@@ -16,7 +16,7 @@ from authentication.observer import Observer
 from authentication.settings import AuthenticationSettings
 from database.session import Database
 from database.settings import DatabaseSettings
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client, Tokens
 from tests.support.waiting import until
 

@@ -1,10 +1,12 @@
 """Calls the service as its users do, in the words of the tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from httpx2 import Client as HttpClient
 from httpx2 import Response
 
@@ -28,7 +30,7 @@ class Tokens:
 class Client:
     """`http` is for everything that has no word of its own here."""
 
-    def __init__(self, http: HttpClient) -> None:
+    def __init__(self, http: TestClient) -> None:
         self.http = http
 
     def register(self, email: str = "ada@example.org", **fields: Any) -> Response:
@@ -59,6 +61,14 @@ class Client:
         token = tokens if isinstance(tokens, str) else tokens.access_token
         return self.http.get("/users/me", headers={"Authorization": f"Bearer {token}"})
 
+    def create_api_key(self, tokens: Tokens, **fields: Any) -> dict[str, Any]:
+        """Make a key and expect success. The body has the key itself as `key`."""
+        body = {"name": "Nightly report", **fields}
+        answer = self.http.post("/api-keys", headers=tokens.headers, json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
     def sessions(self, tokens: Tokens) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get("/sessions", headers=tokens.headers).json()
         return found
@@ -68,7 +78,8 @@ class Client:
 def connected(url: str) -> Iterator[Client]:
     """A client of a service in a process of its own."""
     with HttpClient(base_url=url, timeout=30) as http:
-        yield Client(http)
+        # The TestClient is one of these, with a portal to the application's event loop besides.
+        yield Client(cast("TestClient", http))
 
 
 def read_tokens(response: Response) -> Tokens:
@@ -76,3 +87,7 @@ def read_tokens(response: Response) -> Tokens:
     assert response.status_code == 200, response.text
     body = response.json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+MakeApp = Callable[..., FastAPI]
+MakeClient = Callable[..., Client]

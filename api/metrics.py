@@ -7,7 +7,6 @@ whichever is asked adds them up; `serve` makes that directory and names it in th
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +56,7 @@ class Metrics(Observer):
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._plain_paths: dict[Any, str] = {}
         self._define_requests()
         self._define_lookups()
         self._define_authentication()
@@ -84,7 +84,7 @@ class Metrics(Observer):
 
     def on_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that is over."""
-        key = (_template(scope), scope["method"], status)
+        key = (self._template(scope), scope["method"], status)
         children = self._request_children.get(key) or self._add_request_children(*key)
         children[0]()
         children[1](seconds)
@@ -139,6 +139,18 @@ class Metrics(Observer):
 
     def pruned(self, table: str, rows: int) -> None:
         self._pruned.labels(table).inc(rows)
+
+    def _template(self, scope: Scope) -> str:
+        """The route's path as it was declared, as ids in it would be time series of their own."""
+        route = scope.get("route")
+        if route is not None:
+            return str(route.path)
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return _UNMATCHED
+        if endpoint not in self._plain_paths:
+            self._plain_paths[endpoint] = _declared_path(scope["app"], endpoint)
+        return self._plain_paths[endpoint]
 
     def _add_request_children(self, route: str, method: str, status: int) -> tuple[Any, Any]:
         """The labels are looked up once; a request then costs two additions."""
@@ -220,16 +232,6 @@ class Metrics(Observer):
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
 
 
-def _template(scope: Scope) -> str:
-    """The path of the route as it was declared, as ids in it would be time series of their own."""
-    route = scope.get("route")
-    if route is not None:
-        return str(route.path)
-    endpoint = scope.get("endpoint")
-    return _UNMATCHED if endpoint is None else _declared_path(scope["app"], endpoint)
-
-
-@cache
 def _declared_path(app: Starlette, endpoint: Any) -> str:
     """Plain routes and mounts leave no trace of themselves but what they call."""
     for route in app.routes:

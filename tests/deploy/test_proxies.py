@@ -117,11 +117,10 @@ def house(
 def identity_headers(response: httpx2.Response) -> dict[str, str]:
     """What reached the application under any spelling that it might take for ours."""
     assert response.status_code == 200, response.text
-    return {
-        name.lower().replace("_", "-"): value
-        for name, value in response.json()["headers"]
-        if name.lower().replace("_", "-").startswith("x-auth")
-    }
+    pairs = [(name.lower().replace("_", "-"), value) for name, value in response.json()["headers"]]
+    found = [(name, value) for name, value in pairs if name.startswith("x-auth")]
+    assert len(found) == len(dict(found)), f"the application must choose between {found}"
+    return dict(found)
 
 
 def test_a_live_token_passes_and_the_application_learns_whose_it_is(house: House) -> None:

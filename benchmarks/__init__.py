@@ -1,0 +1,1 @@
+"""Measures Counterfoil under load, always relative to peers beside it on one machine."""

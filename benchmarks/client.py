@@ -1,0 +1,58 @@
+"""A small HTTP/1.1 client on asyncio for the scenarios that must read the answers, unlike wrk."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any, Self, TypeVar
+
+import uvloop
+
+from benchmarks.messages import HOST
+
+T = TypeVar("T")
+
+
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
+    """On uvloop, so that the client takes little of what it measures."""
+    return uvloop.run(work)
+
+
+class Connection:
+    """One connection that is kept open. One request at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> Self:
+        return cls(*await asyncio.open_connection(HOST, port))
+
+    async def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; answer the status and the body."""
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        status = int(head[9:12])
+        return status, await self._reader.readexactly(length_of(head))
+
+    async def call(self, request: bytes) -> dict[str, Any]:
+        """The JSON answer to a request that must succeed."""
+        status, body = await self.exchange(request)
+        if status != 200:
+            raise RuntimeError(f"answered {status}: {body[:200]!r}")
+        answer: dict[str, Any] = json.loads(body)
+        return answer
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def length_of(head: bytes) -> int:
+    """The length of the body. 204 has none; no server here sends in chunks."""
+    for line in head.lower().split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name == b"content-length":
+            return int(value)
+        if name == b"transfer-encoding":
+            raise ValueError("the answer comes in chunks")
+    return 0

@@ -1,0 +1,46 @@
+"""Fills the product's tables with users, sessions and access tokens."""
+
+from authentication.tokens import TokenKind, create
+from benchmarks.filling.bulk import SAMPLE, fill, parameters_of
+
+USERS = """
+INSERT INTO users (id, email, name, hashed_password)
+SELECT i, 'user' || i || '@example.org', 'User ' || i, :hashed_password
+FROM generate_series(1, :users) AS i
+"""
+USER_ROLES = """
+INSERT INTO user_roles (user_id, role_id)
+SELECT i, roles.id FROM generate_series(1, :users) AS i, roles WHERE roles.name = 'user'
+"""
+PLAN = """
+CREATE TEMPORARY TABLE plan AS
+SELECT i AS row, (i - 1) % :users + 1 AS user_id, gen_random_uuid() AS session_id
+FROM generate_series(1, :rows) AS i
+"""
+SESSIONS = """
+INSERT INTO sessions (id, user_id, epoch, client_id, ip, user_agent, expires_at)
+SELECT session_id, user_id, 0, 'benchmark', '127.0.0.1', 'benchmark', now() + interval '30 days'
+FROM plan ORDER BY row
+"""
+ACCESS_TOKENS = """
+INSERT INTO access_tokens (session_id, user_id, token_digest, expires_at)
+SELECT session_id, user_id, sha256(coalesce(token, :seed || row)::bytea), now() + interval '29 days'
+FROM plan LEFT JOIN sample USING (row) ORDER BY row
+"""
+SEQUENCES = """
+SELECT setval(pg_get_serial_sequence('users', 'id'), :users)
+"""
+STATEMENTS = [SAMPLE, USERS, USER_ROLES, PLAN, SESSIONS, ACCESS_TOKENS, SEQUENCES]
+
+
+def fill_product(
+    url: str, rows: int, users: int, sample_size: int, hashed_password: str = "!"
+) -> list[str]:
+    """Insert `rows` access tokens in as many sessions of `users` users.
+
+    Answers `sample_size` raw tokens whose rows lie evenly spread over the table.
+    """
+    sample = [create(TokenKind.ACCESS).text for _ in range(min(sample_size, rows))]
+    parameters = parameters_of(rows, users, sample) | {"hashed_password": hashed_password}
+    fill(url, STATEMENTS, parameters)
+    return sample

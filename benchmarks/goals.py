@@ -1,0 +1,105 @@
+"""What the product must reach, what it is meant to reach, and whether it did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.figures import Figures
+
+Verdict = Literal["goal", "must", "missed"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`figure` names the figure that is held against `must` and `goal`."""
+
+    figure: str
+    text: str
+    must: float
+    goal: float
+    at_least: bool = True
+
+    def verdict(self, value: float) -> Verdict:
+        if self._reaches(value, self.goal):
+            return "goal"
+        return "must" if self._reaches(value, self.must) else "missed"
+
+    def _reaches(self, value: float, limit: float) -> bool:
+        # A figure that could not be measured (NaN) reaches nothing.
+        return value >= limit if self.at_least else value <= limit
+
+
+def at_least(figure: str, text: str, must: float, goal: float) -> Goal:
+    return Goal(figure, text, must, goal)
+
+
+def at_most(figure: str, text: str, must: float, goal: float) -> Goal:
+    return Goal(figure, text, must, goal, at_least=False)
+
+
+ME = "`GET /users/me`"
+GOALS = [
+    *(
+        at_least(
+            f"users-me.of_ceiling.requests.{connections}",
+            f"{ME} of the same route with no authentication, {connections} connections",
+            must,
+            goal,
+        )
+        for connections, must, goal in ((1, 0.35, 0.45), (16, 0.55, 0.70), (64, 0.60, 0.75))
+    ),
+    *(
+        at_least(
+            f"users-me.against.jwt.{connections}",
+            f"against stateless PyJWT of the same shape, {connections} connections",
+            must,
+            goal,
+        )
+        for connections, must, goal in ((1, 0.8, 1.0), (16, 1.1, 1.3), (64, 1.1, 1.3))
+    ),
+    *(
+        at_least(f"users-me.against.{peer}.16", f"against {name}, 16 connections", 8, 10)
+        for peer, name in (
+            ("fastapi-users", "fastapi-users DatabaseStrategy"),
+            ("knox", "django-rest-knox"),
+        )
+    ),
+    *(
+        at_least(
+            f"{target}.of_ceiling.requests.64",
+            f"`{path}` of the FastAPI route with no authentication, 64 connections",
+            1.0,
+            1.3,
+        )
+        for target, path in (("verify", "/verify"), ("introspect", "/introspect"))
+    ),
+    at_most(
+        "users-me.postgres_cpu.64",
+        "PostgreSQL's CPU at 64 connections, s per 1,000 requests",
+        0.06,
+        0.04,
+    ),
+    at_most(
+        "users-me.of_ceiling.p99.16", f"{ME}: p99 at 16 connections, of that route's", 2.5, 1.5
+    ),
+    at_most("counterfoil.memory", "memory of a worker under load, MB", 110, 90),
+    at_most("counterfoil.seconds_to_serve", "time to serve, s", 2.5, 1.5),
+    at_least(
+        "growth.of_smallest", "requests at 10 million tokens, of those at 10 thousand", 0.8, 0.9
+    ),
+    at_least(
+        "login.of_bcrypt", "logins, of what bcrypt alone reaches on the same cores", 0.9, 0.95
+    ),
+    at_most("revocation.late", "answers 200 to requests begun after the revocation", 0, 0),
+]
+
+
+def measured_goals(figures: Figures) -> Iterable[tuple[Goal, Verdict]]:
+    """The goals that these figures can be held against."""
+    for goal in GOALS:
+        if goal.figure in figures:
+            yield goal, goal.verdict(figures[goal.figure].median)
+
+
+def missed(figures: Figures) -> list[str]:
+    return [goal.text for goal, verdict in measured_goals(figures) if verdict == "missed"]

@@ -1,0 +1,32 @@
+"""The body that all peers answer `GET /users/me` with: the same fields as the product's."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+MADE_AT = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+class Account(BaseModel):
+    """A peer imports none of the product; each run compares the fields of all answers."""
+
+    id: int
+    email: str
+    username: str | None = None
+    name: str
+    surname: str | None = None
+    website: str | None = None
+    roles: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+def account_of(user_id: int) -> Account:
+    return Account(
+        id=user_id,
+        email=f"user{user_id}@example.org",
+        name=f"User {user_id}",
+        roles=["user"],
+        created_at=MADE_AT,
+        updated_at=MADE_AT,
+    )

@@ -1,0 +1,13 @@
+"""The ceiling: the route `GET /users/me` with no authentication at all."""
+
+from fastapi import FastAPI
+
+from benchmarks.peers.account import Account, account_of
+from benchmarks.peers.garbage import tuned_lifespan
+
+app = FastAPI(lifespan=tuned_lifespan)
+
+
+@app.get("/users/me")
+async def read_me() -> Account:
+    return account_of(1)

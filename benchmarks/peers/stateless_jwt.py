@@ -1,0 +1,41 @@
+"""A stateless JWT (PyJWT, HS256): one lean dependency, no database, and hence no revocation."""
+
+import os
+from typing import Annotated
+
+import jwt
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
+
+from benchmarks.peers.account import Account, account_of
+from benchmarks.peers.garbage import tuned_lifespan
+
+SECRET = os.environ["PEER_JWT_SECRET"]
+REQUIRED = {"require": ["exp", "sub"]}
+UNAUTHORIZED = HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
+
+app = FastAPI(lifespan=tuned_lifespan)
+
+
+async def get_user_id(authorization: Annotated[str, Header()] = "") -> int:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise UNAUTHORIZED
+    try:
+        claims = jwt.decode(token, SECRET, algorithms=["HS256"], options=REQUIRED)
+    except jwt.InvalidTokenError:
+        raise UNAUTHORIZED from None
+    return int(claims["sub"])
+
+
+UserId = Annotated[int, Depends(get_user_id)]
+
+
+@app.get("/users/me")
+async def read_me(user_id: UserId) -> Account:
+    return account_of(user_id)
+
+
+@app.get("/users/me/ready", response_model=Account)
+async def read_me_ready(user_id: UserId) -> Response:
+    """Serialised by hand, as the product does it on its busiest route."""
+    return Response(account_of(user_id).model_dump_json(), media_type="application/json")

@@ -1,0 +1,209 @@
+"""One section of the report for each scenario."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+
+from benchmarks import contestants, product
+from benchmarks.figures import Figures
+from benchmarks.results import Result
+from benchmarks.rounds import CONTROL
+from benchmarks.tables import cell, number, table
+
+TITLES = {
+    "lookup": "Checking a token",
+    "growth": "Growth of the token table",
+    "login": "Login",
+    "mixed": "A mixed load",
+    "revocation": "Revocation under load",
+}
+LABELS = contestants.LABELS | product.LABELS
+
+
+def write(result: Result) -> list[str]:
+    lines = [f"## {TITLES[result.scenario]}", "", describe(result), ""]
+    lines += WRITERS[result.scenario](result)
+    for note in result.notes:
+        lines += [note, ""]
+    return lines
+
+
+def describe(result: Result) -> str:
+    machine, options = result.machine, result.options
+    versions = machine["ours"] | machine["peers"] | machine["ours"]
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    facts = (
+        f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}; {packages}. "
+        f"{options['rounds']} rounds with runs of {options['seconds']:g} s; "
+        f"{len(result.dropped)} rounds dropped. Measured on {result.at[:10]}."
+    )
+    return textwrap.fill(facts, 100, break_on_hyphens=False)
+
+
+def write_lookup(result: Result) -> list[str]:
+    figures, connections = result.figures, result.options["connections"]
+    names = targets_of(figures)
+    lines = [f"{result.options['rows']:,} tokens. The control and each target, of the ceiling:", ""]
+    lines += ratio_table("requests", "requests a second", names, connections, figures)
+    lines += ratio_table("cpu", "server's CPU for one request", names, connections, figures)
+    lines += ratio_table("p99", "99th percentile of latency", names, connections, figures)
+    lines += against_table(connections, figures)
+    lines += absolute_table(names, connections, figures)
+    return lines + server_table(figures) + plots("lookup-requests", "lookup-latency")
+
+
+def targets_of(figures: Figures) -> list[str]:
+    """In the order of the labels: control, peers, product."""
+    found = {name.partition(".")[0] for name in figures if ".of_ceiling." in name}
+    return [name for name in LABELS if name in found]
+
+
+def ratio_table(
+    figure: str, title: str, names: Sequence[str], connections: Sequence[int], figures: Figures
+) -> list[str]:
+    head = [f"{title}, of the ceiling", *(f"{number} conn." for number in connections)]
+    rows = [
+        [LABELS[name], *(cell(figures, f"{name}.of_ceiling.{figure}.{one}") for one in connections)]
+        for name in names
+    ]
+    return table(head, rows)
+
+
+def against_table(connections: Sequence[int], figures: Figures) -> list[str]:
+    """The product's `/users/me` against each peer, both relative to the ceiling beside them."""
+    head = ["requests a second, times those of", *(f"{number} conn." for number in connections)]
+    stem = f"{product.USERS_ME}.against"
+    rows = [
+        [LABELS[peer], *(cell(figures, f"{stem}.{peer}.{one}") for one in connections)]
+        for peer in contestants.PEERS
+        if f"{stem}.{peer}.{connections[0]}" in figures
+    ]
+    return table(head, rows) if rows else []
+
+
+ABSOLUTE = {
+    "requests_per_second": "req/s",
+    "p50": "p50, ms",
+    "p99": "p99, ms",
+    "server_cpu": "server CPU, s per 1,000",
+    "postgres_cpu": "PostgreSQL CPU, s per 1,000",
+}
+
+
+def absolute_table(names: Sequence[str], connections: Sequence[int], figures: Figures) -> list[str]:
+    """For orientation alone: these figures belong to the machine and its noise."""
+    rows = [
+        [f"{LABELS[name]}, {one} conn."]
+        + [cell(figures, f"{name}.{figure}.{one}", ranges=False) for figure in ABSOLUTE]
+        for name in (contestants.CEILING, *names)
+        if name != CONTROL
+        for one in connections
+    ]
+    return ["For orientation (medians):", "", *table(["", *ABSOLUTE.values()], rows)]
+
+
+def server_table(figures: Figures) -> list[str]:
+    head = ["server", "RSS, MB", "PSS, MB", "time to serve, s"]
+    servers = [name.rpartition(".")[0] for name in figures if name.endswith(".memory")]
+    kinds = ("memory", "memory_pss", "seconds_to_serve")
+    rows = [[name, *(cell(figures, f"{name}.{kind}") for kind in kinds)] for name in servers]
+    return table(head, rows)
+
+
+def write_growth(result: Result) -> list[str]:
+    figures = result.figures
+    found = {name.partition(".")[0] for name in figures if name.startswith("growth-")}
+    sizes = sorted(int(name.rpartition("-")[2]) for name in found)
+    connections = sorted(
+        {int(n.rpartition(".")[2]) for n in figures if ".of_ceiling.requests." in n}
+    )
+    head = ["tokens", *(f"of the ceiling, {one} conn." for one in connections), "inserts/s"]
+    rows = [
+        [f"{size:,}"]
+        + [cell(figures, f"growth-{size}.of_ceiling.requests.{one}") for one in connections]
+        + [cell(figures, f"growth.{size}.inserts_per_second")]
+        for size in sizes
+    ]
+    lines = [*table(head, rows), *plots("growth")]
+    pruned, seconds = (cell(figures, f"growth.{name}") for name in ("pruned", "prune_seconds"))
+    lines += [f"`prune` deleted {pruned} expired tokens of {sizes[-1]:,} in {seconds} s.", ""]
+    lines += ["An insert is a session, an access token and a refresh token in one transaction,"]
+    lines += ["with a PostgreSQL that does not wait for the disk (`fsync=off`).", ""]
+    for title, plan in result.texts.items():
+        lines += [f"The {title}:", "", "```", plan, "```", ""]
+    return lines
+
+
+def write_login(result: Result) -> list[str]:
+    ratio = cell(result.figures, "login.of_bcrypt")
+    rates = {name: rate_of(result.figures, name) for name in ("login", "bcrypt")}
+    control = cell(result.figures, f"{CONTROL}.of_ceiling.requests.{login_connections(result)}")
+    return [
+        f"Logins at cost 12, of what bcrypt alone reaches on the same cores: {ratio}",
+        f"(control, bcrypt against itself: {control}). For orientation:",
+        f"{rates['login']} logins a second, {rates['bcrypt']} hashes a second.",
+        "",
+    ]
+
+
+def login_connections(result: Result) -> str:
+    stem = f"{CONTROL}.every_round."
+    return next(name.removeprefix(stem) for name in result.figures if name.startswith(stem))
+
+
+def rate_of(figures: Figures, name: str) -> str:
+    stem = f"{'ceiling' if name == 'bcrypt' else name}.requests_per_second."
+    return next((number(f.median) for key, f in figures.items() if key.startswith(stem)), "-")
+
+
+def write_mixed(result: Result) -> list[str]:
+    figures = result.figures
+    head = ["latency in ms", "p50", "p99"]
+    kinds = {
+        "alone.check": "token checks, nothing else running",
+        "mixed.check": "token checks in the mix (95 %)",
+        "mixed.refresh": "refreshes in the mix (4 %)",
+        "mixed.login": "logins in the mix (1 %)",
+        "mixed.of_alone": "token checks, of those alone (ratio)",
+    }
+    rows = [
+        [label, *(cell(figures, f"{kind}.{rank}") for rank in ("p50", "p99"))]
+        for kind, label in kinds.items()
+    ]
+    return [
+        "200 requests a second at fixed times, whatever the answers take.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def write_revocation(result: Result) -> list[str]:
+    figures = result.figures
+    count, accepted, late = (
+        f"{figures[f'revocation.{name}'].median:,.0f}" for name in ("tokens", "accepted", "late")
+    )
+    stem, tail = "revocation.", ".p50"
+    ways = [name[len(stem) : -len(tail)] for name in figures if name.endswith(tail)]
+    head = ["from the acknowledgement to the first 401, ms", "tokens", "p50", "p99", "longest"]
+    rows = [
+        [way, *(cell(figures, f"{stem}{way}.{name}") for name in ("tokens", "p50", "p99", "max"))]
+        for way in ways
+    ]
+    return [
+        f"{count} tokens were revoked while 64 connections used them, on 2 workers: {accepted}",
+        f"answers 200, **{late}** of them to requests begun after the revocation was acknowledged.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def plots(*names: str) -> list[str]:
+    return [line for name in names for line in (f"![{name}](performance-{name}.svg)", "")]
+
+
+WRITERS: dict[str, Callable[[Result], list[str]]] = {
+    "lookup": write_lookup,
+    "growth": write_growth,
+    "login": write_login,
+    "mixed": write_mixed,
+    "revocation": write_revocation,
+}

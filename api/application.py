@@ -9,7 +9,17 @@ from starlette.types import ASGIApp
 
 from api import access_log, credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import admin, docs, forward_auth, health, sessions, tokens, users
+from api.routers import (
+    admin,
+    api_keys,
+    docs,
+    forward_auth,
+    health,
+    oauth,
+    sessions,
+    tokens,
+    users,
+)
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -36,10 +46,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=openapi.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -53,10 +67,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     access_log.install()
     errors.install(app)
     openapi.install(app)
-    # Routes are tried in this order: what is called most stands first.
-    app.router.routes.append(forward_auth.route)
-    for router in (users.router, tokens.router, sessions.router, admin.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     return app
@@ -65,10 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        await startup.prepare_database(settings.database)
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    await startup.prepare_database(settings.database)
     service = Service(settings=settings.authentication, database_settings=settings.database)
     try:
         await service.open()

@@ -9,6 +9,8 @@ from secrets import token_hex
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import startup
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -32,7 +34,7 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, startup.without_traceback(send))
             return
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Select,
     String,
+    Tuple,
     literal,
     tuple_,
     type_coerce,
@@ -66,9 +67,17 @@ def newest_first(
     identifier: InstrumentedAttribute[Any],
     *,
     after: Position | None,
+    until: Position | None = None,
 ) -> Select[*Columns]:
-    """The rows behind a position, or all of them, newest first."""
+    """The rows behind one position and down to another, that one included, newest first."""
+    position = tuple_(type_coerce(moment, StoredMoment()), identifier)
     if after is not None:
-        position = tuple_(literal(after.moment, StoredMoment()), literal(after.id, identifier.type))
-        query = query.where(tuple_(type_coerce(moment, StoredMoment()), identifier) < position)
+        query = query.where(position < _literal(after, identifier))
+    if until is not None:
+        query = query.where(position >= _literal(until, identifier))
     return query.order_by(moment.desc(), identifier.desc())
+
+
+def _literal(position: Position, identifier: InstrumentedAttribute[Any]) -> Tuple:
+    moment = literal(position.moment, StoredMoment())
+    return tuple_(moment, literal(position.id, identifier.type))

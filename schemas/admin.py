@@ -19,7 +19,7 @@ from schemas.text import Storable
 
 T = TypeVar("T")
 
-MOST_IDS = 1000
+MOST_IDS = 500
 
 EVERYTHING = "*"
 
@@ -83,7 +83,7 @@ class AuditQuery(Paging):
 
 
 class Page(BaseModel, Generic[T]):
-    """`next_cursor` is null on the last page."""
+    """`next_cursor` is null on the last page, and on no other, however few items it holds."""
 
     items: list[T]
     next_cursor: str | None

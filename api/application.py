@@ -8,11 +8,22 @@ from contextlib import asynccontextmanager, contextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import credentials, errors, openapi, startup
+from api import access_log, credentials, errors, openapi, startup
 from api.logs import AccessLog
 from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
-from api.routers import api_keys, docs, health, metrics, oauth, sessions, tokens, users
+from api.routers import (
+    admin,
+    api_keys,
+    docs,
+    forward_auth,
+    health,
+    metrics,
+    oauth,
+    sessions,
+    tokens,
+    users,
+)
 from api.settings import ApiSettings, Exposure, Settings, load
 from authentication.observer import NOBODY, Observer
 from authentication.service import Service
@@ -65,11 +76,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
+    access_log.install()
     errors.install(app)
     openapi.install(app)
     # Other services ask these as often as they are asked themselves.
-    app.router.routes.extend(oauth.plain_routes)
-    for noun in (users, oauth, tokens, sessions, api_keys, health):
+    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
         app.router.routes.extend(noun.router.routes)
     if isinstance(app.state.observer, Metrics):
         metrics.install(app, app.state.observer)

@@ -42,7 +42,7 @@ _REASONS = frozenset(
         *("unknown", "expired", "session ended", "another client"),
         # Why a session ends.
         *("logout", "ended_by_user", "ended_by_administrator", "password_changed", "command"),
-        *("user_disabled", "session_limit", "refresh_token_reuse", "revoked"),
+        *("user_disabled", "session_limit", "refresh_token_reuse", "revoked_by_holder"),
     }
 )
 

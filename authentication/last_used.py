@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authentication import policies
@@ -112,17 +113,18 @@ class LastUsedWriter:
         oldest, self._oldest = self._oldest, None
         if not (sessions or api_keys or renewals):
             return
-        credentials = len(sessions) + len(api_keys)
+        uses = len(sessions) + len(api_keys)
         try:
             await self._database.run(
                 lambda session: self._store(session, sessions, api_keys, renewals)
             )
-        except DatabaseUnavailable:
-            log.warning("uses of %d credentials were not noted", credentials)
-            self._observer.not_noted(credentials=credentials)
+        except (DatabaseUnavailable, DBAPIError) as error:
+            # Whatever is wrong with the database now, it may be over by the next use.
+            log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
+            self._observer.not_noted(credentials=uses)
         else:
             if oldest is not None:
-                self._observer.noted(credentials=credentials, lag=time.monotonic() - oldest)
+                self._observer.noted(credentials=uses, lag=time.monotonic() - oldest)
 
     def _store(
         self,

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_index_revoked_at"
-down_revision = "0005_api_keys_replaced_at"
+revision = "0007_index_revoked_at"
+down_revision = "0006_administration"
 branch_labels = None
 depends_on = None
 

@@ -84,8 +84,14 @@ def test_every_module_opens_with_one_sentence() -> None:
         assert first.splitlines()[0][-1] in ".:", module
 
 
+# prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone.
+READS_THE_ENVIRONMENT = {"api.metrics"}
+
+
 def test_nothing_but_the_settings_reads_the_environment() -> None:
     for module in modules():
+        if module.__name__ in READS_THE_ENVIRONMENT:
+            continue
         source = inspect.getsource(module)
         assert "os.environ" not in source, module
         assert "getenv" not in source, module

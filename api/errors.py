@@ -139,8 +139,11 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The last resort shows nothing of the inside; the log has it all, by the request's id."""
-    log.error("unexpected error", exc_info=error)
+    """The last resort shows nothing of the inside.
+
+    Starlette raises the error on once this is sent, so that the server logs it, and all of it, by
+    the request's id.
+    """
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
     )

@@ -1,14 +1,21 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
 
+import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from logging.config import dictConfig
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
-from api import startup
+from api import logs, metrics, startup
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -30,18 +37,46 @@ def serve(
         typer.echo(f"counterfoil: {error}", err=True)
         raise typer.Exit(1) from None
     host, port = host or settings.api.host, settings.api.port if port is None else port
+    workers = workers or settings.api.workers
+    dictConfig(logs.configuration(settings.api))
     _introduce(settings, host, port)
-    uvicorn.run(
-        "api:app",
-        host=host,
-        port=port,
-        workers=workers or settings.api.workers,
-        reload=reload,
-        # Our own code reads the forwarded address, from trusted proxies alone.
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.api.shutdown_seconds,
-    )
+    with _shared_metrics(workers):
+        uvicorn.run(
+            "api.serving:load_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            reload=reload,
+            # Set up by us, in the workers too. uvicorn would do it in them before it answers for
+            # them, and take a worker that is slow to import for dead.
+            log_config=None,
+            access_log=False,
+            # Our own code reads the forwarded address, from trusted proxies alone.
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.api.shutdown_seconds,
+        )
+
+
+def load_app() -> FastAPI:
+    """What each worker serves, once it logs as `serve` does."""
+    # By name, because beside the file api.py mypy does not see the package.
+    app: FastAPI = import_module("api").app
+    dictConfig(logs.configuration(app.state.settings.api))
+    return app
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A directory in which several workers gather their numbers, for as long as they serve."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="counterfoil-metrics-") as directory:
+        # prometheus-client looks for it when it is imported, which each worker does for itself.
+        os.environ[metrics.DIRECTORY] = directory
+        yield
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:

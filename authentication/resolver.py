@@ -7,12 +7,14 @@ committed before is always seen.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from authentication import tokens
 from authentication.identity import Identity, from_credential
+from authentication.observer import NOBODY, Observer
 from authentication.tokens import TokenKind
 from database.errors import DatabaseUnavailable
 from database.lookup import MAX_BATCH, Lookup
@@ -47,8 +49,10 @@ class Resolver:
         *,
         deadline_seconds: float,
         on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._lookup = lookup
+        self._observer = observer
         self._deadline_seconds = deadline_seconds
         self._on_use = on_use
         self._queues: dict[CredentialKind, deque[_Waiter]] = {
@@ -104,6 +108,10 @@ class Resolver:
         """Raises DatabaseUnavailable unless a token can be looked up right now."""
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
 
+    def waiting(self) -> int:
+        """How many tokens wait for a connection."""
+        return sum(map(len, self._queues.values()))
+
     def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
         if self._lookup.is_down():
             raise DatabaseUnavailable("no connection for token lookups")
@@ -132,17 +140,22 @@ class Resolver:
             if not waiter.answer.done():
                 batch.setdefault(waiter.digest, []).append(waiter.answer)
         if batch:
+            began = time.perf_counter()
             lookup = self._lookup.find(kind, list(batch))
             self._in_flight.add(lookup)
-            lookup.add_done_callback(lambda done: self._receive(batch, done))
+            lookup.add_done_callback(lambda done: self._receive(batch, began, done))
 
     def _receive(
         self,
         batch: dict[bytes, list[asyncio.Future[LiveCredential | None]]],
+        began: float,
         lookup: asyncio.Future[list[LiveCredential]],
     ) -> None:
         self._in_flight.discard(lookup)
         failure = lookup.exception()
+        self._observer.looked_up(
+            tokens=len(batch), seconds=time.perf_counter() - began, failed=failure is not None
+        )
         found = {} if failure else {row.digest: row for row in lookup.result()}
         for digest, answers in batch.items():
             for answer in answers:

@@ -136,6 +136,18 @@ def test_a_key_revoked_by_sql_is_refused_by_the_next_request(
     assert not works(client, key)
 
 
+# SQLite has no sha256().
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_key_that_was_found_is_revoked_by_sql_alone(client: Client, sql: Sql) -> None:
+    tokens = client.sign_up()
+    found, other = (client.create_api_key(tokens)["key"] for _ in range(2))
+
+    sql(f"UPDATE api_keys SET revoked_at = now() WHERE key_digest = sha256('{found}')")
+
+    assert not works(client, found)
+    assert works(client, other)
+
+
 def test_a_revoked_key_is_refused_by_the_next_request(client: Client, sql: Sql) -> None:
     tokens = client.sign_up()
     gone, kept = client.create_api_key(tokens), client.create_api_key(tokens)

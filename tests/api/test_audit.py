@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.testclient import TestClient
 
+from authentication.audit import Event
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client, MakeApp, Tokens
+from tests.support.server import REPOSITORY
 
 ADDRESS = "192.0.2.7"
 
@@ -275,3 +277,9 @@ def test_what_cannot_be_recorded_does_not_happen(client: Client, sql: Sql) -> No
     assert client.me(user).json()["roles"] == ["user"]
     assert sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(2,)]
     assert client.refresh(user.refresh_token).status_code == 200
+
+
+def test_every_event_is_documented() -> None:
+    text = (REPOSITORY / "docs" / "administration.md").read_text()
+
+    assert [event for event in Event if f"`{event}`" not in text] == []

@@ -23,8 +23,12 @@ class Counterfoil(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
-        limit = self.state.settings.api.max_body_bytes
-        return Frame(super().build_middleware_stack(), max_body_bytes=limit)
+        settings: Settings = self.state.settings
+        return Frame(
+            super().build_middleware_stack(),
+            max_body_bytes=settings.api.max_body_bytes,
+            database_seconds=settings.database.database_deadline_seconds,
+        )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -63,16 +67,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     try:
-        await startup.prepare_database(settings.database)
+        async with startup.prepared_database(settings.database), _running(settings) as service:
+            app.state.service = service
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_GC_THRESHOLDS)
+            yield
     except startup.CannotStart as error:
         raise SystemExit(f"counterfoil: {error}") from None
+
+
+@asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[Service]:
     service = Service(settings=settings.authentication, database_settings=settings.database)
     try:
         await service.open()
-        app.state.service = service
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        yield
+        yield service
     finally:
         await service.close()

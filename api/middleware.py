@@ -1,4 +1,4 @@
-"""The frame around every request: its id, the cap on its body, the headers of its answer."""
+"""The frame around every request: its id, caps on its body and its time, its answer's headers."""
 
 import json
 import re
@@ -8,6 +8,8 @@ from secrets import token_hex
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from database import deadlines
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -26,9 +28,10 @@ _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 class Frame:
     """One pure ASGI middleware for all of it: each further layer would cost every request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, database_seconds: float) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._database_seconds = database_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,6 +39,7 @@ class Frame:
             return
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())
+        deadlines.allow(self._database_seconds)
         send = _with_headers(send, identifier)
         if length is not None and length > self._max_body_bytes:
             await _refuse_body(send)

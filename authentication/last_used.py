@@ -105,6 +105,9 @@ class LastUsedWriter:
             )
         except DatabaseUnavailable:
             log.warning("uses of %d credentials were not noted", len(sessions) + len(api_keys))
+        except Exception:
+            # This task is the only one there is: whatever goes wrong, the next round must come.
+            log.exception("uses of %d credentials were not noted", len(sessions) + len(api_keys))
 
     def _store(
         self,

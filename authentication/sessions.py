@@ -69,6 +69,8 @@ def end_all(
     Raising the epoch also ends a login whose password has been checked but which is not yet a
     session, and a refresh that runs at the same time.
     """
+    # The user first and then the sessions, as everywhere: two who lock them in turn may deadlock.
+    users.lock(session, user_id)
     ended = sessions.revoke_all(session, user_id=user_id, reason=reason, keep=keep)
     epoch = users.raise_epoch(session, user_id)
     if keep is not None:
@@ -87,6 +89,7 @@ def end_all(
 
 def end_everywhere(session: Session, *, origin: Origin, reason: str) -> int:
     """End every session of every user. Returns how many were ended."""
+    users.lock_all(session)
     ended = sessions.revoke_everywhere(session, reason=reason)
     users.raise_every_epoch(session)
     audit.record(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -11,22 +11,27 @@ from database.models import ApiKey, LoginSession
 
 
 def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
-    """These sessions were used just now."""
+    """These sessions were used just now. One that somebody else is changing is left out.
+
+    Whoever holds many rows and waits for none can never be part of a deadlock.
+    """
     if ids:
+        unlocked = select(LoginSession.id).where(LoginSession.id.in_(ids))
         session.execute(
             update(LoginSession)
-            .where(LoginSession.id.in_(ids))
+            .where(LoginSession.id.in_(unlocked.with_for_update(skip_locked=True, key_share=True)))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )
 
 
 def note_api_keys(session: Session, ids: Sequence[UUID]) -> None:
-    """These API keys were used just now."""
+    """These API keys were used just now, but for those that somebody else is changing."""
     if ids:
+        unlocked = select(ApiKey.id).where(ApiKey.id.in_(ids))
         session.execute(
             update(ApiKey)
-            .where(ApiKey.id.in_(ids))
+            .where(ApiKey.id.in_(unlocked.with_for_update(skip_locked=True, key_share=True)))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )

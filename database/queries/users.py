@@ -39,6 +39,11 @@ def lock(session: Session, user_id: int) -> User | None:
     )
 
 
+def lock_all(session: Session) -> None:
+    """Every user, held against changes until the transaction is over."""
+    session.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
+
+
 def raise_epoch(session: Session, user_id: int) -> int:
     """End every session of the user, and every login that is under way. Returns the new epoch."""
     return session.scalars(

@@ -1,8 +1,8 @@
 """Puts the application together."""
 
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -69,10 +69,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         async with startup.prepared_database(settings.database), _running(settings) as service:
             app.state.service = service
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*_GC_THRESHOLDS)
-            yield
+            with _tuned_collector():
+                yield
     except startup.CannotStart as error:
         raise SystemExit(f"counterfoil: {error}") from None
 
@@ -85,3 +83,17 @@ async def _running(settings: Settings) -> AsyncIterator[Service]:
         yield service
     finally:
         await service.close()
+
+
+@contextmanager
+def _tuned_collector() -> Iterator[None]:
+    """What is there at the start stays: the garbage collector need not look at it again."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
 
-from database import deadlines
+from database import deadlines, revisions
 from database.errors import is_outage
 from database.settings import DatabaseSettings
 
@@ -51,18 +51,18 @@ async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
 
 def prepare_database_now(settings: DatabaseSettings) -> None:
     """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart."""
-    # alembic takes a while to import, and is needed for nothing else.
-    from database import migrations
-
     address = settings.url.render_as_string(hide_password=True)
     try:
         with deadlines.within(settings.database_deadline_seconds):
-            if migrations.is_current(settings.database_url):
+            if revisions.is_current(settings.database_url):
                 return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
                 f"{address} is behind the newest migration: run `python api.py migrate` first"
             )
+        # Imported only where it is needed: alembic takes a while.
+        from database import migrations
+
         migrations.upgrade(settings.database_url)
     except DBAPIError as error:
         if not is_outage(error):

@@ -30,7 +30,6 @@ class Service:
         """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
-        await self.hashing.run(self.hasher.prepare)
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""

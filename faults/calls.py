@@ -31,6 +31,14 @@ class Answer:
         return self.ended - self.began
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One pair."""
+
+    access_token: str
+    refresh_token: str
+
+
 class Caller:
     """One client with one connection, which is opened again when it is gone."""
 
@@ -95,6 +103,11 @@ class Caller:
 def register(caller: Caller, email: str) -> Answer:
     body = {"email": email, "password": PASSWORD, "name": "Ada"}
     return caller.call("POST", "/register", json_body=body)
+
+
+def read_tokens(answer: Answer) -> Tokens:
+    """The pair in an answer that must be one of success."""
+    return Tokens(answer.body["access_token"], answer.body["refresh_token"])
 
 
 def _read(text: bytes) -> dict[str, Any]:

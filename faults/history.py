@@ -6,17 +6,8 @@ other than success leaves open what has become of a thing, so nothing is held ag
 """
 
 import threading
-from dataclasses import dataclass
 
-from faults.calls import Answer, Caller
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One pair."""
-
-    access_token: str
-    refresh_token: str
+from faults.calls import Answer, Caller, Tokens, read_tokens
 
 
 class History:
@@ -42,7 +33,7 @@ class History:
         return len(self._live)
 
     def issued(self, answer: Answer) -> Tokens:
-        tokens = Tokens(answer.body["access_token"], answer.body["refresh_token"])
+        tokens = read_tokens(answer)
         with self._lock:
             self._live.add(tokens)
         return tokens

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
+from sqlalchemy.engine import make_url
 
 from database import migrations
-from faults.calls import Caller, register
-from tests.support.postgresql import PostgreSQL
+from faults.calls import Caller, Tokens, read_tokens, register
+from tests.support.postgresql import DatabaseServer, PostgreSQL
 from tests.support.relay import Relay
 from tests.support.server import Server
 
@@ -19,10 +21,14 @@ PATIENCE_SECONDS = 15.0
 
 
 class Stage:
-    """`deadline` is the service's, in seconds. What was opened here is closed with the stage."""
+    """`deadline` is the service's, in seconds. What was opened here is closed with the stage.
 
-    def __init__(self, *, deadline: float) -> None:
+    `server` is for those faults that leave the server itself in peace.
+    """
+
+    def __init__(self, server: DatabaseServer, *, deadline: float) -> None:
         self.deadline = deadline
+        self._server = server
         self._open = ExitStack()
 
     def __enter__(self) -> "Stage":
@@ -31,11 +37,20 @@ class Stage:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def postgresql(self, *, durable: bool = False, **options: object) -> PostgreSQL:
-        """A cluster of its own with a migrated database, see `url_of`."""
+    def database(self) -> str:
+        """The URL of a migrated database."""
+        name = f"fault_{uuid4().hex}"
+        url = self._server.create_database(name)
+        self._open.callback(self._server.drop_database, name)
+        migrations.upgrade(url)
+        return url
+
+    def cluster(self, *, durable: bool = False, **options: object) -> tuple[PostgreSQL, str]:
+        """A server to stop and break, and the URL of a migrated database in it."""
         server = self._open.enter_context(PostgreSQL.launch(durable=durable, options=options))
-        migrations.upgrade(server.create_database("counterfoil"))
-        return server
+        url = server.create_database("counterfoil")
+        migrations.upgrade(url)
+        return server, url
 
     def sqlite(self, folder: Path | None = None) -> str:
         """The URL of a migrated file, in a folder of its own unless one is given."""
@@ -48,8 +63,10 @@ class Stage:
         self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    def relay(self, server: PostgreSQL) -> Relay:
-        return self._open.enter_context(Relay(server.port))
+    def relay(self, url: str) -> tuple[Relay, str]:
+        """A relay in front of a database, and its URL by way of it."""
+        relay = self._open.enter_context(Relay(make_url(url).port or 5432))
+        return relay, relay.url(url)
 
     def serve(
         self,
@@ -66,17 +83,15 @@ class Stage:
             Server.launch(url, workers=workers, environment={**variables, **(environment or {})})
         )
 
-    def account(self, service: Server, name: str = "ada") -> str:
-        """Register an account. Returns its address."""
-        email = f"{name}@example.org"
-        with Caller(service.url) as caller:
-            register(caller, email)
-        return email
+
+EMAIL = "ada@example.org"
 
 
-def url_of(server: PostgreSQL) -> str:
-    """The migrated database that the stage has made."""
-    return server.url("counterfoil")
+def sign_up(service: Server, email: str = EMAIL) -> Tokens:
+    """Register an account and log in."""
+    with Caller(service.url) as caller:
+        register(caller, email)
+        return read_tokens(caller.log_in(email))
 
 
 def seconds_until(condition: Callable[[], bool], *, patience: float = PATIENCE_SECONDS) -> float:

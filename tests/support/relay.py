@@ -45,6 +45,10 @@ class Relay:
         """Break every connection that there is; new ones are welcome."""
         self._call(self._cut)
 
+    def forget(self) -> None:
+        """Swallow what comes on the connections that there are; new ones are as good as ever."""
+        self._call(self._forget)
+
     def __enter__(self) -> Self:
         return self
 
@@ -77,6 +81,10 @@ class Relay:
         for link in list(self._links):
             link.close()
 
+    async def _forget(self) -> None:
+        for link in self._links:
+            link.is_forgotten = True
+
     async def _close(self) -> None:
         self._server.close()
         await self._cut()
@@ -94,6 +102,7 @@ class _Link:
         self._client = client
         self._server: asyncio.StreamWriter | None = None
         self._loses_answer = False
+        self.is_forgotten = False
 
     async def run(self, from_client: asyncio.StreamReader, target_port: int) -> None:
         with suppress(OSError):
@@ -116,7 +125,7 @@ class _Link:
         with suppress(OSError):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self._relay.delay_seconds)
-                if self._relay.swallows:
+                if self._swallows():
                     continue
                 if _COMMIT in data and self._relay.commit_answers_to_lose > 0:
                     self._relay.commit_answers_to_lose -= 1
@@ -128,5 +137,8 @@ class _Link:
             while data := await reader.read(65_536):
                 if self._loses_answer:
                     return
-                if not self._relay.swallows:
+                if not self._swallows():
                     self._client.write(data)
+
+    def _swallows(self) -> bool:
+        return self._relay.swallows or self.is_forgotten

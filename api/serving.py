@@ -1,12 +1,14 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
+from uvicorn.supervisors import ChangeReload
 
 from api import startup
+from api.protocol import Protocol, Supervisor
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -29,17 +31,28 @@ def serve(
         raise typer.Exit(1) from None
     host, port = host or settings.api.host, settings.api.port if port is None else port
     _introduce(settings, host, port)
-    uvicorn.run(
+    _run(settings, host=host, port=port, workers=workers or settings.api.workers, reload=reload)
+
+
+def _run(settings: Settings, *, workers: int, reload: bool, **address: Any) -> None:
+    config = uvicorn.Config(
         "api:app",
-        host=host,
-        port=port,
-        workers=workers or settings.api.workers,
+        **address,
+        workers=workers,
         reload=reload,
+        http=Protocol,
         # Our own code reads the forwarded address, from trusted proxies alone.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=settings.api.shutdown_seconds,
     )
+    if reload:
+        server = uvicorn.Server(config)
+        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+    elif workers > 1:
+        Supervisor(config, sockets=[config.bind_socket()]).run()
+    else:
+        uvicorn.Server(config).run()
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:

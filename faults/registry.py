@@ -18,7 +18,7 @@ from importlib import import_module
 
 from faults.stage import Stage
 
-MODULES = ("outages", "slowness")
+MODULES = ("outages", "slowness", "losses", "sqlite", "stops")
 
 
 @dataclass(frozen=True, slots=True)

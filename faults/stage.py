@@ -1,6 +1,9 @@
 """What a scenario is played on: databases, services in front of them, accounts to log in with."""
 
+import os
+import random
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -102,6 +105,14 @@ def seconds_until(condition: Callable[[], bool], *, patience: float = PATIENCE_S
             return time.monotonic() - began
         time.sleep(0.02)
     return float("inf")
+
+
+def kill_a_worker(service: Server) -> None:
+    """SIGKILL for either of two workers, once both are there."""
+    seconds_until(lambda: len(service.worker_pids()) == 2)
+    victim = random.choice(service.worker_pids())
+    os.kill(victim, signal.SIGKILL)
+    seconds_until(lambda: victim not in service.worker_pids())
 
 
 @contextmanager

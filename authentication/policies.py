@@ -30,8 +30,13 @@ def refresh_token_end(
 def is_within_grace(
     settings: AuthenticationSettings, now: datetime, first_used_at: datetime
 ) -> bool:
-    """Whether a used refresh token may still come back. The first use alone sets the clock."""
-    return now - first_used_at < timedelta(seconds=settings.refresh_grace_seconds)
+    """Whether a used refresh token may still come back. The first use alone sets the clock.
+
+    `now` may lie before it: times are those at which transactions began, and the one that began
+    first may have waited for the other.
+    """
+    elapsed = max(now - first_used_at, timedelta(0))
+    return elapsed < timedelta(seconds=settings.refresh_grace_seconds)
 
 
 def sessions_to_evict(

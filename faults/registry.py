@@ -18,7 +18,7 @@ from importlib import import_module
 
 from faults.stage import Stage
 
-MODULES = ("outages", "slowness", "losses", "sqlite", "stops")
+MODULES = ("outages", "slowness", "losses", "sqlite", "stops", "races")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-# A server that has become, or has not yet ceased to be, a standby takes no writes: it says so by
-# read_only_sql_transaction, or when a transaction asks to write, by feature_not_supported.
-_STANDBY = frozenset({"25006", "0A000"})
+# A standby takes no writes, nor does a server that has been made read-only because its disk is
+# full: active_sql_transaction when a transaction asks to write, read_only_sql_transaction later.
+_READ_ONLY = frozenset({"25001", "25006"})
 
 
 class DatabaseUnavailable(Exception):
@@ -19,4 +19,4 @@ def is_outage(error: DBAPIError) -> bool:
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return True
     # The drivers' plain DatabaseError stands for a lost connection or a damaged file.
-    return type(error) is DatabaseError or getattr(error.orig, "pgcode", None) in _STANDBY
+    return type(error) is DatabaseError or getattr(error.orig, "pgcode", None) in _READ_ONLY

@@ -56,7 +56,7 @@ def begin(connection: Connection) -> datetime:
     if (seconds := deadlines.remaining_seconds()) is not None:
         # The server gives up a little sooner than we do, because that saves the connection. A
         # transaction that we never end, because we are gone, must not keep its locks for hours.
-        limits = {"statement": _milliseconds(0.9 * seconds), "idle": _milliseconds(2 * seconds)}
+        limits = {"statement": _milliseconds(0.8 * seconds), "idle": _milliseconds(2 * seconds)}
     parameters = {"read_only": "on" if read_only else "off", **limits}
     *_, moment = connection.execute(_BEGIN, parameters).one()
     now: datetime = moment

@@ -18,7 +18,7 @@ from importlib import import_module
 
 from faults.stage import Stage
 
-MODULES = ("outages", "slowness", "losses", "sqlite", "stops", "races")
+MODULES = ("outages", "slowness", "losses", "sqlite", "stops", "races", "failover", "clocks")
 
 
 @dataclass(frozen=True, slots=True)

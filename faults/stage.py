@@ -61,6 +61,10 @@ class Stage:
         migrations.upgrade(url)
         return url
 
+    def standby(self, primary: PostgreSQL, **options: object) -> PostgreSQL:
+        """A server that follows another one."""
+        return self._open.enter_context(primary.launch_standby(options))
+
     def folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="counterfoil-fault-"))
         self._open.callback(shutil.rmtree, folder, ignore_errors=True)

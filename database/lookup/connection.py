@@ -43,8 +43,9 @@ class LookupConnection:
         try:
             async with asyncio.timeout(self._settings.database_deadline_seconds):
                 await self._connect()
-                async with self._step():
-                    await self._execute(self._setup())
+                if self._settings.prepared_statements:
+                    async with self._step():
+                        await self._execute(self._setup())
         except (OSError, psycopg2.Error, DatabaseUnavailable) as error:
             self.close()
             raise DatabaseUnavailable("no connection for token lookups") from error
@@ -83,8 +84,6 @@ class LookupConnection:
 
     def _setup(self) -> str:
         """All in one go, because each round trip may be to a database far away."""
-        if not self._settings.prepared_statements:
-            return "SELECT 1"
         return "; ".join(
             [
                 # Single keys would be planned anew each time, at four times the cost of the lookup.
@@ -150,7 +149,8 @@ class LookupConnection:
             state = self._connection.poll()
             if state == extensions.POLL_OK and self._answer is not None:
                 self._settle(self._rows())
-        except psycopg2.Error as error:
+        except Exception as error:
+            # Whatever it was: nobody must wait on for an answer that has been read.
             self.close(error)
 
     def _rows(self) -> list[LiveCredential]:

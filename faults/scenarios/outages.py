@@ -137,7 +137,7 @@ def connections_exhausted(stage: Stage) -> Seen:
     )
 
 
-@scenario("F7", "pg_terminate_backend of every connection, over and over", quick=True)
+@scenario("F7", "pg_terminate_backend of every connection, over and over")
 def backends_terminated(stage: Stage) -> Seen:
     url = stage.database()
     service = stage.serve(url)

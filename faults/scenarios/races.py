@@ -95,7 +95,7 @@ def _statuses(answers: Sequence[Answer]) -> dict[int, int]:
     return dict(Counter(answer.status for answer in answers))
 
 
-@scenario("F15", "register, logout and refresh delivered twice at once, and once more", quick=True)
+@scenario("F15", "register, logout and refresh delivered twice at once, and once more")
 def delivered_twice(stage: Stage) -> Seen:
     service = stage.serve(stage.database())
     with _crowd(service, 2) as crowd, Caller(service.url) as caller:
@@ -149,7 +149,7 @@ def _refresh_at_once(service: Server, rounds: int) -> Seen:
     )
 
 
-@scenario("F17", "32 registrations at once of one address in four spellings, 10 rounds", quick=True)
+@scenario("F17", "32 registrations at once of one address in four spellings, 10 rounds")
 def registered_at_once(stage: Stage) -> Seen:
     url = stage.database()
     service = stage.serve(url)
@@ -226,7 +226,7 @@ def password_changed_while_logging_in(stage: Stage) -> Seen:
     )
 
 
-@scenario("F19", "16 logins at once with at most 3 sessions a user, 10 rounds", quick=True)
+@scenario("F19", "16 logins at once with at most 3 sessions a user, 10 rounds")
 def sessions_limited(stage: Stage) -> Seen:
     service = stage.serve(stage.database(), max_sessions_per_user=3)
     most, answers = 0, []

@@ -12,7 +12,7 @@ from faults.stage import EMAIL, Stage, seconds_until, sign_up, stopped
 from tests.support.server import Server
 
 
-@scenario("F3", "a relay that adds 200 ms to each round trip", quick=True)
+@scenario("F3", "a relay that adds 200 ms to each round trip")
 def slow_by_200_ms(stage: Stage) -> Seen:
     return _slow(stage, 0.2, must_serve=True)
 
@@ -48,7 +48,7 @@ def _slow(stage: Stage, delay: float, *, must_serve: bool) -> Seen:
     )
 
 
-@scenario("F4", "SIGSTOP of all of PostgreSQL's processes for over three deadlines", quick=True)
+@scenario("F4", "SIGSTOP of all of PostgreSQL's processes for over three deadlines")
 def stopped_processes(stage: Stage) -> Seen:
     database, url = stage.cluster()
     service = stage.serve(url)
@@ -86,7 +86,7 @@ def black_hole(stage: Stage) -> Seen:
     return _judge(stage, service, url, load, meanwhile, back, served=health == (200, 503))
 
 
-@scenario("F4", "idle connections lost without a word, as by a firewall; then a login", quick=True)
+@scenario("F4", "idle connections lost without a word, as by a firewall; then a login")
 def silently_dead_connections(stage: Stage) -> Seen:
     url = stage.database()
     relay, relayed = stage.relay(url)

@@ -88,10 +88,7 @@ class Relay:
     async def _close(self) -> None:
         self._server.close()
         await self._cut()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 class _Link:
@@ -107,13 +104,13 @@ class _Link:
     async def run(self, from_client: asyncio.StreamReader, target_port: int) -> None:
         with suppress(OSError):
             from_server, self._server = await asyncio.open_connection("127.0.0.1", target_port)
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(self._to_server(from_client, self._server)),
-                    asyncio.ensure_future(self._to_client(from_server)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            ways = [
+                asyncio.ensure_future(self._to_server(from_client, self._server)),
+                asyncio.ensure_future(self._to_client(from_server)),
+            ]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            self.close()
+            await asyncio.wait(ways)
         self.close()
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from api import credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import docs, health, sessions, tokens, users
+from api.routers import api_keys, docs, health, oauth, sessions, tokens, users
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -40,10 +40,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=openapi.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -56,8 +60,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for router in (users.router, tokens.router, sessions.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend(oauth.plain_routes)
+    for noun in (users, oauth, tokens, sessions, api_keys, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     return app
@@ -66,13 +72,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        async with startup.prepared_database(settings.database), _running(settings) as service:
-            app.state.service = service
-            with _tuned_collector():
-                yield
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    async with startup.prepared_database(settings.database), _running(settings) as service:
+        app.state.service = service
+        with _tuned_collector():
+            yield
 
 
 @asynccontextmanager

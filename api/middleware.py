@@ -9,6 +9,7 @@ from secrets import token_hex
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import startup
 from database import deadlines
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -35,7 +36,7 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, startup.without_traceback(send))
             return
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())

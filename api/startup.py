@@ -1,20 +1,25 @@
-"""What must hold before the service takes its first request."""
+"""What must hold before the service takes its first request, and how it says that it does not."""
 
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
+from starlette.types import Message, Send
 
 from database import deadlines, revisions
-from database.errors import is_outage
+from database.errors import is_outage, reason_of
 from database.settings import DatabaseSettings
 
 log = logging.getLogger("counterfoil.startup")
 
+# uvicorn and gunicorn both take this for "starting another worker would be in vain".
+_GIVE_UP = 3
 _PAUSE_SECONDS = 0.5
 
 
@@ -26,48 +31,67 @@ class CannotReach(CannotStart):
     """There may be nothing wrong with the database but that it is down at the moment."""
 
 
+def refuse(reason: str) -> NoReturn:
+    """End the process before there is an event loop, as a supervisor will understand it."""
+    sys.stderr.write(f"counterfoil: {reason}\n")
+    refusal = SystemExit(reason)
+    refusal.code = _GIVE_UP
+    raise refusal
+
+
+def without_traceback(send: Send) -> Send:
+    """Have the server log why the start was refused, where Starlette sends a whole traceback."""
+
+    async def send_reason(message: Message) -> None:
+        error = sys.exception()
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, CannotStart):
+            message = {**message, "message": f"counterfoil: {error}"}
+        await send(message)
+
+    return send_reason
+
+
 @asynccontextmanager
 async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
-    """As `prepare_database_now`, but a PostgreSQL that is down is waited for in the background.
+    """As `prepare_database_now`; with `start_without_database`, one that is down is waited for.
 
-    A worker that has to be replaced while it is down must come up and answer 503: uvicorn takes one
-    that cannot start for a broken program, and stops all the others as well.
+    A worker that replaces another needs that: uvicorn takes one that cannot start for a broken
+    program, and stops all the others as well.
     """
+    waiting: asyncio.Task[None] | None = None
     try:
         await to_thread.run_sync(prepare_database_now, settings)
     except CannotReach as error:
-        if settings.url.get_backend_name() == "sqlite":
+        if not settings.start_without_database:
             raise
-        log.warning("%s; answering 503 until it can be", error)
+        log.warning("%s; the answer is 503 until it can be", error)
         waiting = asyncio.create_task(_prepare_once_reachable(settings))
-        try:
-            yield
-        finally:
+    try:
+        yield
+    finally:
+        if waiting is not None:
             waiting.cancel()
             await asyncio.wait({waiting})
-    else:
-        yield
 
 
 def prepare_database_now(settings: DatabaseSettings) -> None:
     """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart."""
-    address = settings.url.render_as_string(hide_password=True)
     try:
         with deadlines.within(settings.database_deadline_seconds):
             if revisions.is_current(settings.database_url):
                 return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
-                f"{address} is behind the newest migration: run `python api.py migrate` first"
+                f"{settings.address} is behind the newest migration: "
+                "run `python api.py migrate` first"
             )
         # Imported only where it is needed: alembic takes a while.
         from database import migrations
 
         migrations.upgrade(settings.database_url)
     except DBAPIError as error:
-        if not is_outage(error):
-            raise
-        raise CannotReach(f"{address} cannot be reached") from None
+        reason = f"{settings.address} cannot be used: {reason_of(error)}"
+        raise (CannotReach if is_outage(error) else CannotStart)(reason) from None
 
 
 async def _prepare_once_reachable(settings: DatabaseSettings) -> None:

@@ -42,7 +42,12 @@ async def log_in(service: Service, attempt: Attempt, *, origin: Origin) -> Token
         lambda session: users.find_by_identifier(session, attempt.identifier), read_only=True
     )
     correct, better_hash = await service.hashing.run(
-        lambda: service.hasher.verify(attempt.password, user.hashed_password if user else None)
+        lambda: service.hasher.verify(
+            attempt.password,
+            user.hashed_password if user else None,
+            # The second hash would betray that the password of a disabled user is right.
+            upgrade=user is not None and user.is_active,
+        )
     )
 
     def finish(session: Session) -> TokenPair | CounterfoilError:

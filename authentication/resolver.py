@@ -28,6 +28,11 @@ _KINDS = {
 _TICK_SECONDS = 0.1
 
 
+def _kind_of(token: str) -> CredentialKind | None:
+    kind = tokens.kind_of(token)
+    return None if kind is None else _KINDS.get(kind)
+
+
 class _Waiter(NamedTuple):
     digest: bytes
     answer: asyncio.Future[LiveCredential | None]
@@ -80,11 +85,30 @@ class Resolver:
 
         Raises DatabaseUnavailable past the deadline, never later.
         """
-        token_kind = tokens.kind_of(token)
-        kind = _KINDS.get(token_kind) if token_kind else None
+        kind = _kind_of(token)
         if kind is None:
             return None
+        began = self._loop.time()
         found = await self._find(kind, tokens.digest(token))
+        deadlines.spend(self._loop.time() - began)
+        return self._identify(kind, found)
+
+    async def resolve_both(
+        self, first: str, second: str
+    ) -> tuple[Identity | None, Identity | None]:
+        """Two at once, which go out together. Raises as `resolve` does."""
+        kinds = _kind_of(first), _kind_of(second)
+        if kinds[0] is None or kinds[1] is None:
+            return await self.resolve(first), await self.resolve(second)
+        # Futures and not coroutines, each of which would be given a task of its own.
+        began = self._loop.time()
+        found = await asyncio.gather(
+            self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
+        )
+        deadlines.spend(self._loop.time() - began)
+        return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
+
+    def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
         if found is None:
             return None
         self._on_use(kind, found)
@@ -94,21 +118,17 @@ class Resolver:
         """Raises DatabaseUnavailable unless a token can be looked up right now."""
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
 
-    async def _find(self, kind: CredentialKind, digest: bytes) -> LiveCredential | None:
+    def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
         if self._lookup.is_down():
             raise DatabaseUnavailable("no connection for token lookups")
-        began = self._loop.time()
         answer: asyncio.Future[LiveCredential | None] = self._loop.create_future()
-        give_up_at = began + deadlines.allowed(self._deadline_seconds)
+        give_up_at = self._loop.time() + deadlines.allowed(self._deadline_seconds)
         self._queues[kind].append(_Waiter(digest, answer, give_up_at))
         # Sent once this turn of the loop is over, so that requests read together go together.
         if not self._send_is_due:
             self._send_is_due = True
             self._loop.call_soon(self._send)
-        try:
-            return await answer
-        finally:
-            deadlines.spend(self._loop.time() - began)
+        return answer
 
     def _send(self) -> None:
         self._send_is_due = False

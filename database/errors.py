@@ -20,3 +20,9 @@ def is_outage(error: DBAPIError) -> bool:
         return True
     # The drivers' plain DatabaseError stands for a lost connection or a damaged file.
     return type(error) is DatabaseError or getattr(error.orig, "pgcode", None) in _READ_ONLY
+
+
+def reason_of(error: BaseException) -> str:
+    """The driver's first line, which tells a closed port from a wrong password and quotes none."""
+    failure = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+    return str(getattr(failure, "orig", None) or error).partition("\n")[0]

@@ -28,6 +28,7 @@ class LayerSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        env_parse_none_str="none",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -58,11 +59,15 @@ class DatabaseSettings(LayerSettings):
     migrate_on_start: bool = False
     """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
 
+    start_without_database: bool = False
+    """Whether to start while the database cannot be reached, and answer 503 until it can be."""
+
     @model_validator(mode="after")
     def _refuse_other_databases(self) -> Self:
         try:
             backend = self.url.get_backend_name()
-        except ArgumentError:
+        except (ArgumentError, ValueError):
+            # What it says may quote a password, as of an address with a slip in it.
             raise ValueError("DATABASE_URL cannot be read as a URL") from None
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")
@@ -74,6 +79,11 @@ class DatabaseSettings(LayerSettings):
     def url(self) -> URL:
         """The address with its driver named."""
         return parse_url(self.database_url)
+
+    @property
+    def address(self) -> str:
+        """The address as people write it, to be shown: without its password."""
+        return self.url.set(drivername=self.url.get_backend_name()).render_as_string()
 
 
 def parse_url(text: str) -> URL:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.text import Identifier, Password, Scope, ShortText
 
@@ -28,6 +28,12 @@ class Login(BaseModel):
     client_id: ShortText | None = None
     scope: Scope | None = None
 
+    @field_validator("client_id")
+    @classmethod
+    def _empty_is_none(cls, label: str | None) -> str | None:
+        # As in a form (RFC 6749, 3.1): the refresh by form could never name an empty one.
+        return label or None
+
     @model_validator(mode="after")
     def _one_identifier(self) -> Self:
         if (self.username is None) == (self.email is None):
@@ -43,8 +49,12 @@ class Login(BaseModel):
 class TokenRead(BaseModel):
     """RFC 6749, 5.1. The tokens are shown this once."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     access_token: str = Field(examples=["cfa_3nq5RZ..."])
     token_type: Literal["bearer"] = "bearer"
-    expires_in: int = Field(description="Seconds until the access token expires.")
+    expires_in: int = Field(description="Seconds until the access token expires.", examples=[3600])
     refresh_token: str = Field(examples=["cfr_9bD1xw..."])
-    scope: str = Field(description="What the access token may do, divided by spaces.")
+    scope: str = Field(
+        description="What the access token may do, divided by spaces.", examples=["account"]
+    )

@@ -24,7 +24,12 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/token",
     summary="Get tokens (OAuth 2.0)",
     response_model=TokenRead,
-    responses={400: {"model": OAuthError}, 503: {"model": OAuthError}},
+    response_description="The tokens, shown this once.",
+    responses={
+        400: {"model": OAuthError, "description": "Refused; `error` says why (RFC 6749, 5.2)."},
+        503: {"model": OAuthError, "description": "Cannot serve at the moment; see Retry-After."},
+        **problems(413),
+    },
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors
@@ -68,6 +73,7 @@ def _grant_type(form: dict[str, str]) -> str:
     "/login",
     summary="Log in",
     response_model=TokenRead,
+    response_description="The tokens, shown this once.",
     responses=problems(400, 401, 409, 413, 422, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
@@ -85,6 +91,7 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
     "/logout",
     summary="Log out",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="The session has ended.",
     responses=problems(400, 401, 403, 503),
 )
 def log_out(identity: CurrentIdentity, session: SessionDep, origin: OriginDep) -> None:

@@ -37,4 +37,6 @@ class User(Base):
         # What an administrator inserts by SQL may be in capitals; it must still be one address.
         Index("uq_users_email", func.lower(email), unique=True),
         Index("uq_users_username", func.lower(username), unique=True),
+        # The audit log outlives a user; a number in it must not come to mean another.
+        {"sqlite_autoincrement": True},
     )

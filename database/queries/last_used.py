@@ -11,15 +11,20 @@ from database.models import ApiKey, LoginSession
 
 
 def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
-    """These sessions were used just now. One that somebody else is changing is left out.
+    """These sessions were used just now.
 
-    Whoever holds many rows and waits for none can never be part of a deadlock.
+    One that somebody else is changing is left out: to wait for it, with others held, could end in
+    a deadlock with a revocation, and the next use will be noted.
     """
+    free = (
+        select(LoginSession.id)
+        .where(LoginSession.id.in_(ids))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
     if ids:
-        unlocked = select(LoginSession.id).where(LoginSession.id.in_(ids))
         session.execute(
             update(LoginSession)
-            .where(LoginSession.id.in_(unlocked.with_for_update(skip_locked=True, key_share=True)))
+            .where(LoginSession.id.in_(free))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )

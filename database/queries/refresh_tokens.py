@@ -1,6 +1,6 @@
 """Finds and uses up refresh tokens."""
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -38,7 +38,15 @@ def lock(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | 
 def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
     return (
         select(RefreshToken, AccessToken)
-        .join(AccessToken, AccessToken.id == RefreshToken.access_token_id)
+        .join(
+            AccessToken,
+            and_(
+                AccessToken.id == RefreshToken.access_token_id,
+                # SQLite gives the number of a deleted row again, and a shell without foreign keys
+                # leaves behind what referred to it.
+                AccessToken.session_id == RefreshToken.session_id,
+            ),
+        )
         .where(RefreshToken.token_digest == digest)
     )
 

@@ -40,6 +40,18 @@ def revoke(session: Session, session_id: UUID, *, reason: str, user_id: int | No
     return bool(_revoke(session, *conditions, reason=reason))
 
 
+def revoke_unended(session: Session, session_id: UUID, *, reason: str) -> bool:
+    """End one session, also that of a disabled user, or enabling them would bring it back."""
+    ended = session.scalars(
+        update(LoginSession)
+        .where(LoginSession.id == session_id, LoginSession.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.one_or_none() is not None
+
+
 def revoke_all(
     session: Session, *, user_id: int, reason: str, keep: UUID | None = None
 ) -> Sequence[UUID]:

@@ -40,7 +40,7 @@ def lock(session: Session, user_id: int) -> User | None:
 
 
 def lock_all(session: Session) -> None:
-    """Every user, held against changes until the transaction is over."""
+    """Hold every user against changes until the transaction is over."""
     session.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
 
 

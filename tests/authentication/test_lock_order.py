@@ -15,7 +15,7 @@ from database import deadlines
 from database.queries import last_used
 from database.session import Database
 from database.settings import DatabaseSettings
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from database.errors import DatabaseUnavailable
 from database.session import Database
 from database.settings import DatabaseSettings
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.postgresql import PostgreSQL
 from tests.support.relay import Relay
@@ -191,9 +191,13 @@ def test_a_service_that_starts_before_its_database_answers_as_soon_as_it_is_ther
     with PostgreSQL.launch() as server:
         url = server.create_database("counterfoil")
         server.stop()
-        client = make_client(
-            make_app(database_url=url, database_deadline_seconds=DEADLINE, migrate_on_start=True)
+        app = make_app(
+            database_url=url,
+            database_deadline_seconds=DEADLINE,
+            migrate_on_start=True,
+            start_without_database=True,
         )
+        client = make_client(app)
         assert client.http.get("/health/live").status_code == 200
         assert client.http.get("/health/ready").status_code == 503
         server.start()

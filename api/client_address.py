@@ -34,4 +34,5 @@ def _is_address(text: str | None) -> bool:
         ip_address(text or "")
     except ValueError:
         return False
-    return True
+    # The zone of a link-local address means nothing elsewhere, and may be any text of any length.
+    return "%" not in str(text)

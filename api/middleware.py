@@ -1,16 +1,21 @@
-"""The frame around every request: its id, caps on its body and its time, its answer's headers."""
+"""The frame around every request: its id, caps on its body and time, its headers, and its end."""
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from http import HTTPStatus
 from secrets import token_hex
+from time import perf_counter
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import startup
 from database import deadlines
+
+# Where a request's scope holds the identity, once it has been resolved.
+RESOLVED = "counterfoil.identity"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -26,28 +31,52 @@ _SECURITY_HEADERS = [
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
+OnEnd = Callable[[Scope, int, float], None]
+"""Told of each request when it is over: its scope, the status, and the seconds that it took."""
+
+# As nginx has it: the client went away before there was an answer.
+_CLIENT_GONE = 499
+
+
 class Frame:
     """One pure ASGI middleware for all of it: each further layer would cost every request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, database_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        database_seconds: float,
+        on_end: Sequence[OnEnd] = (),
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._database_seconds = database_seconds
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, startup.without_traceback(send))
             return
+        began = perf_counter()
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())
         deadlines.allow(self._database_seconds)
-        send = _with_headers(send, identifier)
-        if length is not None and length > self._max_body_bytes:
-            await _refuse_body(send)
-            return
-        if scope["method"] not in _BODILESS:
-            receive = _capped(receive, self._max_body_bytes)
-        await self._app(scope, receive, send)
+        answer = _Answer(send, identifier)
+        try:
+            if length is not None and length > self._max_body_bytes:
+                await _refuse_body(answer.send)
+            elif scope["method"] in _BODILESS:
+                await self._app(scope, receive, answer.send)
+            else:
+                await self._app(scope, _capped(receive, self._max_body_bytes), answer.send)
+        except Exception:
+            answer.status = answer.status or HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
+        finally:
+            seconds = perf_counter() - began
+            for tell in self._on_end:
+                tell(scope, answer.status or _CLIENT_GONE, seconds)
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
@@ -60,18 +89,26 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
     return identifier or token_hex(8).encode(), length
 
 
-def _with_headers(send: Send, identifier: bytes) -> Send:
-    async def send_with_headers(message: Message) -> None:
+class _Answer:
+    """Adds the headers on the way out, and keeps the status. It is 0 until there is one."""
+
+    __slots__ = ("_identifier", "_send", "status")
+
+    def __init__(self, send: Send, identifier: bytes) -> None:
+        self._send = send
+        self._identifier = identifier
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             headers = message["headers"]
             present = {name for name, _ in headers}
-            headers.append((b"x-request-id", identifier))
+            headers.append((b"x-request-id", self._identifier))
             headers.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
             if _POLICY[0] not in present:
                 headers.append(_POLICY)
-        await send(message)
-
-    return send_with_headers
+        await self._send(message)
 
 
 def _capped(receive: Receive, limit: int) -> Receive:

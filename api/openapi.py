@@ -29,6 +29,8 @@ TAGS = [
     {"name": "sessions", "description": "Where you are logged in, and how to end that."},
     {"name": "api_keys", "description": "Credentials for integrations that act for you."},
     {"name": "oauth", "description": "For OAuth clients, resource servers and finders of tokens."},
+    {"name": "forward_auth", "description": "For reverse proxies: may this request pass?"},
+    {"name": "administration", "description": "Users, sessions and the audit log of everyone."},
     {"name": "operations", "description": "For load balancers and whoever runs the service."},
 ]
 
@@ -48,7 +50,7 @@ class _Meaning(NamedTuple):
     detail: str
 
 
-_MEANINGS = {
+MEANINGS = {
     400: _Meaning(
         "A scope that cannot be given, or more than one credential.",
         "ambiguous_credentials",
@@ -146,7 +148,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
     name = status.name.lower()
-    meaning = _MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
+    meaning = MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
     example: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
@@ -175,14 +177,20 @@ class PlainRoute(Route):
     """
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], *, methods: list[str], operation: Any
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: list[str] | None = None,
+        operation: Any = None,
     ) -> None:
         super().__init__(path, endpoint, methods=methods)
         self._operation = operation
 
-    def operations(self) -> dict[str, Any]:
-        """What OpenAPI calls a path item: the description by method."""
-        return {method.lower(): dict(self._operation) for method in sorted(self.methods or ())}
+    def path_items(self) -> dict[str, Any]:
+        """The description by path, and for each path by method."""
+        methods = sorted(self.methods or ())
+        return {self.path: {method.lower(): dict(self._operation) for method in methods}}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -216,7 +224,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     )
     for route in app.routes:
         if isinstance(route, PlainRoute):
-            description["paths"][route.path] = route.operations()
+            description["paths"].update(route.path_items())
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for model in (Problem, OAuthError, Introspection):

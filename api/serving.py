@@ -3,14 +3,19 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from logging.config import dictConfig
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 import uvicorn
-from uvicorn.supervisors import ChangeReload
+from fastapi import FastAPI
 
-from api import startup
+from api import logs, metrics, startup
 from api.protocol import Protocol, Supervisor
 from api.settings import Settings, load
 from authentication import users
@@ -33,31 +38,57 @@ def serve(
         typer.echo(f"counterfoil: {error}", err=True)
         raise typer.Exit(1) from None
     host, port = host or settings.api.host, settings.api.port if port is None else port
+    workers = workers or settings.api.workers
+    dictConfig(logs.configuration(settings.api))
     _introduce(settings, host, port)
-    _run(settings, host=host, port=port, workers=workers or settings.api.workers, reload=reload)
+    with _shared_metrics(workers):
+        _run(settings, host=host, port=port, workers=workers, reload=reload)
 
 
 def _run(settings: Settings, *, workers: int, reload: bool, **address: Any) -> None:
-    config = uvicorn.Config(
-        "api:app",
+    options: dict[str, Any] = {
         **address,
-        workers=workers,
-        reload=reload,
-        http=Protocol,
+        "app": "api.serving:load_app",
+        "factory": True,
+        "workers": workers,
+        "reload": reload,
+        "http": Protocol,
+        # Set up by us, in the workers too. uvicorn would do it in them before it answers for
+        # them, and take a worker that is slow to import for dead.
+        "log_config": None,
+        "access_log": False,
         # Our own code reads the forwarded address, from trusted proxies alone.
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.api.shutdown_seconds,
-    )
-    if reload:
-        server = uvicorn.Server(config)
-        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
-    elif workers > 1:
-        # The database has been found well. A worker that replaces another may come at a worse time.
-        os.environ["COUNTERFOIL_START_WITHOUT_DATABASE"] = "on"
-        Supervisor(config, sockets=[config.bind_socket()]).run()
-    else:
-        uvicorn.Server(config).run()
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": settings.api.shutdown_seconds,
+    }
+    if workers == 1 or reload:
+        uvicorn.run(**options)
+        return
+    # The database has been found well. A worker that replaces another may come at a worse time.
+    os.environ["COUNTERFOIL_START_WITHOUT_DATABASE"] = "on"
+    config = uvicorn.Config(**options)
+    Supervisor(config, sockets=[config.bind_socket()]).run()
+
+
+def load_app() -> FastAPI:
+    """What each worker serves, once it logs as `serve` does."""
+    # By name, because beside the file api.py mypy does not see the package.
+    app: FastAPI = import_module("api").app
+    dictConfig(logs.configuration(app.state.settings.api))
+    return app
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A directory in which several workers gather their numbers, for as long as they serve."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="counterfoil-metrics-") as directory:
+        # prometheus-client looks for it when it is imported, which each worker does for itself.
+        os.environ[metrics.DIRECTORY] = directory
+        yield
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """Writes down what happened, in the transaction of what it records. Never a token or a password."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from database.queries import audit_events
+
+_RECORDED = "recorded"
 
 
 class Event(StrEnum):
@@ -19,6 +22,7 @@ class Event(StrEnum):
     USER_ENABLED = "user.enabled"
     ROLES_CHANGED = "user.roles_changed"
     PASSWORD_CHANGED = "user.password_changed"
+    PASSWORD_REFUSED = "user.password_refused"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     TOKEN_REVOKED = "token.revoked"
@@ -57,7 +61,44 @@ def record(
     session: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
 ) -> None:
     """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
+    described = _describe(event, origin, subject, detail)
+    audit_events.append(session, **described)
+    _remember(session, event, [described["detail"]])
+
+
+def record_all(
+    session: Session,
+    event: Event,
+    /,
+    subjects: Iterable[tuple[str | None, dict[str, Any]]],
+    *,
+    origin: Origin,
+) -> None:
+    """Append an event for each pair of a subject and its detail, all at once."""
+    events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
+    audit_events.append_all(session, events)
+    _remember(session, event, [described["detail"] for described in events])
+
+
+def _describe(
+    event: Event, origin: Origin, subject: str | None, detail: dict[str, Any]
+) -> dict[str, Any]:
     known = {name: value for name, value in detail.items() if value is not None}
-    audit_events.append(
-        session, event=event, actor=origin.actor, subject=subject, ip=origin.ip, detail=known
-    )
+    return {
+        "event": event,
+        "actor": origin.actor,
+        "subject": subject,
+        "ip": origin.ip,
+        "detail": known,
+    }
+
+
+def take_recorded(session: Session) -> list[tuple[Event, dict[str, Any]]]:
+    """The events recorded since this was last asked, for whoever counts them after the commit."""
+    recorded: list[tuple[Event, dict[str, Any]]] = session.info.pop(_RECORDED, [])
+    return recorded
+
+
+def _remember(session: Session, event: Event, details: Iterable[dict[str, Any]]) -> None:
+    remembered = session.info.setdefault(_RECORDED, [])
+    remembered.extend((event, detail) for detail in details)

@@ -7,6 +7,7 @@ priority, so that token checks go first; past a bounded queue logins are refused
 import asyncio
 import os
 import threading
+import time
 import unicodedata
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from functools import cache
 from typing import TypeVar
 
 from authentication.errors import HashingBusy, WeakPassword
+from authentication.observer import NOBODY, Observer
 from authentication.settings import AuthenticationSettings
 
 with warnings.catch_warnings():
@@ -83,7 +85,8 @@ class PasswordHasher:
 class HashingThreads:
     """A few threads at low priority, with a bounded queue."""
 
-    def __init__(self, settings: AuthenticationSettings) -> None:
+    def __init__(self, settings: AuthenticationSettings, observer: Observer = NOBODY) -> None:
+        self._observer = observer
         self._places = threading.BoundedSemaphore(settings.hashing_threads + settings.hashing_queue)
         self._threads = ThreadPoolExecutor(
             settings.hashing_threads, thread_name_prefix="hashing", initializer=_lower_priority
@@ -92,11 +95,21 @@ class HashingThreads:
     async def run(self, work: Callable[[], T]) -> T:
         """Raises HashingBusy instead of queueing past the limit."""
         if not self._places.acquire(blocking=False):
+            self._observer.hashing_refused()
             raise HashingBusy
-        future = self._threads.submit(work)
+        self._observer.hashing_queued()
+        future = self._threads.submit(self._do, work, time.perf_counter())
         # Not when the caller stops waiting: a client that hangs up leaves its hash being computed.
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
+
+    def _do(self, work: Callable[[], T], queued_at: float) -> T:
+        began = time.perf_counter()
+        self._observer.hashing_began(waited=began - queued_at)
+        try:
+            return work()
+        finally:
+            self._observer.hashed(seconds=time.perf_counter() - began)
 
     def close(self) -> None:
         """Drop what has not begun."""

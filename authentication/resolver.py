@@ -8,12 +8,14 @@ committed before is always seen.
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from authentication import tokens
 from authentication.identity import Identity, from_credential
+from authentication.observer import NOBODY, Observer
 from authentication.tokens import TokenKind
 from database import deadlines
 from database.errors import DatabaseUnavailable
@@ -56,8 +58,10 @@ class Resolver:
         *,
         deadline_seconds: float,
         on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._lookup = lookup
+        self._observer = observer
         self._deadline_seconds = deadline_seconds
         self._on_use = on_use
         self._queues: dict[CredentialKind, deque[_Waiter]] = {
@@ -118,6 +122,10 @@ class Resolver:
         """Raises DatabaseUnavailable unless a token can be looked up right now."""
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
 
+    def waiting(self) -> int:
+        """How many tokens wait for a connection."""
+        return sum(map(len, self._queues.values()))
+
     def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
         if self._lookup.is_down():
             raise DatabaseUnavailable("no connection for token lookups")
@@ -148,13 +156,20 @@ class Resolver:
                 waiters.append(waiter)
                 digests[waiter.digest] = None
         if waiters:
+            began = time.perf_counter()
             lookup = self._lookup.find(kind, list(digests))
             self._in_flight[lookup] = waiters
-            lookup.add_done_callback(self._receive)
+            lookup.add_done_callback(lambda done: self._receive(len(digests), began, done))
 
-    def _receive(self, lookup: asyncio.Future[list[LiveCredential]]) -> None:
+    def _receive(
+        self, count: int, began: float, lookup: asyncio.Future[list[LiveCredential]]
+    ) -> None:
         waiters = self._in_flight.pop(lookup)
-        if failure := lookup.exception():
+        failure = lookup.exception()
+        self._observer.looked_up(
+            tokens=count, seconds=time.perf_counter() - began, failed=failure is not None
+        )
+        if failure is not None:
             for waiter in waiters:
                 waiter.fail(str(failure))
             return

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import api_keys, audit, passwords, sessions
+from authentication import api_keys, audit, passwords, roles, sessions
 from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
@@ -110,9 +110,6 @@ def create(
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
     _refuse_taken(session, email, registration.username)
-    roles = users.find_roles(session, [name for name in registration.roles if name.isprintable()])
-    if len(roles) != len(set(registration.roles)):
-        raise InvalidField("role", "There is no such role.")
     user = User(
         email=email,
         username=registration.username,
@@ -120,14 +117,20 @@ def create(
         surname=registration.surname,
         website=registration.website,
         hashed_password=hashed,
-        roles=list(roles),
+        roles=roles.get_by_names(session, registration.roles),
     )
     session.add(user)
     session.flush()
     session.refresh(user, ["created_at", "updated_at"])
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
-    audit.record(session, Event.USER_CREATED, origin=origin.acting_as(actor), subject=subject)
+    audit.record(
+        session,
+        Event.USER_CREATED,
+        origin=origin.acting_as(actor),
+        subject=subject,
+        roles=sorted(registration.roles),
+    )
     return user
 
 
@@ -166,7 +169,8 @@ async def change_profile(
         fields["email"] = normalise_email(change.email)
     checked = None
     if _changes_email(fields, identity.email):
-        checked = await _check_password(service, identity.user_id, change.current_password or "")
+        password = change.current_password or ""
+        checked = await _check_password(service, identity.user_id, password, origin)
 
     def write(session: Session) -> User:
         if checked is not None:
@@ -205,7 +209,7 @@ async def change_password(
         context=_context(identity.email, identity),
         field="new_password",
     )
-    checked = await _check_password(service, identity.user_id, current)
+    checked = await _check_password(service, identity.user_id, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
     def change(session: Session) -> None:
@@ -254,13 +258,18 @@ def delete(session: Session, user_id: int, *, origin: Origin) -> None:
     audit.record(session, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
 
-async def _check_password(service: Service, user_id: int, password: str) -> User:
+async def _check_password(service: Service, user_id: int, password: str, origin: Origin) -> User:
     user = await service.database.run(lambda session: users.find(session, user_id), read_only=True)
     hashed = user.hashed_password if user else None
     correct, _ = await service.hashing.run(lambda: service.hasher.verify(password, hashed))
     if user is None or not correct:
+        await service.database.run(lambda session: _record_wrong_password(session, user_id, origin))
         raise WrongPassword
     return user
+
+
+def _record_wrong_password(session: Session, user_id: int, origin: Origin) -> None:
+    audit.record(session, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
 
 
 def _lock(session: Session, user_id: int) -> User:

@@ -10,7 +10,8 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from database import clock, deadlines, postgresql, sqlite
 from database.base import UTCDateTime
@@ -29,6 +30,8 @@ class Database:
         self.settings = settings
         self.engine = create_database_engine(settings)
         self._reader = self.engine.execution_options(read_only=True)
+        # Whoever wants to hear of commits listens to these sessions.
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
         # As many at work as there are connections: nobody waits in the pool holding a thread.
         self._slots = CapacityLimiter(settings.database_pool_size)
 
@@ -73,7 +76,16 @@ class Database:
             self._slots.release_on_behalf_of(holder)
 
     def _open(self, read_only: bool) -> Session:
-        return Session(self._reader if read_only else self.engine, expire_on_commit=False)
+        return self.sessions(bind=self._reader) if read_only else self.sessions()
+
+    def connections_in_use(self) -> int:
+        """How many are given out at this moment."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    def waiting(self) -> int:
+        """How many transactions wait for a connection at this moment."""
+        return self._slots.statistics().tasks_waiting
 
     def close(self) -> None:
         """Give back every connection that is not in use."""

@@ -96,6 +96,9 @@ class Caller:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return self.call("POST", "/token", form=form)
 
+    def revoke(self, token: str) -> Answer:
+        return self.call("POST", "/revoke", form={"token": token})
+
     def log_out(self, access_token: str) -> Answer:
         return self.call("POST", "/logout", token=access_token)
 

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api-keys", tags=["api_keys"])
 )
 def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it."""
-    return [ApiKeyRead(**_fields(key)) for key in api_keys.list_own(session, identity)]
+    return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(session, identity)]
 
 
 @router.post(
@@ -102,9 +102,9 @@ def _request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest
 
 
 def _show(new: NewKey) -> ApiKeyCreated:
-    return ApiKeyCreated(key=new.text, **_fields(new.stored))
+    return ApiKeyCreated(key=new.text, **fields_of(new.stored))
 
 
-def _fields(key: ApiKey) -> dict[str, Any]:
+def fields_of(key: ApiKey) -> dict[str, Any]:
     fields = {name: getattr(key, name) for name in ApiKeyRead.model_fields}
     return fields | {"scopes": None if key.scopes is None else key.scopes.split()}

@@ -80,6 +80,30 @@ def _revoke(session: Session, *conditions: ColumnElement[bool], reason: str) -> 
     ).all()
 
 
+def lock_batch_holding(
+    session: Session, *, limit: int, ids: Sequence[UUID] | None = None, keep: UUID | None = None
+) -> Sequence[tuple[UUID, int]]:
+    """Sessions that have not ended, with whose they are, held against changes.
+
+    Those with these ids or of everyone, but the one to keep. Always in the same order, so that two
+    who lock many of them wait in line instead of for each other.
+    """
+    query = select(LoginSession.id, LoginSession.user_id).join(LoginSession.user)
+    query = query.where(live.session_holds())
+    if ids is not None:
+        query = query.where(LoginSession.id.in_(ids))
+    if keep is not None:
+        query = query.where(LoginSession.id != keep)
+    query = query.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+    rows = session.execute(query.with_for_update(of=LoginSession, key_share=True))
+    return [(session_id, user_id) for session_id, user_id in rows]
+
+
+def revoke_batch(session: Session, ids: Sequence[UUID], *, reason: str) -> None:
+    """End these sessions."""
+    _revoke(session, LoginSession.id.in_(ids), reason=reason)
+
+
 def set_epoch(session: Session, session_id: UUID, *, epoch: int) -> None:
     """Carry a session over into a new epoch of its user."""
     session.execute(update(LoginSession).where(LoginSession.id == session_id).values(epoch=epoch))

@@ -14,7 +14,7 @@ CRASHES = 20
 KILLS = 50
 
 
-@scenario("F8", "the answer to COMMIT lost, 5 refreshes and 5 logouts", quick=True)
+@scenario("F8", "the answer to COMMIT lost, 5 refreshes and 5 revocations", quick=True)
 def commit_answers_lost(stage: Stage) -> Seen:
     url = stage.database()
     relay, relayed = stage.relay(url)
@@ -33,13 +33,15 @@ def commit_answers_lost(stage: Stage) -> Seen:
 
             tokens = sign_up(service)
             relay.commit_answers_to_lose = 1
-            left = caller.log_out(tokens.access_token)
-            seen[f"logout {left.status}, again {caller.log_out(tokens.access_token).status}"] += 1
+            ended = caller.revoke(tokens.refresh_token)
+            again = caller.revoke(tokens.refresh_token)
+            seen[f"revoke {ended.status}, again {again.status}"] += 1
+            seen[f"then its access token {caller.use(tokens.access_token).status}"] += 1
     half = looks.run_sql(url, looks.HALF_WRITTEN)
     expected = {
         "refresh 503, again 400": 5,
-        "then its access token 401": 5,
-        "logout 503, again 401": 5,
+        "then its access token 401": 10,
+        "revoke 503, again 200": 5,
     }
     return Seen(
         seen == expected and not half,

@@ -72,37 +72,33 @@ def bad_tokens() -> list[str]:
     return [unknown, flipped, unknown[:-1], unknown + "x", "x", "cfa_", "a b", "null", "é", "'--"]
 
 
-@pytest.mark.parametrize("token", bad_tokens(), ids=range(10))
-def test_a_bad_token_is_an_invalid_token_whatever_is_wrong_with_it(
-    reader: Client, token: str
-) -> None:
-    answer = reader.http.get(
-        "/whoami", headers={b"Authorization": b"Bearer " + token.encode("latin-1")}
-    )
-    assert challenge(answer) == (401, 'Bearer error="invalid_token"')
-    assert answer.json()["code"] == "invalid_token"
-    assert answer.json()["detail"] == "The token is not valid."
+def test_a_bad_token_is_an_invalid_token_whatever_is_wrong_with_it(reader: Client) -> None:
+    for token in bad_tokens():
+        answer = reader.http.get(
+            "/whoami", headers={b"Authorization": b"Bearer " + token.encode("latin-1")}
+        )
+        assert challenge(answer) == (401, 'Bearer error="invalid_token"')
+        assert answer.json()["code"] == "invalid_token"
+        assert answer.json()["detail"] == "The token is not valid."
 
 
-@pytest.mark.parametrize("path", ["/whoami", "/users/me", "/sessions", "/logout"])
-def test_a_token_in_the_query_string_or_the_body_or_a_cookie_is_never_taken(
-    reader: Client, path: str
-) -> None:
+def test_a_token_in_the_query_string_or_the_body_or_a_cookie_is_never_taken(reader: Client) -> None:
     token = reader.sign_up().access_token
     names = ("access_token", "token", "api_key", "authorization")
-    method = "POST" if path == "/logout" else "GET"
-    for name in names:
-        for where in ({"params": {name: token}}, {"headers": {"Cookie": f"{name}={token}"}}):
-            answer = reader.http.request(method, path, **where)  # type: ignore[arg-type]
-            assert challenge(answer) == (401, "Bearer")
-    form = reader.http.post("/logout", data={"access_token": token})
-    assert challenge(form) == (401, "Bearer")
+    for path in ["/whoami", "/users/me", "/sessions", "/logout"]:
+        method = "POST" if path == "/logout" else "GET"
+        for name in names:
+            for where in ({"params": {name: token}}, {"headers": {"Cookie": f"{name}={token}"}}):
+                answer = reader.http.request(method, path, **where)  # type: ignore[arg-type]
+                assert challenge(answer) == (401, "Bearer")
+        form = reader.http.post("/logout", data={"access_token": token})
+        assert challenge(form) == (401, "Bearer")
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_taken_in_any_case(reader: Client, scheme: str) -> None:
+def test_the_scheme_is_taken_in_any_case(reader: Client) -> None:
     token = reader.sign_up().access_token
-    assert get(reader, "/whoami", Authorization=f"{scheme} {token}").status_code == 200
+    for scheme in ["Bearer", "bearer", "BEARER", "Bearer  "]:
+        assert get(reader, "/whoami", Authorization=f"{scheme} {token}").status_code == 200
 
 
 def test_two_different_credentials_are_one_too_many(reader: Client) -> None:

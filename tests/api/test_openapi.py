@@ -91,6 +91,9 @@ def test_introspection_is_described_though_it_is_a_plain_route(description: dict
 
 def test_errors_are_described_in_the_form_they_have(description: dict[str, Any]) -> None:
     for path, methods in description["paths"].items():
+        if path.startswith("/verify"):
+            # Its answers have no body at all.
+            continue
         for status, answer in next(iter(methods.values()))["responses"].items():
             if status.startswith(("4", "5")):
                 speaks_oauth = path in {"/token", "/introspect", "/revoke"} and status != "413"

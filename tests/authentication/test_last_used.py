@@ -1,6 +1,7 @@
 """Uses are noted behind the requests' back, now and then; rolling tokens are extended."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -69,6 +70,24 @@ def test_what_waits_is_written_when_the_service_stops(make_app: MakeApp, sql: Sq
         tokens = client.sign_up()
         sql(f"UPDATE sessions SET last_used_at = {LONG_AGO}")
         client.me(tokens)
+    assert not last_used(sql).startswith("2020")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_write_that_the_database_refuses_does_not_end_the_writing(
+    client: Client, sql: Sql
+) -> None:
+    """As after a failover, when a standby takes no writes, or while a table is being changed."""
+    tokens = client.sign_up()
+    sql(f"UPDATE sessions SET last_used_at = {LONG_AGO}")
+    sql("ALTER TABLE sessions RENAME COLUMN last_used_at TO away")
+    try:
+        client.http.app.state.service.last_used._sessions.add(UUID(int=1))  # type: ignore[attr-defined]
+        write(client)
+    finally:
+        sql("ALTER TABLE sessions RENAME COLUMN away TO last_used_at")
+    client.me(tokens)
+    write(client)
     assert not last_used(sql).startswith("2020")
 
 

@@ -119,7 +119,7 @@ class PostgreSQL(DatabaseServer):
 
     @classmethod
     def _create(cls, options: Mapping[str, str]) -> Self:
-        user = _unprivileged_user()
+        user = unprivileged_user()
         found = find_binaries()
         folder = Path(tempfile.mkdtemp(prefix="counterfoil-postgresql-"))
         server = cls(_runnable(found, folder, user), folder, user, options)
@@ -259,7 +259,7 @@ def _wheel_folders() -> Iterator[Path]:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Whom to run as: PostgreSQL refuses root. Others run it as themselves."""
     if os.geteuid() != 0:
         return None

@@ -4,7 +4,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from httpx2 import Response
 
 from tests.support.administrator import Sql, count, events, give_role, insert_user
@@ -59,12 +58,12 @@ def test_a_body_with_username_and_full_name_registers_a_user(client: Client) -> 
     assert answer.json()["username"] == "ada"
 
 
-@pytest.mark.parametrize("email", ["ada@example.org", "ADA@example.org", "ａｄａ@example.org"])
-def test_an_address_is_taken_in_every_spelling(client: Client, email: str) -> None:
+def test_an_address_is_taken_in_every_spelling(client: Client) -> None:
     client.register()
-    answer = client.register(email)
-    assert answer.status_code == 409
-    assert answer.json()["code"] == "email_taken"
+    for email in ["ada@example.org", "ADA@example.org", "ａｄａ@example.org"]:
+        answer = client.register(email)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "email_taken"
 
 
 def test_an_address_with_a_zero_width_character_is_refused(client: Client) -> None:
@@ -86,14 +85,13 @@ def test_one_logs_in_by_username_in_any_case(client: Client) -> None:
         assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("username", ["", "a b", "a@b", "-ada", "адa", "a" * 65, "a\x00"])
-def test_a_username_that_could_be_mistaken_is_refused(client: Client, username: str) -> None:
-    assert fields_of(client.register(username=username)) == ["username"]
+def test_a_username_that_could_be_mistaken_is_refused(client: Client) -> None:
+    for username in ["", "a b", "a@b", "-ada", "адa", "a" * 65, "a\x00"]:
+        assert fields_of(client.register(username=username)) == ["username"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
+def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field(client: Client) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"email": "no address"}, "email"),
         ({"email": None}, "email"),
         ({"name": ""}, "name"),
@@ -111,12 +109,9 @@ def test_a_username_that_could_be_mistaken_is_refused(client: Client, username: 
         ({"password": None}, "password"),
         ({"password": "ada@example.org"}, "password"),
         ({"surname": "Lovelace-Byron", "password": "lovelace-byron"}, "password"),
-    ],
-)
-def test_a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field(
-    client: Client, changes: dict[str, Any], field: str
-) -> None:
-    assert fields_of(client.register(**{"email": "ada@example.org", **changes})) == [field]
+    ]
+    for changes, field in cases:
+        assert fields_of(client.register(**{"email": "ada@example.org", **changes})) == [field]
 
 
 def test_a_name_is_needed(client: Client) -> None:
@@ -138,12 +133,12 @@ WRONG_BODIES = [
 ]
 
 
-@pytest.mark.parametrize("body", WRONG_BODIES, ids=range(len(WRONG_BODIES)))
-@pytest.mark.parametrize("path", ["/register", "/login"])
-def test_no_refusal_repeats_what_was_sent(client: Client, path: str, body: Any) -> None:
-    answer = client.http.post(path, json=body)
-    assert answer.status_code in {401, 422}
-    assert SECRET not in answer.text
+def test_no_refusal_repeats_what_was_sent(client: Client) -> None:
+    for body in WRONG_BODIES:
+        for path in ["/register", "/login"]:
+            answer = client.http.post(path, json=body)
+            assert answer.status_code in {401, 422}
+            assert SECRET not in answer.text
 
 
 def test_a_password_change_is_refused_without_repeating_a_password(client: Client) -> None:
@@ -154,9 +149,9 @@ def test_a_password_change_is_refused_without_repeating_a_password(client: Clien
         assert SECRET not in answer.text
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_a_body_that_cannot_be_read_is_refused_as_such(client: Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    for body in [
         b"NaN",
         b'{"email": NaN, "password": Infinity}',
         b'"\\ud800"',
@@ -168,17 +163,13 @@ def test_a_password_change_is_refused_without_repeating_a_password(client: Clien
         b"9" * 5000,
         b'{"email": ',
         b"",
-    ],
-    ids=range(11),
-)
-def test_a_body_that_cannot_be_read_is_refused_as_such(client: Client, body: bytes) -> None:
-    headers = {"Content-Type": "application/json"}
-    for path in ("/register", "/login"):
-        answer = client.http.post(path, content=body, headers=headers)
-        # A login knows no name: there the rest is well-formed.
-        assert answer.status_code in ({400, 422} if path == "/register" else {400, 401, 422})
-        assert answer.headers["content-type"] == "application/problem+json"
-        json.loads(answer.text)
+    ]:
+        for path in ("/register", "/login"):
+            answer = client.http.post(path, content=body, headers=headers)
+            # A login knows no name: there the rest is well-formed.
+            assert answer.status_code in ({400, 422} if path == "/register" else {400, 401, 422})
+            assert answer.headers["content-type"] == "application/problem+json"
+            json.loads(answer.text)
 
 
 def test_the_own_account_is_read_by_one_self_alone(client: Client) -> None:
@@ -224,12 +215,12 @@ def test_nobody_promotes_himself(client: Client) -> None:
     client.log_in()
 
 
-@pytest.mark.parametrize("current", [None, "a wrong password", ""])
-def test_a_new_address_needs_the_current_password(client: Client, current: str | None) -> None:
+def test_a_new_address_needs_the_current_password(client: Client) -> None:
     tokens = client.sign_up()
-    answer = patch(client, tokens, email="new@example.org", current_password=current)
-    assert answer.status_code in {403, 422}
-    assert client.me(tokens).json()["email"] == "ada@example.org"
+    for current in [None, "a wrong password", ""]:
+        answer = patch(client, tokens, email="new@example.org", current_password=current)
+        assert answer.status_code in {403, 422}
+        assert client.me(tokens).json()["email"] == "ada@example.org"
 
 
 def test_with_the_current_password_the_address_changes(client: Client) -> None:
@@ -292,17 +283,20 @@ def test_a_wrong_current_password_changes_nothing(client: Client, sql: Sql) -> N
     assert "user.password_changed" not in events(sql)
 
 
-@pytest.mark.parametrize(
-    "weak", ["short", "passwordpassword", "adalovelace", "ada-lovelace@example.org", "Augusta King"]
-)
-def test_a_new_password_is_judged_as_at_registration(client: Client, weak: str) -> None:
-    # The second is common, the third is the username, the last the surname.
+def test_a_new_password_is_judged_as_at_registration(client: Client) -> None:
     names = {"username": "adalovelace", "name": "Ada King", "surname": "Augusta King"}
     tokens = client.sign_up("ada-lovelace@example.org", **names)
-    assert fields_of(change_password(client, tokens, PASSWORD, weak)) == ["new_password"]
-    assert fields_of(client.register("ada-lovelace@example.org", **names, password=weak)) == [
-        "password"
-    ]
+    for weak in [
+        "short",
+        "passwordpassword",
+        "adalovelace",
+        "ada-lovelace@example.org",
+        "Augusta King",
+    ]:
+        assert fields_of(change_password(client, tokens, PASSWORD, weak)) == ["new_password"]
+        assert fields_of(client.register("ada-lovelace@example.org", **names, password=weak)) == [
+            "password"
+        ]
 
 
 def test_what_precedes_the_at_sign_is_no_password_later_on_either(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The frame around every request: its id, its body's cap, its answer's headers, and its end."""
+"""The frame around every request: its id, caps on its body and time, its headers, and its end."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import startup
+from database import deadlines
 
 # Where a request's scope holds the identity, once it has been resolved.
 RESOLVED = "counterfoil.identity"
@@ -40,9 +41,17 @@ _CLIENT_GONE = 499
 class Frame:
     """One pure ASGI middleware for all of it: each further layer would cost every request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, on_end: Sequence[OnEnd] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        database_seconds: float,
+        on_end: Sequence[OnEnd] = (),
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._database_seconds = database_seconds
         self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +61,7 @@ class Frame:
         began = perf_counter()
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())
+        deadlines.allow(self._database_seconds)
         answer = _Answer(send, identifier)
         try:
             if length is not None and length > self._max_body_bytes:

@@ -43,7 +43,7 @@ class Service:
         )
 
     async def open(self) -> None:
-        """Raises DatabaseUnavailable if there is nothing to connect to."""
+        """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
         self.housekeeper.start()

@@ -29,6 +29,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,
     errors.HashingBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -87,6 +88,8 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
             return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
         case errors.HashingBusy():
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        case errors.TooManyAttempts(retry_after_seconds=seconds):
+            return {"Retry-After": str(seconds)}
     return {}
 
 

@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 from fastapi import Response
 
-from api.errors import RETRY_AFTER_SECONDS
+from api.errors import RETRY_AFTER_SECONDS, headers_of
 from authentication import errors
 from authentication.errors import CounterfoilError
 from database.errors import DatabaseUnavailable
@@ -77,6 +77,14 @@ def oauth_errors(
 
 def _from(error: CounterfoilError) -> OAuthRefusal:
     code = _CODES.get(type(error), "invalid_request")
+    if isinstance(error, errors.TooManyAttempts):
+        # RFC 6749 has no code for it; its clients know this one as "not now".
+        return OAuthRefusal(
+            "temporarily_unavailable",
+            error.detail,
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            headers=headers_of(error),
+        )
     if code == "temporarily_unavailable":
         return _unavailable(error.detail)
     return OAuthRefusal(code, error.detail)

@@ -41,7 +41,10 @@ class ApiSettings(LayerSettings):
     """Headers that may carry an API key, beside Authorization."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of proxies whose X-Forwarded-For is believed."""
+    """Addresses or networks of proxies whose X-Forwarded-For is believed.
+
+    Given any, a peer on a unix socket is believed as well.
+    """
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 65_536
     """Larger request bodies are refused with 413 before anything else is done."""

@@ -21,6 +21,7 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "user.password_changed"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
+    ATTEMPTS_THROTTLED = "attempts.throttled"
     TOKEN_REFRESHED = "token.refreshed"
     REFRESH_FAILED = "token.refresh_failed"
     REFRESH_REUSED = "token.refresh_reused"

@@ -1,5 +1,6 @@
 """Everything that a running service holds: opened once, closed once, passed to what needs it."""
 
+from authentication.floods import FloodMemory
 from authentication.last_used import LastUsedWriter
 from authentication.passwords import HashingThreads, PasswordHasher
 from authentication.resolver import Resolver
@@ -19,6 +20,7 @@ class Service:
         self.database = Database(database_settings)
         self.hasher = PasswordHasher(settings)
         self.hashing = HashingThreads(settings)
+        self.floods = FloodMemory()
         self.last_used = LastUsedWriter(settings, self.database)
         self.resolver = Resolver(
             open_lookup(database_settings),

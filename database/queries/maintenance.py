@@ -8,7 +8,17 @@ from sqlalchemy import Select, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import AccessToken, ApiKey, LoginSession, RefreshToken
+from database.models import (
+    AccessToken,
+    ApiKey,
+    KnownAddress,
+    LoginSession,
+    RefreshToken,
+    ThrottleCounter,
+)
+
+# An address from which a user has not logged in for so long is a stranger's again.
+_ADDRESS_DAYS = 90
 
 
 def _sessions(ended_before: datetime) -> Select[Any]:
@@ -32,10 +42,22 @@ def _api_keys(ended_before: datetime) -> Select[Any]:
     )
 
 
+def _throttle_counters(ended_before: datetime) -> Select[Any]:
+    """Gone as soon as they have ended: strangers can make any number of them."""
+    return select(ThrottleCounter.id).where(ThrottleCounter.ends_at < clock.now())
+
+
+def _known_addresses(ended_before: datetime) -> Select[Any]:
+    last_use = ended_before - timedelta(days=_ADDRESS_DAYS)
+    return select(KnownAddress.id).where(KnownAddress.last_used_at < last_use)
+
+
 TABLES: dict[str, tuple[Any, Callable[[datetime], Select[Any]]]] = {
     "sessions": (LoginSession, _sessions),
     "access_tokens": (AccessToken, _access_tokens),
     "api_keys": (ApiKey, _api_keys),
+    "throttle_counters": (ThrottleCounter, _throttle_counters),
+    "known_addresses": (KnownAddress, _known_addresses),
 }
 
 

@@ -1,8 +1,8 @@
 """Puts the application together."""
 
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -70,9 +70,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await service.open()
         app.state.service = service
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        yield
+        with _tuned_collector():
+            yield
     finally:
         await service.close()
+
+
+@contextmanager
+def _tuned_collector() -> Iterator[None]:
+    """What is there at the start stays: the garbage collector need not look at it again."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

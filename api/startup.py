@@ -3,6 +3,7 @@
 from anyio import to_thread
 from sqlalchemy.exc import OperationalError
 
+from database import revisions
 from database.settings import DatabaseSettings
 
 
@@ -17,17 +18,17 @@ async def prepare_database(settings: DatabaseSettings) -> None:
 
 def prepare_database_now(settings: DatabaseSettings) -> None:
     """The same, for code that does not run on an event loop."""
-    # alembic takes a while to import, and is needed for nothing else.
-    from database import migrations
-
     address = settings.url.render_as_string(hide_password=True)
     try:
-        if migrations.is_current(settings.database_url):
+        if revisions.is_current(settings.database_url):
             return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
                 f"{address} is behind the newest migration: run `python api.py migrate` first"
             )
+        # Imported only where it is needed: alembic takes a while.
+        from database import migrations
+
         migrations.upgrade(settings.database_url)
     except OperationalError:
         raise CannotStart(f"{address} cannot be reached") from None

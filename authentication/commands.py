@@ -15,6 +15,7 @@ from authentication.errors import CounterfoilError, NotFound
 from authentication.passwords import PasswordHasher, refuse_weak
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
+from database import revisions
 from database.errors import DatabaseUnavailable
 from database.models import User
 from database.session import Database
@@ -116,12 +117,10 @@ def prune(
 @cli.command()
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
-    from database import migrations
-
     with _settings() as (database_settings, settings), _database(database_settings) as database:
         with database.transaction(read_only=True) as session:
             session.connection()
-        if not migrations.is_current(database_settings.database_url):
+        if not revisions.is_current(database_settings.database_url):
             _fail("the database is behind the newest migration: run `python api.py migrate`")
         with database.transaction(read_only=True) as session:
             if not users.has_administrator(session):

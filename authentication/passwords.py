@@ -27,6 +27,10 @@ MAX_LENGTH = 1024
 _CONTEXT_WORDS = ("counterfoil",)
 _LOWER_PRIORITY = 10
 
+# A hash that no password has been found for, so that checking one costs what it always costs.
+# passlib's dummy_verify() makes such a hash first, which takes the time of a login at every start.
+_NOBODYS_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
+
 T = TypeVar("T")
 
 
@@ -43,6 +47,7 @@ class PasswordHasher:
             deprecated="auto",
             bcrypt_sha256__rounds=settings.bcrypt_rounds,
         )
+        self._nobodys_hash = _NOBODYS_HASH.format(rounds=settings.bcrypt_rounds)
 
     def hash(self, password: str) -> str:
         """The hash to store. NFKC first, so that one password typed on two systems is one."""
@@ -54,19 +59,12 @@ class PasswordHasher:
 
         Without a hash, as for an unknown user, it takes the time that it would take with one.
         """
-        if hashed is None:
-            self._context.dummy_verify()
-            return False, None
+        password = _normalise(password)
         try:
-            return self._context.verify_and_update(_normalise(password), hashed)
+            return self._context.verify_and_update(password, hashed or self._nobodys_hash)
         except ValueError:
             # Plain bcrypt refuses NUL; an administrator may have stored something else altogether.
-            self._context.dummy_verify()
-            return False, None
-
-    def prepare(self) -> None:
-        """Make the hash that `verify` falls back on, or the first unknown user takes longer."""
-        self._context.dummy_verify()
+            return self._context.verify(password, self._nobodys_hash), None
 
 
 class HashingThreads:

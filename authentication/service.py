@@ -32,7 +32,6 @@ class Service:
         """Raises DatabaseUnavailable if there is nothing to connect to."""
         await self.resolver.open()
         self.last_used.start()
-        await self.hashing.run(self.hasher.prepare)
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""

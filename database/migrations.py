@@ -7,8 +7,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool, text
 
 from database import sqlite
@@ -38,15 +36,7 @@ def check(url: str) -> None:
         command.check(_config(connection))
 
 
-def is_current(url: str) -> bool:
-    """Whether the database stands at the newest migration. Waits for no lock, changes nothing."""
-    newest = ScriptDirectory.from_config(_config(None)).get_current_head()
-    engine = create_engine(parse_url(url), poolclass=pool.NullPool)
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
-
-
-def _config(connection: Connection | None) -> Config:
+def _config(connection: Connection) -> Config:
     config = Config(ROOT / "alembic.ini", stdout=io.StringIO())
     # Not through the ini file, whose interpolation breaks on the % of an escaped password.
     config.attributes["connection"] = connection

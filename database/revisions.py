@@ -1,0 +1,32 @@
+"""Tells whether the tables are at the newest migration, without alembic.
+
+Every worker asks at its start, and importing alembic would take a fifth of that and 8 MB.
+"""
+
+import re
+from pathlib import Path
+
+from sqlalchemy import create_engine, inspect, pool, text
+
+from database.settings import parse_url
+
+_VERSIONS = Path(__file__).resolve().parent.parent / "alembic" / "versions"
+_REVISION = re.compile(r'^(down_)?revision = "(.+)"$', re.MULTILINE)
+
+
+def is_current(url: str) -> bool:
+    """Waits for no lock and changes nothing. Raises SQLAlchemy's OperationalError."""
+    engine = create_engine(parse_url(url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        found = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+    return list(found) == [newest()]
+
+
+def newest() -> str:
+    """The migration that no other one follows."""
+    files = "\n".join(path.read_text() for path in _VERSIONS.glob("*.py"))
+    named: list[tuple[str, str]] = _REVISION.findall(files)
+    (last,) = {name for down, name in named if not down} - {name for down, name in named if down}
+    return last

@@ -23,8 +23,12 @@ class Counterfoil(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
-        limit = self.state.settings.api.max_body_bytes
-        return Frame(super().build_middleware_stack(), max_body_bytes=limit)
+        settings = self.state.settings.api
+        return Frame(
+            super().build_middleware_stack(),
+            max_body_bytes=settings.max_body_bytes,
+            body_seconds=settings.request_body_seconds,
+        )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -46,6 +50,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.api.docs else None,
         swagger_ui_oauth2_redirect_url=None,
+        # The address it redirects to would be made of the Host header.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from authentication import errors
 from authentication.errors import CounterfoilError
@@ -41,6 +42,7 @@ _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
 }
 
@@ -130,14 +132,29 @@ def _field(location: tuple[Any, ...]) -> str:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {**(error.headers or {}), "Allow": _allowed(request)}
+    return from_http(error)
+
+
+def from_http(error: HTTPException) -> Response:
+    """A problem for what the framework refuses, and for a route of yours that raises one."""
     status = HTTPStatus(error.status_code)
     code = _CODES.get(status, status.name.lower())
     return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
 
 
+def _allowed(request: Request) -> str:
+    """The methods of every route at this path; the framework names those of the first alone."""
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods.update(getattr(route, "methods", None) or {"GET", "HEAD"})
+    return ", ".join(sorted(methods))
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The last resort shows nothing of the inside; the log has it all, by the request's id."""
-    log.error("unexpected error", exc_info=error)
+    """The last resort shows nothing of the inside; api/middleware.py logs it all."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
     )

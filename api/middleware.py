@@ -1,6 +1,7 @@
-"""The frame around every request: its id, the cap on its body, the headers of its answer."""
+"""The frame around every request: its id, the bounds of its body, the headers of its answer."""
 
-import json
+import asyncio
+import logging
 import re
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -9,11 +10,16 @@ from secrets import token_hex
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import errors, oauth_errors
+
+log = logging.getLogger("counterfoil.errors")
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_TOO_LARGE = "The body is larger than this service takes."
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What has not been read of a body cannot be told from the next request on the same connection.
+_CLOSE = {"Connection": "close"}
 _SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -26,9 +32,10 @@ _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 class Frame:
     """One pure ASGI middleware for all of it: each further layer would cost every request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_seconds: float) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,11 +45,15 @@ class Frame:
         request_id.set(identifier.decode())
         send = _with_headers(send, identifier)
         if length is not None and length > self._max_body_bytes:
-            await _refuse_body(send)
+            await _refuse_body(scope, receive, send)
             return
         if scope["method"] not in _BODILESS:
-            receive = _capped(receive, self._max_body_bytes)
-        await self._app(scope, receive, send)
+            receive = _bounded(receive, self._max_body_bytes, self._body_seconds)
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            # The client has been answered; the server would log the same again, without the id.
+            log.exception("unexpected error in request %s", identifier.decode())
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
@@ -69,33 +80,38 @@ def _with_headers(send: Send, identifier: bytes) -> Send:
     return send_with_headers
 
 
-def _capped(receive: Receive, limit: int) -> Receive:
+def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
+    """Refuse a body that turns out too large, or that takes too long to arrive."""
     received = 0
+    is_complete = False
+    deadline = asyncio.get_running_loop().time() + seconds
 
-    async def receive_capped() -> Message:
-        nonlocal received
-        message = await receive()
+    async def receive_bounded() -> Message:
+        nonlocal received, is_complete
+        if is_complete:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            detail = "The body took too long to arrive."
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, _CLOSE) from None
         received += len(message.get("body", b""))
+        is_complete = not message.get("more_body", False)
         if received > limit:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            raise _too_large()
         return message
 
-    return receive_capped
+    return receive_bounded
 
 
-async def _refuse_body(send: Send) -> None:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase,
-        "status": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "code": "body_too_large",
-        "detail": _TOO_LARGE,
-    }
-    text = json.dumps(body).encode()
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(text)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": body["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
+    """Ahead of routing, and without reading any of it."""
+    is_oauth = scope["path"] in oauth_errors.PATHS
+    response = (oauth_errors if is_oauth else errors).from_http(_too_large())
+    await response(scope, receive, send)
+
+
+def _too_large() -> HTTPException:
+    detail = "The body is larger than this service takes."
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, _CLOSE)

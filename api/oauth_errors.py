@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import ParamSpec
 
 from fastapi import Response
+from starlette.exceptions import HTTPException
 
 from api.errors import RETRY_AFTER_SECONDS, headers_of
 from authentication import errors
@@ -17,6 +18,9 @@ from database.errors import DatabaseUnavailable
 log = logging.getLogger("counterfoil.errors")
 
 P = ParamSpec("P")
+
+# The endpoints that are decorated below, for those who answer in place of them.
+PATHS = frozenset({"/token", "/introspect", "/revoke"})
 
 # How these errors are called there; what is not listed is an invalid_request.
 _CODES: dict[type[CounterfoilError], str] = {
@@ -68,11 +72,24 @@ def oauth_errors(
             return refusal.response()
         except CounterfoilError as error:
             return _from(error).response()
+        except HTTPException as error:
+            return from_http(error)
         except DatabaseUnavailable as error:
             log.warning("database unavailable: %s", error)
             return _unavailable("The database cannot be reached at the moment.").response()
 
     return answering
+
+
+def from_http(error: HTTPException) -> Response:
+    """What is wrong with the request before anyone has looked into it, such as its size."""
+    refusal = OAuthRefusal(
+        "invalid_request",
+        str(error.detail),
+        status=error.status_code,
+        headers=dict(error.headers or {}),
+    )
+    return refusal.response()
 
 
 def _from(error: CounterfoilError) -> OAuthRefusal:

@@ -7,6 +7,7 @@ import typer
 import uvicorn
 
 from api import startup
+from api.protocol import BoundedProtocol
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -38,6 +39,10 @@ def serve(
         # Our own code reads the forwarded address, from trusted proxies alone.
         proxy_headers=False,
         server_header=False,
+        http=BoundedProtocol,
+        # Nothing here speaks WebSocket; a handshake is answered as the plain request that it is.
+        ws="none",
+        limit_concurrency=settings.api.max_connections,
         timeout_graceful_shutdown=settings.api.shutdown_seconds,
     )
 

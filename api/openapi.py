@@ -10,11 +10,12 @@ from api.dependencies import SCHEME_NAME
 from schemas.problems import Problem
 
 _MEANINGS = {
-    400: "A scope that cannot be given, or more than one credential.",
+    400: "A body that cannot be read, a scope that cannot be given, or more than one credential.",
     401: "No credential, or one that is not live.",
     403: "The credential does not suffice.",
     404: "There is no such thing, or it is not yours.",
     409: "It contradicts what is there.",
+    408: "The body took too long to arrive.",
     413: "The body is too large.",
     422: "The request does not have the form that is needed.",
     429: "Too many attempts; see Retry-After.",

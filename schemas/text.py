@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 
 def _refuse_nul(text: str) -> str:
@@ -23,6 +23,13 @@ Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
     Storable,
+    # Only described here: the rule is in authentication/addresses.py.
+    Field(json_schema_extra={"format": "email"}),
+]
+Username = Annotated[
+    ShortText,
+    # Only described here: the rule is in authentication/users.py.
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]

@@ -24,7 +24,13 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/token",
     summary="Get tokens (OAuth 2.0)",
     response_model=TokenRead,
-    responses={400: {"model": OAuthError}, 429: {"model": OAuthError}, 503: {"model": OAuthError}},
+    responses={
+        400: {"model": OAuthError},
+        408: {"model": OAuthError},
+        413: {"model": OAuthError},
+        429: {"model": OAuthError},
+        503: {"model": OAuthError},
+    },
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors
@@ -68,7 +74,7 @@ def _grant_type(form: dict[str, str]) -> str:
     "/login",
     summary="Log in",
     response_model=TokenRead,
-    responses=problems(400, 401, 409, 413, 422, 429, 503),
+    responses=problems(400, 401, 408, 409, 413, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not tell whether there is such a user."""

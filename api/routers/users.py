@@ -20,7 +20,7 @@ router = APIRouter(tags=["users"])
     "/register",
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
-    responses=problems(409, 413, 422, 429, 503),
+    responses=problems(400, 408, 409, 413, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are compared in one normal form, whatever their spelling."""
@@ -43,7 +43,7 @@ async def read_me(identity: CurrentIdentity) -> Response:
 @router.patch(
     "/users/me",
     summary="Change the own account",
-    responses=problems(400, 401, 403, 409, 413, 422, 429, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
 async def update_me(
     body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
@@ -71,7 +71,7 @@ def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep)
     "/users/me/password",
     summary="Change the password",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(400, 401, 403, 413, 422, 429, 503),
+    responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep

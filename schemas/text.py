@@ -1,18 +1,27 @@
 """Kinds of text that every field is made of: what either database would refuse is refused here."""
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 
-def _refuse_nul(text: str) -> str:
-    # PostgreSQL cannot store it, SQLite can; lone surrogates pydantic refuses by itself.
-    if "\x00" in text:
-        raise ValueError("must not contain NUL")
+def has_control_characters(text: str) -> bool:
+    """Whether it holds NUL, which PostgreSQL cannot store, a line break, or anything of the kind.
+
+    What people call themselves and their clients ends up in headers, logs and terminals.
+    """
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _refuse_control_characters(text: str) -> str:
+    # Lone surrogates pydantic refuses by itself.
+    if has_control_characters(text):
+        raise ValueError("must not contain control characters")
     return text
 
 
-Storable = AfterValidator(_refuse_nul)
+Storable = AfterValidator(_refuse_control_characters)
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable

@@ -1,6 +1,7 @@
 """Slow clients lose their connection, swollen requests are refused, and nobody else notices."""
 
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,3 +168,13 @@ def test_a_websocket_handshake_is_a_plain_request(server: Server) -> None:
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         assert answer(connection).startswith(b"HTTP/1.1 404 ")
+
+
+def test_a_client_that_pipelines_and_hangs_up_leaves_no_error_behind(server: Server) -> None:
+    request = b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(request * 5)
+        connection.recv(10)
+    assert server.is_live()
+    assert "Traceback" not in server.log()

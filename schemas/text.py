@@ -41,5 +41,9 @@ Username = Annotated[
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    Field(json_schema_extra={"format": "password"}),
+]
 Scope = Annotated[str, StringConstraints(max_length=2000), Storable]

@@ -9,7 +9,7 @@ import typer
 import uvicorn
 
 from api import startup
-from api.protocol import BoundedProtocol
+from api.bounded_protocol import BoundedProtocol
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database

@@ -7,9 +7,19 @@ from contextlib import asynccontextmanager, contextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import credentials, errors, openapi, startup
+from api import access_log, credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import docs, health, sessions, tokens, users
+from api.routers import (
+    admin,
+    api_keys,
+    docs,
+    forward_auth,
+    health,
+    oauth,
+    sessions,
+    tokens,
+    users,
+)
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -60,10 +70,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
+    access_log.install()
     errors.install(app)
     openapi.install(app)
-    for router in (users.router, tokens.router, sessions.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     return app

@@ -40,6 +40,18 @@ def revoke(session: Session, session_id: UUID, *, reason: str, user_id: int | No
     return bool(_revoke(session, *conditions, reason=reason))
 
 
+def revoke_unended(session: Session, session_id: UUID, *, reason: str) -> bool:
+    """End one session, also that of a disabled user, or enabling them would bring it back."""
+    ended = session.scalars(
+        update(LoginSession)
+        .where(LoginSession.id == session_id, LoginSession.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.one_or_none() is not None
+
+
 def revoke_all(
     session: Session, *, user_id: int, reason: str, keep: UUID | None = None
 ) -> Sequence[UUID]:
@@ -66,6 +78,30 @@ def _revoke(session: Session, *conditions: ColumnElement[bool], reason: str) -> 
         .returning(LoginSession.id)
         .execution_options(synchronize_session=False)
     ).all()
+
+
+def lock_batch_holding(
+    session: Session, *, limit: int, ids: Sequence[UUID] | None = None, keep: UUID | None = None
+) -> Sequence[tuple[UUID, int]]:
+    """Sessions that have not ended, with whose they are, held against changes.
+
+    Those with these ids or of everyone, but the one to keep. Always in the same order, so that two
+    who lock many of them wait in line instead of for each other.
+    """
+    query = select(LoginSession.id, LoginSession.user_id).join(LoginSession.user)
+    query = query.where(live.session_holds())
+    if ids is not None:
+        query = query.where(LoginSession.id.in_(ids))
+    if keep is not None:
+        query = query.where(LoginSession.id != keep)
+    query = query.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+    rows = session.execute(query.with_for_update(of=LoginSession, key_share=True))
+    return [(session_id, user_id) for session_id, user_id in rows]
+
+
+def revoke_batch(session: Session, ids: Sequence[UUID], *, reason: str) -> None:
+    """End these sessions."""
+    _revoke(session, LoginSession.id.in_(ids), reason=reason)
 
 
 def set_epoch(session: Session, session_id: UUID, *, epoch: int) -> None:

@@ -39,7 +39,7 @@ _REASONS = frozenset(
         *("unknown user", "wrong password", "disabled", "ended while logging in"),
         *("invalid_scope", "session_limit_reached"),
         # Why a refresh fails.
-        *("unknown", "expired", "session ended", "another client"),
+        *("unknown token", "expired", "session ended", "another client"),
         # Why a session ends.
         *("logout", "ended_by_user", "ended_by_administrator", "password_changed", "command"),
         *("user_disabled", "session_limit", "refresh_token_reuse", "revoked_by_holder"),

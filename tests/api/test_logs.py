@@ -48,9 +48,9 @@ def lines_with_id(server: Server, identifier: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def serving(database_url: str) -> Iterator[tuple[Server, Client]]:
+def serving() -> Iterator[tuple[Server, Client]]:
     with (
-        Server.launch(database_url, workers=2, environment=QUICK) as server,
+        Server.launch(workers=2, environment=QUICK) as server,
         connected(server.url) as client,
     ):
         yield server, client

@@ -185,6 +185,7 @@ def test_the_numbers_of_several_workers_are_added_up(two_workers: tuple[Server, 
     assert not directory.exists()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_that_was_killed_is_not_counted_any_more(
     two_workers: tuple[Server, Client],
 ) -> None:
@@ -197,14 +198,12 @@ def test_a_worker_that_was_killed_is_not_counted_any_more(
     assert not list(directory_of(server).glob(f"gauge_live*_{victim}.db"))
 
 
-def test_through_a_proxy_that_nobody_vouched_for_the_metrics_stay_closed(
-    two_workers: tuple[Server, Client],
-) -> None:
-    _, client = two_workers
-    assert client.http.get("/metrics").status_code == 200
-    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
-        refused = client.http.get("/metrics", headers={header: "127.0.0.1"})
-        assert refused.status_code == 403
+def test_through_a_proxy_that_nobody_vouched_for_the_metrics_stay_closed() -> None:
+    with Server.launch() as server, connected(server.url) as client:
+        assert client.http.get("/metrics").status_code == 200
+        for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+            refused = client.http.get("/metrics", headers={header: "127.0.0.1"})
+            assert refused.status_code == 403
 
 
 def test_names_follow_the_conventions(make_client: MakeClient) -> None:

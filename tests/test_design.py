@@ -84,8 +84,9 @@ def test_every_module_opens_with_one_sentence() -> None:
         assert first.splitlines()[0][-1] in ".:", module
 
 
-# prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone.
-READS_THE_ENVIRONMENT = {"api.metrics"}
+# prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone, and
+# `serve` hands it to them.
+READS_THE_ENVIRONMENT = {"api.metrics", "api.serving"}
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:

@@ -85,13 +85,13 @@ def test_every_module_opens_with_one_sentence() -> None:
 
 
 # prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone, and
-# `serve` hands it to them.
-READS_THE_ENVIRONMENT = {"api.metrics", "api.serving"}
+# `serve` hands on to its workers what it has settled for them.
+TOUCHES_THE_ENVIRONMENT = {"api.metrics", "api.serving"}
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:
     for module in modules():
-        if module.__name__ in READS_THE_ENVIRONMENT:
+        if module.__name__ in TOUCHES_THE_ENVIRONMENT:
             continue
         source = inspect.getsource(module)
         assert "os.environ" not in source, module

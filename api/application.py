@@ -24,7 +24,7 @@ from api.routers import (
     tokens,
     users,
 )
-from api.settings import ApiSettings, Exposure, Settings, load
+from api.settings import Exposure, Settings, load
 from authentication.observer import NOBODY, Observer
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -38,14 +38,19 @@ class Counterfoil(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
-        settings: ApiSettings = self.state.settings.api
+        settings: Settings = self.state.settings
         on_end: list[OnEnd] = []
         if isinstance(self.state.observer, Metrics):
             on_end.append(self.state.observer.on_request)
-        if settings.access_log:
-            on_end.append(AccessLog(settings.proxy_networks).on_request)
-        stack = super().build_middleware_stack()
-        return Frame(stack, max_body_bytes=settings.max_body_bytes, on_end=on_end)
+        if settings.api.access_log:
+            on_end.append(AccessLog(settings.api.proxy_networks).on_request)
+        return Frame(
+            super().build_middleware_stack(),
+            max_body_bytes=settings.api.max_body_bytes,
+            body_seconds=settings.api.request_body_seconds,
+            database_seconds=settings.database.database_deadline_seconds,
+            on_end=on_end,
+        )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -71,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.api.docs else None,
         swagger_ui_oauth2_redirect_url=None,
+        # The address it redirects to would be made of the Host header.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
@@ -93,7 +100,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    await startup.prepare_database(settings.database)
+    async with startup.prepared_database(settings.database), _running(app, settings):
+        with _tuned_collector():
+            yield
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     observer: Observer = app.state.observer
     service = Service(
         settings=settings.authentication, database_settings=settings.database, observer=observer
@@ -102,8 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.open()
         app.state.service = service
         async with _watched(service):
-            with _tuned_collector():
-                yield
+            yield
     finally:
         await service.close()
 

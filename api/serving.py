@@ -9,13 +9,14 @@ from importlib import import_module
 from logging.config import dictConfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from fastapi import FastAPI
 
 from api import logs, metrics, startup
+from api.protocol import Protocol, Supervisor
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -41,22 +42,36 @@ def serve(
     dictConfig(logs.configuration(settings.api))
     _introduce(settings, host, port)
     with _shared_metrics(workers):
-        uvicorn.run(
-            "api.serving:load_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            reload=reload,
-            # Set up by us, in the workers too. uvicorn would do it in them before it answers for
-            # them, and take a worker that is slow to import for dead.
-            log_config=None,
-            access_log=False,
-            # Our own code reads the forwarded address, from trusted proxies alone.
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.api.shutdown_seconds,
-        )
+        _run(settings, host=host, port=port, workers=workers, reload=reload)
+
+
+def _run(settings: Settings, *, workers: int, reload: bool, **address: Any) -> None:
+    options: dict[str, Any] = {
+        **address,
+        "app": "api.serving:load_app",
+        "factory": True,
+        "workers": workers,
+        "reload": reload,
+        "http": Protocol,
+        # Set up by us, in the workers too. uvicorn would do it in them before it answers for
+        # them, and take a worker that is slow to import for dead.
+        "log_config": None,
+        "access_log": False,
+        # Our own code reads the forwarded address, from trusted proxies alone.
+        "proxy_headers": False,
+        "server_header": False,
+        # Nothing here speaks WebSocket; a handshake is answered as the plain request that it is.
+        "ws": "none",
+        "limit_concurrency": settings.api.max_connections,
+        "timeout_graceful_shutdown": settings.api.shutdown_seconds,
+    }
+    if workers == 1 or reload:
+        uvicorn.run(**options)
+        return
+    # The database has been found well. A worker that replaces another may come at a worse time.
+    os.environ["COUNTERFOIL_START_WITHOUT_DATABASE"] = "on"
+    config = uvicorn.Config(**options)
+    Supervisor(config, sockets=[config.bind_socket()]).run()
 
 
 def load_app() -> FastAPI:

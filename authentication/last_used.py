@@ -122,6 +122,10 @@ class LastUsedWriter:
             # Whatever is wrong with the database now, it may be over by the next use.
             log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
             self._observer.not_noted(credentials=uses)
+        except Exception:
+            # This task is the only one there is: whatever went wrong, the next round must come.
+            log.exception("uses of %d credentials were not noted", uses)
+            self._observer.not_noted(credentials=uses)
         else:
             if oldest is not None:
                 self._observer.noted(credentials=uses, lag=time.monotonic() - oldest)

@@ -6,6 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
+from authentication.floods import FloodMemory
 from authentication.housekeeping import Housekeeper
 from authentication.last_used import LastUsedWriter
 from authentication.observer import NOBODY, Observer
@@ -33,6 +34,7 @@ class Service:
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
         self.hashing = HashingThreads(settings, observer)
+        self.floods = FloodMemory()
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.housekeeper = Housekeeper(settings, self.database, observer)
         self.resolver = Resolver(
@@ -43,7 +45,7 @@ class Service:
         )
 
     async def open(self) -> None:
-        """Raises DatabaseUnavailable if there is nothing to connect to."""
+        """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
         self.housekeeper.start()

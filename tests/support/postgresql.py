@@ -100,6 +100,23 @@ class PostgreSQL(DatabaseServer):
             raise
         return server
 
+    def launch_standby(self, options: Mapping[str, object] | None = None) -> "PostgreSQL":
+        """A copy that follows this server and answers queries, until it is promoted."""
+        standby = self._create({**self._options, **_as_text(options or {})})
+        standby._password = self._password
+        standby._address = self._address.set(port=standby.port)
+        try:
+            standby._copy(self)
+            standby.start()
+        except BaseException:
+            standby.close()
+            raise
+        return standby
+
+    def promote(self) -> None:
+        """Make a standby a server of its own, which takes writes once this returns."""
+        self._run(sql.SQL("SELECT pg_promote(wait => true)"))
+
     @classmethod
     def _create(cls, options: Mapping[str, str]) -> Self:
         user = unprivileged_user()
@@ -176,6 +193,14 @@ class PostgreSQL(DatabaseServer):
         process = self._spawn("initdb", "-D", self._data, *account, *how)
         if process.wait(START_SECONDS) != 0:
             raise RuntimeError(f"initdb fails:\n{self.log()}")
+
+    def _copy(self, primary: "PostgreSQL") -> None:
+        source = f"host=127.0.0.1 port={primary.port} user=postgres password={self._password}"
+        process = self._spawn(
+            "pg_basebackup", "-D", self._data, "-d", source, "-R", "-X", "stream", "-c", "fast"
+        )
+        if process.wait(START_SECONDS) != 0:
+            raise RuntimeError(f"pg_basebackup fails:\n{self.log()}")
 
     def _spawn(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         return spawn(

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.types import Scope
 
+from api.settings import SharedMetrics
 from authentication.audit import Event
 from authentication.observer import Observer
 from authentication.service import Service
@@ -55,6 +56,7 @@ class Metrics(Observer):
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._exposed = _add_up_workers() or self._registry
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._plain_paths: dict[Any, str] = {}
         self._define_requests()
@@ -67,11 +69,7 @@ class Metrics(Observer):
     def render(self, service: Service) -> bytes:
         """All numbers of all workers, in the text format that Prometheus reads."""
         self._sample(service)
-        if DIRECTORY not in os.environ:
-            return generate_latest(self._registry)
-        everyone = CollectorRegistry()
-        everyone.register(_Workers(Path(os.environ[DIRECTORY])))
-        return generate_latest(everyone)
+        return generate_latest(self._exposed)
 
     async def watch(self, service: Service) -> None:
         """Sample until cancelled."""
@@ -243,6 +241,16 @@ def _declared_path(app: Starlette, endpoint: Any) -> str:
 def _word(reason: object) -> str:
     """A reason as a label. Those that somebody typed in are one: labels are kept for ever."""
     return reason if isinstance(reason, str) and reason in _REASONS else "other"
+
+
+def _add_up_workers() -> CollectorRegistry | None:
+    """None where there is one worker, whose own numbers are all there are."""
+    directory = SharedMetrics().prometheus_multiproc_dir
+    if directory is None:
+        return None
+    everyone = CollectorRegistry()
+    everyone.register(_Workers(directory))
+    return everyone
 
 
 class _Workers(Collector):

@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode
 
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings, LayerSettings, one_clear_line, refuse_unknown
@@ -124,6 +125,13 @@ class ApiSettings(LayerSettings):
     def proxy_networks(self) -> tuple[Network, ...]:
         """The trusted proxies as networks."""
         return tuple(ip_network(proxy, strict=False) for proxy in self.trusted_proxies)
+
+
+class SharedMetrics(BaseSettings):
+    """What prometheus-client itself looks for. `serve` sets it for its workers."""
+
+    prometheus_multiproc_dir: Path | None = None
+    """The directory in which several workers gather their numbers."""
 
 
 class Settings(NamedTuple):

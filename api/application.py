@@ -47,6 +47,7 @@ class Counterfoil(FastAPI):
         return Frame(
             super().build_middleware_stack(),
             max_body_bytes=settings.api.max_body_bytes,
+            body_seconds=settings.api.request_body_seconds,
             database_seconds=settings.database.database_deadline_seconds,
             on_end=on_end,
         )
@@ -75,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.api.docs else None,
         swagger_ui_oauth2_redirect_url=None,
+        # The address it redirects to would be made of the Host header.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)

@@ -1,22 +1,52 @@
 """Whose address counts: the peer's, or what a trusted proxy says of it."""
 
-from ipaddress import ip_address
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from fastapi import Request
 
 from api.settings import Network
 
+Address = IPv4Address | IPv6Address
+
 _LONGEST_USER_AGENT = 500
+# Some proxies add the port, and then put IPv6 in brackets.
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+", re.ASCII)
 
 
 def of(request: Request, trusted: tuple[Network, ...]) -> str | None:
-    """The address of the client, walking X-Forwarded-For from the right past trusted proxies."""
-    address = request.client.host if request.client else None
+    """The address of the client, walking X-Forwarded-For from the right past trusted proxies.
+
+    Whatever a proxy that is not trusted has written, or the client itself, is left of that point.
+    None only for a peer that has no address, as on a unix socket.
+    """
+    address = parse(request.client.host) if request.client else None
     hops = request.headers.getlist("x-forwarded-for") if trusted else []
-    forwarded = [hop.strip() for line in hops for hop in line.split(",")]
-    while forwarded and _is_trusted(address, trusted) and _is_address(forwarded[-1]):
-        address = forwarded.pop()
-    return str(ip_address(address)) if address and _is_address(address) else None
+    forwarded = [hop for line in hops for hop in line.split(",")]
+    while forwarded and _is_trusted(address, trusted):
+        hop = parse(forwarded.pop())
+        if hop is None:
+            break
+        address = hop
+    return str(address) if address else None
+
+
+def parse(text: str) -> Address | None:
+    """An address as a proxy may write it; None if it is none.
+
+    An IPv4 address that came in through an IPv6 socket is an IPv4 address all the same. The zone of
+    a link-local address says nothing outside the machine, and is of any length.
+    """
+    text = text.strip()
+    if match := _WITH_PORT.fullmatch(text):
+        text = match["v6"] or match["v4"]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
 
 
 def user_agent(request: Request) -> str | None:
@@ -25,14 +55,6 @@ def user_agent(request: Request) -> str | None:
     return text[:_LONGEST_USER_AGENT] or None
 
 
-def _is_trusted(address: str | None, trusted: tuple[Network, ...]) -> bool:
-    return _is_address(address) and any(ip_address(str(address)) in network for network in trusted)
-
-
-def _is_address(text: str | None) -> bool:
-    try:
-        ip_address(text or "")
-    except ValueError:
-        return False
-    # The zone of a link-local address means nothing elsewhere, and may be any text of any length.
-    return "%" not in str(text)
+def _is_trusted(address: Address | None, trusted: tuple[Network, ...]) -> bool:
+    # Only a program on this machine reaches a unix socket, and there it is the proxy.
+    return address is None or any(address in network for network in trusted)

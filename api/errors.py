@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from authentication import errors
 from authentication.errors import CounterfoilError
@@ -30,6 +31,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,
     errors.HashingBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -44,6 +46,7 @@ _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
 }
 
@@ -93,6 +96,8 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
             return {"WWW-Authenticate": challenge}
         case errors.HashingBusy():
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        case errors.TooManyAttempts(retry_after_seconds=seconds):
+            return {"Retry-After": str(seconds)}
     return {}
 
 
@@ -133,17 +138,30 @@ def _field(location: tuple[Any, ...]) -> str:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {**(error.headers or {}), "Allow": _allowed(request)}
+    return from_http(error)
+
+
+def from_http(error: HTTPException) -> Response:
+    """A problem for what the framework refuses, and for a route of yours that raises one."""
     status = HTTPStatus(error.status_code)
     code = _CODES.get(status, status.name.lower())
     return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    """The last resort shows nothing of the inside.
+def _allowed(request: Request) -> str:
+    """The methods of every route at this path; the framework names those of the first alone."""
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods.update(getattr(route, "methods", None) or ())
+    # A mounted folder of files has seen to it that nothing matches any more.
+    return ", ".join(sorted(methods or {"GET", "HEAD"}))
 
-    Starlette raises the error on once this is sent, so that the server logs it, and all of it, by
-    the request's id.
-    """
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """The last resort shows nothing of the inside; api/middleware.py logs it all."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
     )

@@ -4,12 +4,12 @@ The parameters come from the body alone, each at most once; one without a value 
 """
 
 import base64
-import unicodedata
 from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import Request
 
 from api.oauth_errors import OAuthRefusal
+from schemas.text import has_control_characters
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_PARAMETERS = 50
@@ -59,7 +59,7 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
     if name and len(name) > _LONGEST_CLIENT_ID:
         raise OAuthRefusal("invalid_request", "The client_id is too long.")
     # A line break would forge a line of a log or, behind a proxy, a header.
-    if name and any(unicodedata.category(character) == "Cc" for character in name):
+    if name and has_control_characters(name):
         raise OAuthRefusal("invalid_request", "The client_id contains control characters.")
     return name
 

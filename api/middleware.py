@@ -1,6 +1,7 @@
 """The frame around every request: its id, caps on its body and time, its headers, and its end."""
 
-import json
+import asyncio
+import logging
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -11,8 +12,10 @@ from time import perf_counter
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import startup
+from api import errors, oauth_errors, startup
 from database import deadlines
+
+log = logging.getLogger("counterfoil.errors")
 
 # Where a request's scope holds the identity, once it has been resolved.
 RESOLVED = "counterfoil.identity"
@@ -20,8 +23,9 @@ RESOLVED = "counterfoil.identity"
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
-_TOO_LARGE = "The body is larger than this service takes."
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What has not been read of a body cannot be told from the next request on the same connection.
+_CLOSE = {"Connection": "close"}
 _SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -46,11 +50,13 @@ class Frame:
         app: ASGIApp,
         *,
         max_body_bytes: int,
+        body_seconds: float,
         database_seconds: float,
         on_end: Sequence[OnEnd] = (),
     ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
         self._database_seconds = database_seconds
         self._on_end = on_end
 
@@ -64,19 +70,24 @@ class Frame:
         deadlines.allow(self._database_seconds)
         answer = _Answer(send, identifier)
         try:
-            if length is not None and length > self._max_body_bytes:
-                await _refuse_body(answer.send)
-            elif scope["method"] in _BODILESS:
-                await self._app(scope, receive, answer.send)
-            else:
-                await self._app(scope, _capped(receive, self._max_body_bytes), answer.send)
+            await self._answer(scope, receive, answer.send, length)
         except Exception:
+            # The client has been answered; the server would log the same again, without the id.
+            log.exception("unexpected error in request %s", identifier.decode())
             answer.status = answer.status or HTTPStatus.INTERNAL_SERVER_ERROR
-            raise
         finally:
             seconds = perf_counter() - began
             for tell in self._on_end:
                 tell(scope, answer.status or _CLIENT_GONE, seconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, length: int | None) -> None:
+        if length is not None and length > self._max_body_bytes:
+            await _refuse_body(scope, receive, send)
+        elif scope["method"] in _BODILESS:
+            await self._app(scope, receive, send)
+        else:
+            bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
+            await self._app(scope, bounded, send)
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
@@ -111,33 +122,38 @@ class _Answer:
         await self._send(message)
 
 
-def _capped(receive: Receive, limit: int) -> Receive:
+def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
+    """Refuse a body that turns out too large, or that takes too long to arrive."""
     received = 0
+    is_complete = False
+    deadline = asyncio.get_running_loop().time() + seconds
 
-    async def receive_capped() -> Message:
-        nonlocal received
-        message = await receive()
+    async def receive_bounded() -> Message:
+        nonlocal received, is_complete
+        if is_complete:
+            return await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            detail = "The body took too long to arrive."
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, _CLOSE) from None
         received += len(message.get("body", b""))
+        is_complete = not message.get("more_body", False)
         if received > limit:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            raise _too_large()
         return message
 
-    return receive_capped
+    return receive_bounded
 
 
-async def _refuse_body(send: Send) -> None:
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase,
-        "status": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "code": "body_too_large",
-        "detail": _TOO_LARGE,
-    }
-    text = json.dumps(body).encode()
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(text)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": body["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
+    """Ahead of routing, and without reading any of it."""
+    is_oauth = scope["path"] in oauth_errors.PATHS
+    response = (oauth_errors if is_oauth else errors).from_http(_too_large())
+    await response(scope, receive, send)
+
+
+def _too_large() -> HTTPException:
+    detail = "The body is larger than this service takes."
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, _CLOSE)

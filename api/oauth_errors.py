@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import ParamSpec
 
 from fastapi import Response
+from starlette.exceptions import HTTPException
 
-from api.errors import RETRY_AFTER_SECONDS
+from api.errors import RETRY_AFTER_SECONDS, headers_of
 from authentication import errors
 from authentication.errors import CounterfoilError
 from database.errors import DatabaseUnavailable
@@ -17,6 +18,9 @@ from database.errors import DatabaseUnavailable
 log = logging.getLogger("counterfoil.errors")
 
 P = ParamSpec("P")
+
+# The endpoints that are decorated below, for those who answer in place of them.
+PATHS = frozenset({"/token", "/introspect", "/revoke"})
 
 # How these errors are called there; what is not listed is an invalid_request.
 _CODES: dict[type[CounterfoilError], str] = {
@@ -68,6 +72,8 @@ def oauth_errors(
             return refusal.response()
         except CounterfoilError as error:
             return _from(error).response()
+        except HTTPException as error:
+            return from_http(error)
         except DatabaseUnavailable as error:
             log.warning("database unavailable: %s", error)
             return _unavailable("The database cannot be reached at the moment.").response()
@@ -75,8 +81,27 @@ def oauth_errors(
     return answering
 
 
+def from_http(error: HTTPException) -> Response:
+    """What is wrong with the request before anyone has looked into it, such as its size."""
+    refusal = OAuthRefusal(
+        "invalid_request",
+        str(error.detail),
+        status=error.status_code,
+        headers=dict(error.headers or {}),
+    )
+    return refusal.response()
+
+
 def _from(error: CounterfoilError) -> OAuthRefusal:
     code = _CODES.get(type(error), "invalid_request")
+    if isinstance(error, errors.TooManyAttempts):
+        # RFC 6749 has no code for it; its clients know this one as "not now".
+        return OAuthRefusal(
+            "temporarily_unavailable",
+            error.detail,
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            headers=headers_of(error),
+        )
     if code == "temporarily_unavailable":
         return _unavailable(error.detail)
     return OAuthRefusal(code, error.detail)

@@ -52,7 +52,7 @@ class _Meaning(NamedTuple):
 
 MEANINGS = {
     400: _Meaning(
-        "A scope that cannot be given, or more than one credential.",
+        "A body that cannot be read, a scope that cannot be given, or several credentials.",
         "ambiguous_credentials",
         "More than one credential was sent. Send one.",
     ),
@@ -72,6 +72,11 @@ MEANINGS = {
         "email_taken",
         "An account with this e-mail address exists already.",
     ),
+    408: _Meaning(
+        "The body took too long to arrive.",
+        "request_timeout",
+        "The body took too long to arrive.",
+    ),
     413: _Meaning(
         "The body is too large.",
         "body_too_large",
@@ -83,7 +88,9 @@ MEANINGS = {
         "The request does not have the form that is needed.",
     ),
     429: _Meaning(
-        "Too many attempts; see Retry-After.", "too_many_attempts", "Try again in a while."
+        "Too many attempts; see Retry-After.",
+        "too_many_attempts",
+        "Too many attempts. Try again later.",
     ),
     503: _Meaning(
         "The database cannot be reached, or too much is waiting; see Retry-After.",
@@ -119,7 +126,11 @@ TOKEN_FORM: dict[str, Any] = {
                             "description": "A label that the client chooses for itself.",
                         },
                     },
-                    "required": ["grant_type"],
+                    # FastAPI's own form leaves grant_type out, and is taken for a login.
+                    "anyOf": [
+                        {"required": ["username", "password"]},
+                        {"required": ["grant_type", "refresh_token"]},
+                    ],
                 },
                 "examples": {
                     "password": {

@@ -1,13 +1,15 @@
 """uvicorn's HTTP protocol and supervisor, made to stop without breaking a connection in use."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.supervisors.multiprocess import Multiprocess
+
+from api.bounded_protocol import BoundedProtocol
 
 # Clients that are at work send their next request within this time.
 _FAREWELL_SECONDS = 0.25
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(BoundedProtocol):
     """When the service stops, a connection between two requests is not closed at once.
 
     The next request may be on its way already, and closing would reset it. It is still answered,

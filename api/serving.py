@@ -60,6 +60,9 @@ def _run(settings: Settings, *, workers: int, reload: bool, **address: Any) -> N
         # Our own code reads the forwarded address, from trusted proxies alone.
         "proxy_headers": False,
         "server_header": False,
+        # Nothing here speaks WebSocket; a handshake is answered as the plain request that it is.
+        "ws": "none",
+        "limit_concurrency": settings.api.max_connections,
         "timeout_graceful_shutdown": settings.api.shutdown_seconds,
     }
     if workers == 1 or reload:

@@ -83,10 +83,25 @@ class ApiSettings(LayerSettings):
     """Headers that may carry an API key, beside Authorization."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of proxies whose X-Forwarded-For is believed."""
+    """Addresses or networks of proxies whose X-Forwarded-For is believed.
+
+    Given any, a peer on a unix socket is believed as well.
+    """
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 65_536
     """Larger request bodies are refused with 413 before anything else is done."""
+
+    request_body_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long a request's body may take to arrive; then the answer is 408."""
+
+    max_head_bytes: Annotated[int, Field(ge=4096)] = 32_768
+    """Larger request lines and headers are refused with 431, by `python api.py serve`."""
+
+    request_head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long they may take to arrive, or a new connection may stay silent."""
+
+    max_connections: Annotated[int, Field(ge=2)] = 1000
+    """Connections to a worker at a time; past that the answer is 503."""
 
     shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 20
     """How long requests in flight may take to finish when the service is stopped."""

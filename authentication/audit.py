@@ -25,6 +25,7 @@ class Event(StrEnum):
     PASSWORD_REFUSED = "user.password_refused"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
+    ATTEMPTS_THROTTLED = "attempts.throttled"
     TOKEN_REVOKED = "token.revoked"
     TOKEN_REFRESHED = "token.refreshed"
     REFRESH_FAILED = "token.refresh_failed"

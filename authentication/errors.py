@@ -13,6 +13,7 @@ CounterfoilError
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
 ├── HashingBusy                 too many passwords are waiting to be hashed
+├── TooManyAttempts             a limit of the throttle is reached
 ├── Conflict
 │   ├── EmailTaken
 │   ├── UsernameTaken
@@ -100,6 +101,17 @@ class SessionLimitReached(CounterfoilError):
 class HashingBusy(CounterfoilError):
     code = "busy"
     detail = "Too many logins are under way. Try again shortly."
+
+
+class TooManyAttempts(CounterfoilError):
+    """The detail does not say which limit it was: that could tell whether an account exists."""
+
+    code = "too_many_attempts"
+    detail = "Too many attempts. Try again later."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__()
 
 
 class Conflict(CounterfoilError):

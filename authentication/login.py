@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import audit, issuance, permissions, policies, users
+from authentication import audit, issuance, permissions, policies, throttle, users
 from authentication.audit import Event, Origin
 from authentication.errors import (
     CounterfoilError,
     InvalidCredentials,
     InvalidScope,
     SessionLimitReached,
+    TooManyAttempts,
 )
 from authentication.issuance import TokenPair
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
+from authentication.throttle import Counter
 from database import clock
 from database.models import LoginSession, User
 from database.queries import sessions
@@ -35,33 +38,61 @@ async def log_in(service: Service, attempt: Attempt, *, origin: Origin) -> Token
     """Check the password and begin a session.
 
     Raises InvalidCredentials, the same for an unknown user, a wrong password and a disabled user,
-    after the same time; InvalidScope; SessionLimitReached; HashingBusy. No connection is held while
-    the password is hashed, so the user may change meanwhile: `_begin` looks again.
+    after the same time; InvalidScope; SessionLimitReached; TooManyAttempts; HashingBusy. No
+    connection is held while the password is hashed, so the user may change meanwhile: `_begin`
+    looks again.
     """
-    user = await service.database.run(
-        lambda session: users.find_by_identifier(session, attempt.identifier), read_only=True
-    )
-    correct, better_hash = await service.hashing.run(
-        lambda: service.hasher.verify(
-            attempt.password,
-            user.hashed_password if user else None,
-            # The second hash would betray that the password of a disabled user is right.
-            upgrade=user is not None and user.is_active,
+    memory = ("login", attempt.identifier, origin.ip or "")
+    service.floods.refuse_again(*memory)
+    with service.hashing.reserve() as place:
+        try:
+            user, counters = await _admit(service, attempt, origin)
+        except TooManyAttempts as refusal:
+            service.floods.note_refusal(refusal, *memory)
+            raise
+        correct, better_hash = await place.run(
+            lambda: service.hasher.verify(
+                attempt.password,
+                user.hashed_password if user else None,
+                # The second hash would betray that the password of a disabled user is right.
+                upgrade=user is not None and user.is_active,
+            )
         )
-    )
 
     def finish(session: Session) -> TokenPair | CounterfoilError:
         if user is None or not correct:
             return _refuse(session, attempt, user, origin, reason=_reason(user))
         if better_hash is not None:
             user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
-        return _begin(session, service.settings, attempt, user, origin)
+        return _begin(session, service.settings, attempt, user, counters, origin)
 
     # Returned rather than raised inside: raising would roll the audit event back.
     outcome = await service.database.run(finish)
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
+
+
+async def _admit(
+    service: Service, attempt: Attempt, origin: Origin
+) -> tuple[User | None, list[Counter]]:
+    """The user and what the attempt was counted towards. Raises TooManyAttempts."""
+
+    def count(session: Session) -> tuple[User | None, list[Counter], TooManyAttempts | None]:
+        user = users.find_by_identifier(session, attempt.identifier)
+        counters = throttle.for_login(
+            session, service.settings, identifier=attempt.identifier, user=user, origin=origin
+        )
+        return user, counters, throttle.take(session, counters, origin=origin)
+
+    try:
+        user, counters, refusal = await service.database.run(count)
+    except IntegrityError:
+        # The user was deleted between being found and being counted; now they are not found.
+        user, counters, refusal = await service.database.run(count)
+    if refusal is not None:
+        raise refusal
+    return user, counters
 
 
 def _reason(user: User | None) -> str:
@@ -89,6 +120,7 @@ def _begin(
     settings: AuthenticationSettings,
     attempt: Attempt,
     checked: User,
+    counters: list[Counter],
     origin: Origin,
 ) -> TokenPair | CounterfoilError:
     user = user_queries.lock(session, checked.id)
@@ -96,6 +128,7 @@ def _begin(
         return _refuse(session, attempt, checked, origin, reason="disabled")
     if user.session_epoch != checked.session_epoch:
         return _refuse(session, attempt, checked, origin, reason="ended while logging in")
+    throttle.note_login(session, settings, counters, user_id=user.id, origin=origin)
     try:
         scopes = permissions.narrow(attempt.scope, issuance.effective_scopes(user, None))
         _make_room(session, settings, user, origin)

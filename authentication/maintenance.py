@@ -25,6 +25,8 @@ _CHORES: tuple[Callable[[Session, Ages, int], Batch], ...] = (
     maintenance.prune_revoked_sessions,
     maintenance.prune_expired_api_keys,
     maintenance.prune_revoked_api_keys,
+    maintenance.prune_throttle_counters,
+    maintenance.prune_known_addresses,
     maintenance.prune_audit_events,
 )
 

@@ -10,10 +10,11 @@ import threading
 import time
 import unicodedata
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from authentication.errors import HashingBusy, WeakPassword
 from authentication.observer import NOBODY, Observer
@@ -92,16 +93,26 @@ class HashingThreads:
             settings.hashing_threads, thread_name_prefix="hashing", initializer=_lower_priority
         )
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Raises HashingBusy instead of queueing past the limit."""
+    @contextmanager
+    def reserve(self) -> Iterator["HashingPlace"]:
+        """A place in the queue, to be had before anything else is done. Raises HashingBusy."""
         if not self._places.acquire(blocking=False):
             self._observer.hashing_refused()
             raise HashingBusy
+        place = HashingPlace(self._submit)
+        try:
+            yield place
+        finally:
+            place.leave(self._places.release)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do one piece of work. Raises HashingBusy instead of queueing past the limit."""
+        with self.reserve() as place:
+            return await place.run(work)
+
+    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
         self._observer.hashing_queued()
-        future = self._threads.submit(self._do, work, time.perf_counter())
-        # Not when the caller stops waiting: a client that hangs up leaves its hash being computed.
-        future.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(future)
+        return self._threads.submit(self._do, work, time.perf_counter())
 
     def _do(self, work: Callable[[], T], queued_at: float) -> T:
         began = time.perf_counter()
@@ -114,6 +125,27 @@ class HashingThreads:
     def close(self) -> None:
         """Drop what has not begun."""
         self._threads.shutdown(cancel_futures=True)
+
+
+class HashingPlace:
+    """One of the places in the queue, good for one piece of work at a time."""
+
+    def __init__(self, submit: Callable[[Callable[[], Any]], Future[Any]]) -> None:
+        self._submit = submit
+        self._running: Future[Any] | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Wait for a thread, and for the work to be done there."""
+        future = self._submit(work)
+        self._running = future
+        return await asyncio.wrap_future(future)
+
+    def leave(self, release: Callable[[], None]) -> None:
+        """Make room, but not while the work goes on for a client that has hung up."""
+        if self._running is None:
+            release()
+        else:
+            self._running.add_done_callback(lambda _: release())
 
 
 def refuse_weak(

@@ -6,6 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
+from authentication.floods import FloodMemory
 from authentication.housekeeping import Housekeeper
 from authentication.last_used import LastUsedWriter
 from authentication.observer import NOBODY, Observer
@@ -33,6 +34,7 @@ class Service:
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
         self.hashing = HashingThreads(settings, observer)
+        self.floods = FloodMemory()
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.housekeeper = Housekeeper(settings, self.database, observer)
         self.resolver = Resolver(

@@ -58,6 +58,36 @@ class AuthenticationSettings(LayerSettings):
     password_grant: bool = True
     """Whether `POST /token` takes passwords. `POST /login` does in any case."""
 
+    login_throttle: bool = True
+    """Whether attempts are limited (on | off): logins and all that has a limit below."""
+
+    login_window_seconds: Annotated[int, Field(ge=1, le=DAY)] = 900
+    """The time in which attempts to log in are counted. A success does not count."""
+
+    login_attempts_per_account: Annotated[int, Field(ge=1, le=100)] = 20
+    """Failures in that time on one account, by strangers and from each known address apart."""
+
+    login_attempts_per_address: Annotated[int, Field(ge=1)] = 100
+    """Failures in that time from one address, which may be a whole office. IPv6 counts by /64."""
+
+    login_failures_per_account: Annotated[int, Field(ge=1, le=100)] = 100
+    """Failures in a row on one account, however slowly (NIST SP 800-63B-4, 3.2.2).
+
+    Counted like `login_attempts_per_account`, and ended by a login or by a new password.
+    """
+
+    registrations_per_address: Annotated[int, Field(ge=1)] = 100
+    """Accounts that one address may try to create in the time below."""
+
+    registration_window_seconds: Annotated[int, Field(ge=1, le=DAY)] = 3600
+    """The time in which registrations are counted."""
+
+    introspection_misses_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Unknown tokens that a caller may ask a worker about; known ones are always answered."""
+
+    revocation_misses_per_minute: Annotated[int, Field(ge=1)] = 120
+    """Unknown tokens that an address may revoke at a worker; known ones always are."""
+
     hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(cpu_count() or 1, 64)
     )

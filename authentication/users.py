@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import api_keys, audit, passwords, roles, sessions
+from authentication import api_keys, audit, passwords, roles, sessions, throttle
 from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
@@ -17,6 +17,7 @@ from authentication.errors import (
     InvalidToken,
     LastAdministrator,
     NotFound,
+    TooManyAttempts,
     UsernameTaken,
     WrongPassword,
 )
@@ -62,22 +63,27 @@ class ProfileChange:
 async def register(service: Service, registration: Registration, *, origin: Origin) -> User:
     """Make an account.
 
-    Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, HashingBusy.
+    Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
     """
     email = check_registration(registration, service.settings)
-    await service.database.run(
-        lambda session: _refuse_taken(session, email, registration.username), read_only=True
-    )
-    hashed = await service.hashing.run(lambda: service.hasher.hash(registration.password))
-    try:
-        return await service.database.run(
-            lambda session: create(session, registration, email, hashed, origin=origin)
+    with service.hashing.reserve() as place:
+        counters = throttle.for_registration(service.settings, origin)
+        await throttle.admit(service, counters, origin=origin)
+        await service.database.run(
+            lambda session: _refuse_taken(session, email, registration.username), read_only=True
         )
+        hashed = await place.run(lambda: service.hasher.hash(registration.password))
+
+    def write(session: Session) -> User:
+        user = create(session, registration, email, hashed, origin=origin)
+        throttle.note_address(session, user_id=user.id, origin=origin)
+        return user
+
+    try:
+        return await service.database.run(write)
     except IntegrityError:
         # Somebody was quicker. Their row is there now, so that the check can say which it is.
-        return await service.database.run(
-            lambda session: create(session, registration, email, hashed, origin=origin)
-        )
+        return await service.database.run(write)
 
 
 def check_registration(registration: Registration, settings: AuthenticationSettings) -> str:
@@ -161,7 +167,7 @@ async def change_profile(
     """Change the caller's account.
 
     Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
-    the current password is missing or wrong.
+    the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
     fields = dict(change.fields)
     _refuse_username(fields.get("username"))
@@ -170,7 +176,7 @@ async def change_profile(
     checked = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
-        checked = await _check_password(service, identity.user_id, password, origin)
+        checked = await _check_password(service, identity, password, origin)
 
     def write(session: Session) -> User:
         if checked is not None:
@@ -201,7 +207,7 @@ async def change_password(
 ) -> None:
     """Change the caller's password and end every other session of theirs; API keys on request.
 
-    Raises WrongPassword, WeakPassword, HashingBusy.
+    Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
     passwords.refuse_weak(
         new,
@@ -209,7 +215,7 @@ async def change_password(
         context=_context(identity.email, identity),
         field="new_password",
     )
-    checked = await _check_password(service, identity.user_id, current, origin)
+    checked = await _check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
     def change(session: Session) -> None:
@@ -227,6 +233,7 @@ def store_password(
     """Store a new hash and end every session but the one to keep."""
     user.hashed_password = hashed
     session.flush()
+    throttle.forgive(session, user.id)
     audit.record(session, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
     sessions.end_all(session, user.id, origin=origin, reason="password_changed", keep=keep)
 
@@ -258,13 +265,27 @@ def delete(session: Session, user_id: int, *, origin: Origin) -> None:
     audit.record(session, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
 
-async def _check_password(service: Service, user_id: int, password: str, origin: Origin) -> User:
-    user = await service.database.run(lambda session: users.find(session, user_id), read_only=True)
-    hashed = user.hashed_password if user else None
-    correct, _ = await service.hashing.run(lambda: service.hasher.verify(password, hashed))
-    if user is None or not correct:
-        await service.database.run(lambda session: _record_wrong_password(session, user_id, origin))
+async def _check_password(
+    service: Service, identity: Identity, password: str, origin: Origin
+) -> User:
+    """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
+    counters = throttle.for_password_check(service.settings, identity.user_id)
+
+    def count(session: Session) -> tuple[User, TooManyAttempts | None]:
+        user = _lock(session, identity.user_id)
+        return user, throttle.take(session, counters, origin=origin)
+
+    with service.hashing.reserve() as place:
+        user, refusal = await service.database.run(count)
+        if refusal is not None:
+            raise refusal
+        correct, _ = await place.run(lambda: service.hasher.verify(password, user.hashed_password))
+    if not correct:
+        await service.database.run(
+            lambda session: _record_wrong_password(session, identity.user_id, origin)
+        )
         raise WrongPassword
+    await service.database.run(lambda session: throttle.give_back(session, counters))
     return user
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from schemas.sessions import SessionRead
-from schemas.text import Storable
+from schemas.text import Printable
 
 T = TypeVar("T")
 
@@ -33,9 +33,9 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 SearchText = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
 ]
-RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Storable]
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Printable]
 
 
 class Paging(BaseModel):

@@ -6,22 +6,22 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 
-def _refuse_nul(text: str) -> str:
-    # PostgreSQL cannot store it, SQLite can; lone surrogates pydantic refuses by itself.
-    if "\x00" in text:
-        raise ValueError("must not contain NUL")
-    return text
+def has_control_characters(text: str) -> bool:
+    """Whether it holds NUL, which PostgreSQL cannot store, a line break, or anything of the kind.
+
+    What people call themselves and their clients ends up in headers, logs and terminals.
+    """
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
-def _refuse_control(text: str) -> str:
-    # A line break in a name would forge a line of a log or, behind a proxy, a header.
-    if any(unicodedata.category(character) == "Cc" for character in text):
+def _refuse_control_characters(text: str) -> str:
+    # Lone surrogates pydantic refuses by itself.
+    if has_control_characters(text):
         raise ValueError("must not contain control characters")
     return text
 
 
-Storable = AfterValidator(_refuse_nul)
-Printable = AfterValidator(_refuse_control)
+Printable = AfterValidator(_refuse_control_characters)
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
@@ -31,13 +31,19 @@ LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=Tr
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
-    Storable,
+    Printable,
+    # Only described here: the rule is in authentication/addresses.py.
     Field(json_schema_extra={"format": "email"}),
 ]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
+Username = Annotated[
+    ShortText,
+    # Only described here: the rule is in authentication/users.py.
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
+]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Printable]
 Password = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1024),
     Field(json_schema_extra={"format": "password"}),
 ]
-Scope = Annotated[str, StringConstraints(max_length=2000), Storable]
+Scope = Annotated[str, StringConstraints(max_length=2000), Printable]

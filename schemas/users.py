@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from schemas.text import Email, LongText, Name, Password, ShortText
+from schemas.text import Email, LongText, Name, Password, ShortText, Username
 
 
 class UserCreate(BaseModel):
@@ -28,7 +28,7 @@ class UserCreate(BaseModel):
     password: Password
     name: Name = Field(validation_alias=AliasChoices("name", "full_name"))
     surname: ShortText | None = None
-    username: ShortText | None = None
+    username: Username | None = None
     website: LongText | None = None
 
 
@@ -49,7 +49,7 @@ class UserUpdate(BaseModel):
 
     name: Name | None = None
     surname: ShortText | None = None
-    username: ShortText | None = None
+    username: Username | None = None
     website: LongText | None = None
     email: Email | None = None
     current_password: Password | None = None

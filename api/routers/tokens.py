@@ -27,8 +27,10 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     response_description="The tokens, shown this once.",
     responses={
         400: {"model": OAuthError, "description": "Refused; `error` says why (RFC 6749, 5.2)."},
+        408: {"model": OAuthError, "description": "The form took too long to arrive."},
+        413: {"model": OAuthError, "description": "The form is too large."},
+        429: {"model": OAuthError, "description": "Too many attempts; see Retry-After."},
         503: {"model": OAuthError, "description": "Cannot serve at the moment; see Retry-After."},
-        **problems(413),
     },
     openapi_extra=TOKEN_FORM,
 )
@@ -74,7 +76,7 @@ def _grant_type(form: dict[str, str]) -> str:
     summary="Log in",
     response_model=TokenRead,
     response_description="The tokens, shown this once.",
-    responses=problems(400, 401, 409, 413, 422, 503),
+    responses=problems(400, 401, 408, 409, 413, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not tell whether there is such a user."""

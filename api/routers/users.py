@@ -21,7 +21,7 @@ router = APIRouter(tags=["users"])
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
     response_description="The new account.",
-    responses=problems(409, 413, 422, 503),
+    responses=problems(400, 408, 409, 413, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are compared in one normal form, whatever their spelling."""
@@ -46,7 +46,7 @@ async def read_me(identity: CurrentIdentity) -> Response:
     "/users/me",
     summary="Change your account",
     response_description="Your account after the change.",
-    responses=problems(400, 401, 403, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
 async def update_me(
     body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
@@ -76,7 +76,7 @@ def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep)
     summary="Change your password",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="It is changed, and your other sessions have ended.",
-    responses=problems(400, 401, 403, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep

@@ -3,18 +3,22 @@
 from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
 from database.models.audit_event import AuditEvent
+from database.models.known_address import KnownAddress
 from database.models.refresh_token import RefreshToken
 from database.models.role import Role, user_roles
 from database.models.session import LoginSession
+from database.models.throttle_counter import ThrottleCounter
 from database.models.user import User
 
 __all__ = [
     "AccessToken",
     "ApiKey",
     "AuditEvent",
+    "KnownAddress",
     "LoginSession",
     "RefreshToken",
     "Role",
+    "ThrottleCounter",
     "User",
     "user_roles",
 ]

@@ -24,7 +24,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from database import clock
-from database.models import AccessToken, ApiKey, AuditEvent, LoginSession, RefreshToken, User
+from database.models import (
+    AccessToken,
+    ApiKey,
+    AuditEvent,
+    KnownAddress,
+    LoginSession,
+    RefreshToken,
+    ThrottleCounter,
+    User,
+)
 
 # Any number will do, as long as every process uses the same: "cf-prune" in ASCII.
 _LOCK = 0x63662D7072756E65
@@ -32,6 +41,9 @@ _LOCK = 0x63662D7072756E65
 # A refresh under way when the last token of a session expires may be about to issue the next one.
 # It notes the use of the session, and no transaction lasts as long as this.
 _SETTLED = timedelta(minutes=2)
+
+# An address from which a user has not logged in for so long is a stranger's again.
+_ADDRESS_LIFE = timedelta(days=90)
 
 
 class Ages(NamedTuple):
@@ -110,6 +122,18 @@ def prune_audit_events(session: Session, ages: Ages, limit: int) -> Batch:
     return _delete(session, AuditEvent, _before(AuditEvent.at, ages.recorded_before), limit)
 
 
+def prune_throttle_counters(session: Session, ages: Ages, limit: int) -> Batch:
+    """As soon as their window is over: strangers can make any number of them."""
+    over = _before(ThrottleCounter.ends_at, clock.read(session))
+    return _delete(session, ThrottleCounter, over, limit)
+
+
+def prune_known_addresses(session: Session, ages: Ages, limit: int) -> Batch:
+    """Addresses that a user has not logged in from for long."""
+    forgotten = _before(KnownAddress.last_used_at, ages.ended_before - _ADDRESS_LIFE)
+    return _delete(session, KnownAddress, forgotten, limit)
+
+
 class Span(NamedTuple):
     """A stretch of the primary key of `sessions`. None is the end of the table."""
 
@@ -140,6 +164,11 @@ def count(session: Session, ages: Ages) -> dict[str, int]:
         "sessions": _count(session, sessions),
         "api_keys": _count(session, select(ApiKey.id).where(api_keys)),
     }
+    over = select(ThrottleCounter.id).where(ThrottleCounter.ends_at < clock.now())
+    counts["throttle_counters"] = _count(session, over)
+    last_use = before - _ADDRESS_LIFE
+    forgotten = select(KnownAddress.id).where(KnownAddress.last_used_at < last_use)
+    counts["known_addresses"] = _count(session, forgotten)
     if ages.recorded_before is not None:
         events = select(AuditEvent.id).where(AuditEvent.at < ages.recorded_before)
         counts["audit_events"] = _count(session, events)

@@ -20,7 +20,7 @@ class Service:
         self.database = Database(database_settings)
         self.hasher = PasswordHasher(settings)
         self.hashing = HashingThreads(settings)
-        self.floods = FloodMemory()
+        self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database)
         self.resolver = Resolver(
             open_lookup(database_settings),

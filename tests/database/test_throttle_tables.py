@@ -4,7 +4,8 @@ from authentication import maintenance
 from database import migrations
 from database.session import Database
 from database.settings import DatabaseSettings
-from tests.support.client import Client, Sql
+from tests.support.administrator import Sql
+from tests.support.client import Client
 
 DIGEST = "ab" * 32
 

@@ -38,7 +38,7 @@ def revoke(session: Session, text: str, *, origin: Origin) -> bool:
 
 def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> bool:
     token = access_tokens.find_by_digest(session, digest)
-    if token is not None and access_tokens.expire(session, token.id):
+    if token is not None and access_tokens.expire(session, digest):
         audit.record(
             session,
             Event.TOKEN_REVOKED,

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from api.dependencies import SCHEME_NAME
-from api.openapi import problems
 from authentication.permissions import INTROSPECT
 
 
@@ -31,6 +30,21 @@ _MEANINGS = {
         "insufficient_scope",
         "This needs the scope introspect.",
     ),
+    408: _Meaning(
+        "The form took too long to arrive.",
+        "invalid_request",
+        "The body took too long to arrive.",
+    ),
+    413: _Meaning(
+        "The form is too large.",
+        "invalid_request",
+        "The body is larger than this service takes.",
+    ),
+    429: _Meaning(
+        "Too many unknown tokens; see Retry-After.",
+        "temporarily_unavailable",
+        "Too many attempts. Try again later.",
+    ),
     503: _Meaning(
         "Cannot serve at the moment; see Retry-After.",
         "temporarily_unavailable",
@@ -40,6 +54,7 @@ _MEANINGS = {
 _HEADERS = {
     401: {"WWW-Authenticate": "The challenge for the scheme that was used."},
     403: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
+    429: {"Retry-After": "Seconds."},
     503: {"Retry-After": "Seconds."},
 }
 
@@ -93,6 +108,8 @@ def _introspection_answer() -> dict[str, Any]:
     }
 
 
+_STATUSES = (400, 401, 403, 408, 413, 429, 503)
+
 INTROSPECTION: dict[str, Any] = {
     "tags": ["oauth"],
     "summary": "What stands behind a token? (OAuth 2.0)",
@@ -103,8 +120,7 @@ INTROSPECTION: dict[str, Any] = {
     "security": [{SCHEME_NAME: [INTROSPECT]}, {"Basic": [INTROSPECT]}],
     "responses": {
         "200": _introspection_answer(),
-        **{str(status): answer for status, answer in oauth_problems(400, 401, 403, 503).items()},
-        **{str(status): answer for status, answer in problems(413).items()},
+        **{str(status): answer for status, answer in oauth_problems(*_STATUSES).items()},
     },
     **ONE_TOKEN_FORM,
 }

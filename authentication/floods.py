@@ -24,7 +24,8 @@ class _Entry(NamedTuple):
 class FloodMemory:
     """`clock` tells seconds; only differences matter."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, is_on: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+        self._is_on = is_on
         self._clock = clock
         self._refusals: dict[bytes, _Entry] = {}
         self._misses: dict[bytes, _Entry] = {}
@@ -46,6 +47,8 @@ class FloodMemory:
         Call it when the lookup has found nothing, and never when it has found something: then
         whoever floods us with garbage can keep nobody from getting an answer about a real token.
         """
+        if not self._is_on:
+            return
         digest = _digest(key)
         entry = self._find(self._misses, digest)
         ends_at = entry.ends_at if entry else self._clock() + _MISS_WINDOW_SECONDS

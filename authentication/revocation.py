@@ -18,8 +18,8 @@ from database.queries import api_keys as api_key_queries
 _REASON = "revoked_by_holder"
 
 
-def revoke(session: Session, text: str, *, origin: Origin) -> None:
-    """End what the token stands for; nothing happens if that has ended, or never was.
+def revoke(session: Session, text: str, *, origin: Origin) -> bool:
+    """End what the token stands for. False if it never was one; it is none the worse to have ended.
 
     An access token and an API key end by themselves. A refresh token, used or not, takes its
     session along, and so every token of it.
@@ -28,14 +28,15 @@ def revoke(session: Session, text: str, *, origin: Origin) -> None:
     # A token says itself of which kind it is, so that no hint is needed to find it.
     match tokens.kind_of(text):
         case TokenKind.ACCESS:
-            _revoke_access_token(session, digest, origin)
+            return _revoke_access_token(session, digest, origin)
         case TokenKind.REFRESH:
-            _revoke_refresh_token(session, digest, origin)
+            return _revoke_refresh_token(session, digest, origin)
         case TokenKind.API_KEY:
-            _revoke_api_key(session, digest, origin)
+            return _revoke_api_key(session, digest, origin)
+    return False
 
 
-def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> None:
+def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> bool:
     token = access_tokens.find_by_digest(session, digest)
     if token is not None and access_tokens.expire(session, digest):
         audit.record(
@@ -46,12 +47,13 @@ def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> Non
             session=str(token.session_id),
             reason=_REASON,
         )
+    return token is not None
 
 
-def _revoke_refresh_token(session: Session, digest: bytes, origin: Origin) -> None:
+def _revoke_refresh_token(session: Session, digest: bytes, origin: Origin) -> bool:
     found = refresh_tokens.find_by_digest(session, digest)
     if found is None:
-        return
+        return False
     session_id = found[0].session_id
     if sessions.revoke_unended(session, session_id, reason=_REASON):
         audit.record(
@@ -62,10 +64,12 @@ def _revoke_refresh_token(session: Session, digest: bytes, origin: Origin) -> No
             session=str(session_id),
             reason=_REASON,
         )
+    return True
 
 
-def _revoke_api_key(session: Session, digest: bytes, origin: Origin) -> None:
+def _revoke_api_key(session: Session, digest: bytes, origin: Origin) -> bool:
     key = api_key_queries.find_by_digest(session, digest)
     if key is not None:
         with suppress(NotFound):
             api_keys.revoke(session, key.id, user_id=None, origin=origin, reason=_REASON)
+    return key is not None

@@ -34,7 +34,7 @@ class Service:
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
         self.hashing = HashingThreads(settings, observer)
-        self.floods = FloodMemory()
+        self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.housekeeper = Housekeeper(settings, self.database, observer)
         self.resolver = Resolver(

@@ -18,7 +18,17 @@ from importlib import import_module
 
 from faults.stage import Stage
 
-MODULES = ("outages", "slowness", "losses", "sqlite", "stops", "races", "failover", "clocks")
+MODULES = (
+    "outages",
+    "slowness",
+    "losses",
+    "sqlite",
+    "stops",
+    "races",
+    "failover",
+    "clocks",
+    "floods",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def read_user(admin: Administrator, session: SessionDep, user_id: UserId) -> Adm
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
     response_description="The user as changed.",
-    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 503),
 )
 def change_user(
     admin: Administrator,
@@ -137,7 +137,7 @@ def end_session(
     "/sessions/revoke",
     summary="End many sessions",
     response_description="How many have ended, and whether there are more.",
-    responses=problems(400, 401, 403, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 413, 422, 503),
 )
 def revoke_sessions(
     admin: Administrator, session: SessionDep, origin: OriginDep, body: SessionsRevoke

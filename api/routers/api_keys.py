@@ -33,7 +33,7 @@ def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKey
     summary="Make an API key",
     status_code=HTTPStatus.CREATED,
     response_description="The key, shown this once.",
-    responses=problems(400, 401, 403, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 413, 422, 503),
 )
 def create_api_key(
     body: ApiKeyCreate,
@@ -68,7 +68,7 @@ def revoke_api_key(
     summary="Replace one of your API keys",
     status_code=HTTPStatus.CREATED,
     response_description="The new key, shown this once.",
-    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 503),
 )
 def rotate_api_key(
     api_key_id: UUID,

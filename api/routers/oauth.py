@@ -7,12 +7,12 @@ from urllib.parse import unquote, urlsplit
 from fastapi import APIRouter, Request, Response
 
 from api import credentials, forms
-from api.dependencies import OriginDep, ServiceDep
+from api.dependencies import OriginDep, ServiceDep, get_origin
 from api.errors import headers_of
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi import PlainRoute, problems
+from api.openapi import PlainRoute
 from api.openapi_oauth import INTROSPECTION, ONE_TOKEN_FORM, oauth_problems
-from authentication import introspection, permissions, revocation
+from authentication import introspection, permissions, revocation, tokens
 from authentication.errors import InsufficientScope, InvalidToken, NotFound
 from authentication.service import Service
 from schemas.oauth import ServerMetadata
@@ -32,6 +32,7 @@ async def introspect(request: Request) -> Response:
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
+        _count_miss(request, "caller", get_origin(request).ip or "")
         raise _invalid_client(request) from None
     except InsufficientScope as error:
         headers = headers_of(error)
@@ -40,12 +41,19 @@ async def introspect(request: Request) -> Response:
         )
         raise refusal from None
     if found is None:
+        _count_miss(request, "introspect", caller)
         return Response(_INACTIVE, media_type="application/json")
     members = introspection.describe(found, issuer=state.settings.api.issuer)
     return Response(json.dumps(members), media_type="application/json")
 
 
 plain_routes = [PlainRoute("/introspect", introspect, methods=["POST"], operation=INTROSPECTION)]
+
+
+def _count_miss(request: Request, *key: str) -> None:
+    """Scanning is slowed down (RFC 7662, 4); whoever asks about a live token is always answered."""
+    service: Service = request.app.state.service
+    service.floods.count_miss(*key, limit=service.settings.introspection_misses_per_minute)
 
 
 def _caller(request: Request) -> str:
@@ -82,7 +90,7 @@ def _invalid_client(request: Request) -> OAuthRefusal:
     summary="Revoke a token (OAuth 2.0)",
     response_class=Response,
     response_description="If it was a token, it has ended.",
-    responses={**oauth_problems(400, 503), **problems(413)},
+    responses=oauth_problems(400, 408, 413, 429, 503),
     openapi_extra=ONE_TOKEN_FORM,
 )
 @oauth_errors
@@ -93,7 +101,13 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     refresh token takes its session along. The audit log of the owner says so.
     """
     token = forms.required(await forms.read(request), "token")
-    await service.database.run(lambda session: revocation.revoke(session, token, origin=origin))
+    # What cannot be a token is not worth a query.
+    known = tokens.kind_of(token) is not None and await service.database.run(
+        lambda session: revocation.revoke(session, token, origin=origin)
+    )
+    if not known:
+        limit = service.settings.revocation_misses_per_minute
+        service.floods.count_miss("revoke", origin.ip or "", limit=limit)
     return Response()
 
 

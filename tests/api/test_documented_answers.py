@@ -123,6 +123,10 @@ ANSWERS: dict[str, Provocations] = {
 }
 
 
+# Too slow, too often, and no database: these take more than one request to bring about.
+ELSEWHERE = {408, 429, 503}
+
+
 def prepare(client: Client, sql: Sql, name: str) -> Operation:
     client.register()
     give_role(sql, "admin")
@@ -149,7 +153,7 @@ def test_every_answer_that_is_documented_can_occur(client: Client, sql: Sql, nam
     occurred = {status: ANSWERS[name][status](operation).status_code for status in ANSWERS[name]}
 
     assert occurred == {status: status for status in ANSWERS[name]}
-    assert {int(status) for status in documented} - {503} == set(occurred)
+    assert {int(status) for status in documented} - ELSEWHERE == set(occurred)
 
 
 # A reader of SQLite waits for nobody, so that there is no way to hold all of these up there.

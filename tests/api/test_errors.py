@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 import api
 from api import errors as http_errors
-from authentication import errors
 from authentication.errors import CounterfoilError
 from tests.support.client import Client
 
@@ -47,16 +46,6 @@ def codes_in_the_source() -> set[str]:
     source = "\n".join(path.read_text() for path in Path(api.__file__).parent.glob("*.py"))
     problems = re.findall(r"HTTPStatus\.[A-Z_]+,\s*\"(\w+)\"", source)
     return set(problems) | set(http_errors._CODES.values())
-
-
-@pytest.mark.parametrize("error", list(tree()))
-def test_every_error_of_the_tree_has_a_status(error: type[CounterfoilError]) -> None:
-    assert status_of(error) >= 400
-
-
-def test_the_tree_is_drawn_as_it_is() -> None:
-    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
-    assert drawn == {one.__name__ for one in tree() if one.__module__ == errors.__name__}
 
 
 def test_every_code_is_documented_with_its_status() -> None:

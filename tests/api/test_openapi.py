@@ -96,7 +96,7 @@ def test_errors_are_described_in_the_form_they_have(description: dict[str, Any])
             continue
         for status, answer in next(iter(methods.values()))["responses"].items():
             if status.startswith(("4", "5")):
-                speaks_oauth = path in {"/token", "/introspect", "/revoke"} and status != "413"
+                speaks_oauth = path in {"/token", "/introspect", "/revoke"}
                 [(media_type, content)] = answer["content"].items()
                 assert media_type == ("application/json" if speaks_oauth else PROBLEM)
                 schema = "OAuthError" if speaks_oauth else "Problem"

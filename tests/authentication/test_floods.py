@@ -18,7 +18,7 @@ class Clock:
 
 def test_a_refusal_is_repeated_for_a_moment_and_no_longer() -> None:
     clock = Clock()
-    memory = FloodMemory(clock)
+    memory = FloodMemory(clock=clock)
     memory.refuse_again("login", "ada", "203.0.113.9")
     memory.note_refusal(TooManyAttempts(900), "login", "ada", "203.0.113.9")
     with pytest.raises(TooManyAttempts) as refusal:
@@ -31,7 +31,7 @@ def test_a_refusal_is_repeated_for_a_moment_and_no_longer() -> None:
 
 def test_misses_are_counted_for_each_by_themselves_in_a_window_of_a_minute() -> None:
     clock = Clock()
-    memory = FloodMemory(clock)
+    memory = FloodMemory(clock=clock)
     memory.count_miss("revoke", "203.0.113.9", limit=2)
     memory.count_miss("revoke", "203.0.113.9", limit=2)
     memory.count_miss("revoke", "198.51.100.7", limit=2)
@@ -44,7 +44,7 @@ def test_misses_are_counted_for_each_by_themselves_in_a_window_of_a_minute() -> 
 
 
 def test_a_flood_from_ever_new_places_fills_no_memory() -> None:
-    memory = FloodMemory(Clock())
+    memory = FloodMemory(clock=Clock())
     for n in range(10_500):
         memory.count_miss("revoke", str(n), limit=1)
         memory.note_refusal(TooManyAttempts(1), "login", str(n))

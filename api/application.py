@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from api import credentials, errors, openapi, startup
 from api.middleware import Frame
-from api.routers import docs, health, sessions, tokens, users
+from api.routers import admin, docs, forward_auth, health, sessions, tokens, users
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -58,8 +58,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.proxy_networks = settings.api.proxy_networks
     errors.install(app)
     openapi.install(app)
-    for router in (users.router, tokens.router, sessions.router, health.router):
+    for router in (users.router, tokens.router, sessions.router, admin.router, health.router):
         app.router.routes.extend(router.routes)
+    app.router.routes.append(forward_auth.route)
     if settings.api.docs:
         docs.install(app)
     return app

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +38,9 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
 }
 
 RETRY_AFTER_SECONDS = 1
+
+# What may stand between the quotes of a challenge (RFC 6749, 3.3); the rest could break out of it.
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -86,8 +90,10 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
         case errors.InvalidToken() | errors.InvalidRefreshToken():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         case errors.InsufficientScope(scopes=scopes):
-            scope = " ".join(sorted(scopes))
-            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+            challenge = 'Bearer error="insufficient_scope"'
+            if all(map(_SCOPE.fullmatch, scopes)):
+                challenge += f', scope="{" ".join(sorted(scopes))}"'
+            return {"WWW-Authenticate": challenge}
         case errors.HashingBusy():
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case errors.TooManyAttempts(retry_after_seconds=seconds):

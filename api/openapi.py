@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from api.dependencies import SCHEME_NAME
 from schemas.problems import Problem
 
-_MEANINGS = {
+MEANINGS = {
     400: "A scope that cannot be given, or more than one credential.",
     401: "No credential, or one that is not live.",
     403: "The credential does not suffice.",
@@ -49,7 +49,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {
-            "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
+            "description": MEANINGS.get(status, HTTPStatus(status).phrase),
             "content": content,
         }
         for status in statuses
@@ -74,14 +74,18 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     components = description.setdefault("components", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components.setdefault("schemas", {}).update(problem.pop("$defs", {}), Problem=problem)
+    for route in app.routes:
+        # Plain routes, made for speed, say themselves what they do.
+        description["paths"].update(getattr(route, "description", {}))
     headers = app.state.settings.api.api_key_headers
     schemes = components.setdefault("securitySchemes", {})
     schemes["Bearer"] = {"type": "http", "scheme": "bearer"}
     for header in headers:
         schemes[header] = {"type": "apiKey", "in": "header", "name": header}
     for path in description["paths"].values():
-        for operation in path.values():
-            _offer_alternatives(operation, headers)
+        for method, operation in path.items():
+            if method != "parameters":
+                _offer_alternatives(operation, headers)
     return description
 
 

@@ -1,5 +1,6 @@
 """Writes down what happened, in the transaction of what it records. Never a token or a password."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -57,7 +58,30 @@ def record(
     session: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
 ) -> None:
     """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
+    audit_events.append(session, **_describe(event, origin, subject, detail))
+
+
+def record_all(
+    session: Session,
+    event: Event,
+    /,
+    subjects: Iterable[tuple[str | None, dict[str, Any]]],
+    *,
+    origin: Origin,
+) -> None:
+    """Append an event for each pair of a subject and its detail, all at once."""
+    events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
+    audit_events.append_all(session, events)
+
+
+def _describe(
+    event: Event, origin: Origin, subject: str | None, detail: dict[str, Any]
+) -> dict[str, Any]:
     known = {name: value for name, value in detail.items() if value is not None}
-    audit_events.append(
-        session, event=event, actor=origin.actor, subject=subject, ip=origin.ip, detail=known
-    )
+    return {
+        "event": event,
+        "actor": origin.actor,
+        "subject": subject,
+        "ip": origin.ip,
+        "detail": known,
+    }

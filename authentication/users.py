@@ -1,6 +1,7 @@
 """Creates and changes accounts."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from authentication.identity import Identity
 from authentication.permissions import ADMIN
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from database.models import User
+from database.models import Role, User
 from database.queries import users
 
 DEFAULT_ROLE = "user"
@@ -95,9 +96,7 @@ def create(
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
     _refuse_taken(session, email, registration.username)
-    roles = users.find_roles(session, registration.roles)
-    if len(roles) != len(set(registration.roles)):
-        raise InvalidField("role", "There is no such role.")
+    roles = _get_roles(session, registration.roles)
     user = User(
         email=email,
         username=registration.username,
@@ -105,7 +104,7 @@ def create(
         surname=registration.surname,
         website=registration.website,
         hashed_password=hashed,
-        roles=list(roles),
+        roles=roles,
     )
     session.add(user)
     session.flush()
@@ -206,6 +205,33 @@ def set_active(session: Session, user_id: int, *, active: bool, origin: Origin) 
     return user
 
 
+def set_roles(session: Session, user_id: int, names: Sequence[str], *, origin: Origin) -> User:
+    """Give an account these roles and no others, from its next request on.
+
+    Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
+    """
+    users.lock_roles_with_scope(session, ADMIN)
+    user = _lock(session, user_id)
+    is_last = list(users.list_active_with_scope(session, ADMIN)) == [user_id]
+    before = {role.name for role in user.roles}
+    user.roles = _get_roles(session, names)
+    session.flush()
+    if is_last and not has_administrator(session):
+        raise LastAdministrator
+    added, removed = sorted(set(names) - before), sorted(before - set(names))
+    if added or removed:
+        subject = audit.user(user_id)
+        audit.record(
+            session,
+            Event.ROLES_CHANGED,
+            origin=origin,
+            subject=subject,
+            added=added,
+            removed=removed,
+        )
+    return user
+
+
 def has_administrator(session: Session) -> bool:
     """Whether an active user has the scope `admin`."""
     return bool(users.list_active_with_scope(session, ADMIN))
@@ -278,6 +304,13 @@ def _refuse_held_by_others(session: Session, user: User, fields: dict[str, Any])
         holder = users.find_by_username(session, fields["username"])
         if holder is not None and holder.id != user.id:
             raise UsernameTaken
+
+
+def _get_roles(session: Session, names: Sequence[str]) -> list[Role]:
+    roles = list(users.find_roles(session, names))
+    if len(roles) != len(set(names)):
+        raise InvalidField("roles", "There is no such role.")
+    return roles
 
 
 def _lock_for_removal(session: Session, user_id: int) -> User:

@@ -7,7 +7,7 @@ from database import clock
 from database.base import BigId, UTCDateTime
 
 revision = "0005_throttle"
-down_revision = "0003_api_keys_and_audit_events"
+down_revision = "0004_administration"
 branch_labels = None
 depends_on = None
 

@@ -26,4 +26,9 @@ class AuditEvent(Base):
     ip: Mapped[str | None] = mapped_column(String(45))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
-    __table_args__ = (Index(None, subject, at), Index(None, event, at))
+    __table_args__ = (
+        Index(None, event, at),
+        Index(None, actor, at),
+        Index(None, subject, at),
+        Index(None, ip, at),
+    )

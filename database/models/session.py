@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text
+from sqlalchemy import ForeignKey, Index, Integer, String, Text, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock
@@ -31,3 +31,24 @@ class LoginSession(Base):
     user: Mapped[User] = relationship(lazy="raise")
 
     __table_args__ = (Index(None, user_id, created_at),)
+
+
+# For lists across all users, which would otherwise wade through what has been revoked.
+_UNREVOKED = LoginSession.revoked_at.is_(None)
+
+Index(
+    "ix_sessions_unrevoked_created_at_id",
+    LoginSession.created_at,
+    LoginSession.id,
+    postgresql_where=_UNREVOKED,
+    sqlite_where=_UNREVOKED,
+)
+for _column in (LoginSession.client_id, LoginSession.ip):
+    Index(
+        f"ix_sessions_unrevoked_{_column.key}",
+        func.lower(_column).label("lowered"),
+        # LIKE needs it wherever the database's collation is not "C".
+        postgresql_ops={"lowered": "text_pattern_ops"},
+        postgresql_where=_UNREVOKED,
+        sqlite_where=_UNREVOKED,
+    )

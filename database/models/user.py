@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from database import clock
 from database.base import Base, UTCDateTime
 from database.models.role import Role, user_roles
+from database.search import word_index
 
 
 class User(Base):
@@ -37,4 +38,9 @@ class User(Base):
         # What an administrator inserts by SQL may be in capitals; it must still be one address.
         Index("uq_users_email", func.lower(email), unique=True),
         Index("uq_users_username", func.lower(username), unique=True),
+        Index(
+            "ix_users_words",
+            word_index(email, username, name, surname),
+            postgresql_using="gin",
+        ).ddl_if(dialect="postgresql"),
     )

@@ -1,10 +1,14 @@
-"""Appends audit events."""
+"""Appends and reads audit events."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from database import keyset
+from database.keyset import Position
 from database.models import AuditEvent
 
 
@@ -21,3 +25,34 @@ def append(
     session.execute(
         insert(AuditEvent).values(event=event, actor=actor, subject=subject, ip=ip, detail=detail)
     )
+
+
+def append_all(session: Session, events: Sequence[dict[str, Any]]) -> None:
+    """Add many, each with the fields that `append` takes, by one statement."""
+    if events:
+        session.execute(insert(AuditEvent), events)
+
+
+def search(
+    session: Session,
+    *,
+    event: str | None = None,
+    actor: str | None = None,
+    subject: str | None = None,
+    ip: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> Sequence[tuple[AuditEvent, str]]:
+    """Events from `since` on and before `until`, with their stored moments, newest first."""
+    wanted = {"event": event, "actor": actor, "subject": subject, "ip": ip}
+    query = select(AuditEvent, keyset.stored(AuditEvent.at)).filter_by(
+        **{name: value for name, value in wanted.items() if value is not None}
+    )
+    if since is not None:
+        query = query.where(AuditEvent.at >= since)
+    if until is not None:
+        query = query.where(AuditEvent.at < until)
+    query = keyset.newest_first(query, AuditEvent.at, AuditEvent.id, after=after)
+    return [(found, stored) for found, stored in session.execute(query.limit(limit))]

@@ -6,9 +6,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from database import clock
+from database import clock, keyset
+from database.keyset import Position
 from database.models import LoginSession, User
-from database.queries import live
+from database.queries import live, users
+from database.search import starts_with
 
 
 def list_live(session: Session, *, user_id: int) -> Sequence[LoginSession]:
@@ -68,6 +70,30 @@ def _revoke(session: Session, *conditions: ColumnElement[bool], reason: str) -> 
     ).all()
 
 
+def lock_batch_holding(
+    session: Session, *, limit: int, ids: Sequence[UUID] | None = None, keep: UUID | None = None
+) -> Sequence[tuple[UUID, int]]:
+    """Sessions that have not ended, with whose they are, held against changes.
+
+    Those with these ids or of everyone, but the one to keep. Always in the same order, so that two
+    who lock many of them wait in line instead of for each other.
+    """
+    query = select(LoginSession.id, LoginSession.user_id).join(LoginSession.user)
+    query = query.where(live.session_holds())
+    if ids is not None:
+        query = query.where(LoginSession.id.in_(ids))
+    if keep is not None:
+        query = query.where(LoginSession.id != keep)
+    query = query.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+    rows = session.execute(query.with_for_update(of=LoginSession, key_share=True))
+    return [(session_id, user_id) for session_id, user_id in rows]
+
+
+def revoke_batch(session: Session, ids: Sequence[UUID], *, reason: str) -> None:
+    """End these sessions."""
+    _revoke(session, LoginSession.id.in_(ids), reason=reason)
+
+
 def set_epoch(session: Session, session_id: UUID, *, epoch: int) -> None:
     """Carry a session over into a new epoch of its user."""
     session.execute(update(LoginSession).where(LoginSession.id == session_id).values(epoch=epoch))
@@ -87,3 +113,32 @@ def list_live_with_user(
         query = query.where(LoginSession.user_id == user_id)
     rows = session.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id))
     return [(login, user) for login, user in rows]
+
+
+def search_live(
+    session: Session,
+    *,
+    text: str | None = None,
+    user_id: int | None = None,
+    client: str | None = None,
+    ip: str | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> Sequence[tuple[LoginSession, User, str]]:
+    """Live sessions with their users and the stored moment of their beginning, newest first.
+
+    `text` is as in users.search; `client` and `ip` are beginnings of a label and an address.
+    """
+    moment = keyset.stored(LoginSession.created_at)
+    query = select(LoginSession, User, moment).join(LoginSession.user)
+    query = query.where(live.session_is_live())
+    if text is not None:
+        query = query.where(users.matches(session, text))
+    if user_id is not None:
+        query = query.where(LoginSession.user_id == user_id)
+    if client is not None:
+        query = query.where(starts_with(session, LoginSession.client_id, client))
+    if ip is not None:
+        query = query.where(starts_with(session, LoginSession.ip, ip))
+    query = keyset.newest_first(query, LoginSession.created_at, LoginSession.id, after=after)
+    return [(login, user, stored) for login, user, stored in session.execute(query.limit(limit))]

@@ -7,6 +7,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, selectinload
 
 from database.models import Role, User
+from database.search import has_words
 
 
 def find(session: Session, user_id: int) -> User | None:
@@ -37,6 +38,33 @@ def lock(session: Session, user_id: int) -> User | None:
         .with_for_update(of=User, key_share=True)
         .execution_options(populate_existing=True)
     )
+
+
+def search(
+    session: Session,
+    *,
+    text: str | None = None,
+    active: bool | None = None,
+    role: str | None = None,
+    before_id: int | None = None,
+    limit: int,
+) -> Sequence[User]:
+    """Users with roles, newest first. `text` holds beginnings of words of names and addresses."""
+    query = select(User).options(selectinload(User.roles))
+    if text is not None:
+        query = query.where(matches(session, text))
+    if active is not None:
+        query = query.where(User.is_active.is_(active))
+    if role is not None:
+        query = query.where(User.roles.any(Role.name == role))
+    if before_id is not None:
+        query = query.where(User.id < before_id)
+    return session.scalars(query.order_by(User.id.desc()).limit(limit)).all()
+
+
+def matches(session: Session, text: str) -> ColumnElement[bool]:
+    """The user is who somebody means who types these letters."""
+    return has_words(session, text, User.email, User.username, User.name, User.surname)
 
 
 def raise_epoch(session: Session, user_id: int) -> int:
@@ -70,6 +98,11 @@ def upgrade_hash(session: Session, user_id: int, *, old: str, new: str) -> None:
 def find_roles(session: Session, names: Sequence[str]) -> Sequence[Role]:
     """Those of the named roles that exist."""
     return session.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)).all()
+
+
+def list_roles(session: Session) -> Sequence[Role]:
+    """All roles."""
+    return session.scalars(select(Role).order_by(Role.name)).all()
 
 
 def lock_roles_with_scope(session: Session, scope: str) -> None:

@@ -1,0 +1,177 @@
+"""Administration. Everything here takes the scope `admin`, of a session or of an API key."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+
+from api.dependencies import OriginDep, SessionDep, requires
+from api.openapi import problems
+from authentication import administration, permissions
+from authentication.administration import (
+    AuditFilter,
+    SessionFilter,
+    UserChange,
+    UserFilter,
+    UserSession,
+)
+from authentication.identity import Identity
+from database.models import User
+from schemas.admin import (
+    AdminSessionRead,
+    AdminUserRead,
+    AdminUserUpdate,
+    AuditEventRead,
+    AuditQuery,
+    Page,
+    RoleRead,
+    SessionQuery,
+    SessionsRevoke,
+    SessionsRevoked,
+    UserQuery,
+)
+from schemas.sessions import SessionsEnded
+
+router = APIRouter(prefix="/admin", tags=["administration"])
+
+Administrator = Annotated[Identity, requires(permissions.ADMIN)]
+UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.get("/users", summary="Find users", responses=problems(400, 401, 403, 422, 503))
+def list_users(
+    admin: Administrator, session: SessionDep, query: Annotated[UserQuery, Query()]
+) -> Page[AdminUserRead]:
+    """Newest first. A few letters that begin a word of a name or an address will do."""
+    wanted = UserFilter(text=query.q, active=query.active, role=query.role)
+    page = administration.list_users(session, wanted, limit=query.limit, cursor=query.cursor)
+    return Page(items=list(map(_user, page.items)), next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/users/{user_id}", summary="Read a user", responses=problems(400, 401, 403, 404, 422, 503)
+)
+def read_user(admin: Administrator, session: SessionDep, user_id: UserId) -> AdminUserRead:
+    return _user(administration.get_user(session, user_id))
+
+
+@router.patch(
+    "/users/{user_id}",
+    summary="Disable or enable a user, change their roles",
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+)
+def change_user(
+    admin: Administrator,
+    session: SessionDep,
+    origin: OriginDep,
+    user_id: UserId,
+    body: AdminUserUpdate,
+) -> AdminUserRead:
+    """Holds from the user's next request on. The last active administrator stays one."""
+    change = UserChange(is_active=body.is_active, roles=body.roles)
+    return _user(administration.change_user(session, user_id, change, origin=origin))
+
+
+@router.delete(
+    "/users/{user_id}/sessions",
+    summary="End all sessions of a user",
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def end_user_sessions(
+    admin: Administrator, session: SessionDep, origin: OriginDep, user_id: UserId
+) -> SessionsEnded:
+    """A login under way ends too. Of one's own id it ends one's own session as well."""
+    ended = administration.end_user_sessions(session, user_id, origin=origin)
+    return SessionsEnded(ended=ended)
+
+
+@router.get(
+    "/sessions",
+    summary="Find live sessions of all users",
+    responses=problems(400, 401, 403, 422, 503),
+)
+def list_sessions(
+    admin: Administrator, session: SessionDep, query: Annotated[SessionQuery, Query()]
+) -> Page[AdminSessionRead]:
+    """Newest first. The one that asks is marked `current`."""
+    wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
+    page = administration.list_sessions(session, wanted, limit=query.limit, cursor=query.cursor)
+    items = [_session(found, current=admin.session_id) for found in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    summary="End a session of any user",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def end_session(
+    admin: Administrator, session: SessionDep, origin: OriginDep, session_id: UUID
+) -> None:
+    """The next request with a token of that session is refused."""
+    administration.end_session(session, session_id, origin=origin)
+
+
+@router.post(
+    "/sessions/revoke",
+    summary="End many sessions",
+    responses=problems(400, 401, 403, 413, 422, 503),
+)
+def revoke_sessions(
+    admin: Administrator, session: SessionDep, origin: OriginDep, body: SessionsRevoke
+) -> SessionsRevoked:
+    """Those with the ids, or with `"*"` those of everyone, a bounded number at a time.
+
+    Repeat until `more` is false. Ids that are unknown or have ended already are passed over. `"*"`
+    spares the session that asks, unless `include_current` is true; a login that is under way is
+    not a session yet and is not ended.
+    """
+    ids = body.session_ids
+    if ids is not None:
+        revoked = administration.end_sessions(session, ids, origin=origin)
+    else:
+        keep = None if body.include_current else admin.session_id
+        revoked = administration.end_some_sessions(session, keep=keep, origin=origin)
+    return SessionsRevoked(processed=revoked.processed, more=revoked.more)
+
+
+@router.get(
+    "/audit-events", summary="Read the audit log", responses=problems(400, 401, 403, 422, 503)
+)
+def list_audit_events(
+    admin: Administrator, session: SessionDep, query: Annotated[AuditQuery, Query()]
+) -> Page[AuditEventRead]:
+    """Newest first."""
+    wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    page = administration.list_audit_events(session, wanted, limit=query.limit, cursor=query.cursor)
+    items = [
+        AuditEventRead(**{name: getattr(event, name) for name in AuditEventRead.model_fields})
+        for event in page.items
+    ]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/roles", summary="List roles", responses=problems(400, 401, 403, 503))
+def list_roles(admin: Administrator, session: SessionDep) -> list[RoleRead]:
+    """With the scopes that they carry."""
+    return [
+        RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())
+        for role in administration.list_roles(session)
+    ]
+
+
+def _user(user: User) -> AdminUserRead:
+    fields = {name: getattr(user, name) for name in AdminUserRead.model_fields if name != "roles"}
+    return AdminUserRead(roles=[role.name for role in user.roles], **fields)
+
+
+def _session(found: UserSession, *, current: UUID | None) -> AdminSessionRead:
+    login, user = found.login, found.user
+    fields = {
+        name: getattr(login, name)
+        for name in AdminSessionRead.model_fields
+        if name not in {"current", "email"}
+    }
+    return AdminSessionRead(current=login.id == current, email=user.email, **fields)

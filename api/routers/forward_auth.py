@@ -1,0 +1,186 @@
+"""Forward-auth: a reverse proxy asks here whether a request may pass, and on whose behalf.
+
+Any method and any path below /verify will do, as some proxies keep those of the original request.
+OPTIONS is verified like all others: whether a CORS preflight may pass unverified is for the proxy
+to say. Parameters only ever add demands, so a query string that a client has a part in can refuse
+the client's own request, but never weaken what the configuration of the proxy demands.
+"""
+
+import logging
+from collections.abc import Iterable
+from http import HTTPStatus
+from string import ascii_letters, digits, punctuation
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from fastapi import Request, Response
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+
+from api.dependencies import SCHEME_NAME, resolve
+from api.errors import RETRY_AFTER_SECONDS, headers_of, status_of
+from api.openapi import MEANINGS
+from authentication import permissions
+from authentication.errors import AmbiguousCredentials, CounterfoilError, NotAuthenticated
+from authentication.identity import Identity
+from database.errors import DatabaseUnavailable
+
+log = logging.getLogger("counterfoil.errors")
+
+# All of them are in every answer: a proxy that copies them then overwrites what a client has sent.
+NOBODY = {
+    "X-Auth-User": "",
+    "X-Auth-Email": "",
+    "X-Auth-Roles": "",
+    "X-Auth-Scopes": "",
+    "X-Auth-Session": "",
+    "X-Auth-Client": "",
+}
+# Visible ASCII but for the "%" of the encoding itself and the "," between roles.
+_SAFE = "".join(set(ascii_letters + digits + punctuation) - set("%,"))
+
+
+async def verify(scope: Scope, receive: Receive, send: Send) -> None:
+    """200, 401, 403 or 503 with an empty body; who it is stands in the headers."""
+    try:
+        response = Response(headers=_headers(await _get_identity(scope)))
+    except CounterfoilError as error:
+        response = _refuse(error)
+    except DatabaseUnavailable as error:
+        log.warning("database unavailable: %s", error)
+        headers = {**NOBODY, "Retry-After": str(RETRY_AFTER_SECONDS)}
+        response = Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+    await response(scope, receive, send)
+
+
+async def _get_identity(scope: Scope) -> Identity:
+    identity = await resolve(Request(scope))
+    if identity is None:
+        raise NotAuthenticated
+    if scope["query_string"]:
+        _demand(identity, scope["query_string"])
+    return identity
+
+
+def _demand(identity: Identity, query: bytes) -> None:
+    """Everything that is asked for must be there; an empty demand is a slip that nobody meets."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    scopes = [scope for name, value in pairs if name == "scope" for scope in value.split() or [""]]
+    permissions.demand_scopes(identity.scopes, frozenset(scopes))
+    for role in (value for name, value in pairs if name == "role"):
+        permissions.demand_role(identity.roles, frozenset({role}))
+
+
+def _headers(identity: Identity) -> dict[str, str]:
+    return {
+        "X-Auth-User": str(identity.user_id),
+        "X-Auth-Email": _encode(identity.email),
+        "X-Auth-Roles": _join(",", identity.roles),
+        "X-Auth-Scopes": _join(" ", sorted(identity.scopes)),
+        "X-Auth-Session": str(identity.session_id or ""),
+        "X-Auth-Client": _encode(identity.client_id or ""),
+    }
+
+
+def _join(separator: str, names: Iterable[str]) -> str:
+    return separator.join(map(_encode, names))
+
+
+def _encode(text: str) -> str:
+    """Percent-encoded UTF-8 for all that is not visible ASCII: nothing breaks out of a header."""
+    return quote(text, safe=_SAFE)
+
+
+def _refuse(error: CounterfoilError) -> Response:
+    if isinstance(error, AmbiguousCredentials):
+        # It would be a 400 elsewhere, which nginx turns into a 500.
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={**NOBODY, **challenge})
+    return Response(status_code=status_of(error), headers={**NOBODY, **headers_of(error)})
+
+
+class _Verify:
+    """An object rather than a function: Starlette then leaves it every method."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await verify(scope, receive, send)
+
+
+class ForwardAuthRoute(Route):
+    """The path itself and everything below it, be it a line break."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope["path"].removeprefix(scope.get("root_path", "")) + "/"
+        match = Match.FULL if path.startswith(self.path + "/") else Match.NONE
+        return match, {"endpoint": self.endpoint, "path_params": {}}
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Its part of the OpenAPI description."""
+        return {
+            self.path: _describe_methods(),
+            f"{self.path}/{{path}}": {"parameters": [_PATH], **_describe_methods()},
+        }
+
+
+_PATH = {
+    "name": "path",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "Whatever the proxy appends. It is not looked at.",
+}
+_DEMANDS = [
+    {
+        "name": "scope",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "Scopes divided by spaces, all of which are demanded. May be repeated.",
+        "examples": {"one": {"value": ["orders:read"]}},
+    },
+    {
+        "name": "role",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "A role that is demanded. May be repeated; then all of them are.",
+        "examples": {"one": {"value": ["moderator"]}},
+    },
+]
+_EXAMPLES = {
+    "X-Auth-User": "42",
+    "X-Auth-Email": "ada@example.org",
+    "X-Auth-Roles": "admin,user",
+    "X-Auth-Scopes": "account admin",
+    "X-Auth-Session": "6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57",
+    "X-Auth-Client": "Ada's%20phone",
+}
+
+
+def _describe_methods() -> dict[str, Any]:
+    methods = ("get", "head", "post", "put", "patch", "delete", "options")
+    return {method: _describe(method) for method in methods}
+
+
+def _describe(method: str) -> dict[str, Any]:
+    identity = {name: {"schema": {"type": "string"}} for name in NOBODY}
+    examples = {name: {**identity[name], "example": text} for name, text in _EXAMPLES.items()}
+    challenge = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    retry = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+    return {
+        "tags": ["forward-auth"],
+        "summary": "May this request pass?",
+        "description": "Asked by reverse proxies, which keep the method of the original request.",
+        "parameters": _DEMANDS,
+        "security": [{SCHEME_NAME: []}],
+        "responses": {
+            "200": {"description": "Yes, on behalf of this user.", "headers": examples},
+            "401": {"description": MEANINGS[401], "headers": {**identity, **challenge}},
+            "403": {"description": MEANINGS[403], "headers": {**identity, **challenge}},
+            "503": {"description": MEANINGS[503], "headers": {**identity, **retry}},
+        },
+    }
+
+
+route = ForwardAuthRoute("/verify", _Verify())

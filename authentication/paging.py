@@ -1,0 +1,74 @@
+"""Pages of a list, and the opaque cursors by which the next one is asked for."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from authentication.errors import InvalidField
+from database.keyset import Position
+
+T = TypeVar("T")
+
+_LONGEST_MOMENT = 40
+_LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """`next_cursor` is None on the last page."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+def encode(*values: object) -> str:
+    """A cursor that says where a page ended."""
+    text = json.dumps([str(value) for value in values], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_id(cursor: str | None) -> int | None:
+    """The id in a cursor. Raises InvalidField for what is not a cursor of ours."""
+    return None if cursor is None else _read_id(*_decode(cursor, 1))
+
+
+def decode_position(cursor: str | None, *, id_is_uuid: bool) -> Position | None:
+    """The position in a cursor. Raises InvalidField for what is not a cursor of ours."""
+    if cursor is None:
+        return None
+    moment, identifier = _decode(cursor, 2)
+    try:
+        datetime.fromisoformat(moment)
+        known = UUID(identifier) if id_is_uuid else _read_id(identifier)
+    except ValueError:
+        raise _invalid() from None
+    if len(moment) > _LONGEST_MOMENT:
+        raise _invalid()
+    return Position(moment, known)
+
+
+def _decode(cursor: str, length: int) -> list[str]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values: Any = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except ValueError:
+        raise _invalid() from None
+    if not isinstance(values, list) or len(values) != length:
+        raise _invalid()
+    if not all(isinstance(value, str) for value in values):
+        raise _invalid()
+    return values
+
+
+def _read_id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _LARGEST_ID):
+        raise _invalid()
+    return int(text)
+
+
+def _invalid() -> InvalidField:
+    return InvalidField("cursor", "This is not a cursor that we have given out.")

@@ -1,0 +1,74 @@
+"""Pages through rows in a stable order, each page beginning right behind the one before.
+
+However far one has come, a page costs the same; and rows that come or go meanwhile make no other
+row appear twice or not at all.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVarTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Select,
+    String,
+    literal,
+    tuple_,
+    type_coerce,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Columns = TypeVarTuple("Columns")
+
+
+class Position(NamedTuple):
+    """Where a page ended: the moment of its last row, as stored, and that row's id."""
+
+    moment: str
+    id: Any
+
+
+class StoredMoment(TypeDecorator[str]):
+    """A point in time exactly as it is stored.
+
+    SQLite keeps text and compares text; what was written by SQL may have fewer digits than what we
+    write, so that a value which has been read and written again need not be the same.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String())
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "sqlite":
+            return value
+        moment = datetime.fromisoformat(value)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return value.isoformat() if isinstance(value, datetime) else value
+
+
+def stored(moment: InstrumentedAttribute[datetime]) -> ColumnElement[str]:
+    """The column to select for the position of each row."""
+    return type_coerce(moment, StoredMoment()).label("position")
+
+
+def newest_first(
+    query: Select[*Columns],
+    moment: InstrumentedAttribute[datetime],
+    identifier: InstrumentedAttribute[Any],
+    *,
+    after: Position | None,
+) -> Select[*Columns]:
+    """The rows behind a position, or all of them, newest first."""
+    if after is not None:
+        position = tuple_(literal(after.moment, StoredMoment()), literal(after.id, identifier.type))
+        query = query.where(tuple_(type_coerce(moment, StoredMoment()), identifier) < position)
+    return query.order_by(moment.desc(), identifier.desc())

@@ -1,0 +1,74 @@
+"""Finds rows by the beginnings of words, on both databases and without extensions of either.
+
+PostgreSQL answers from its built-in full-text index, SQLite reads through the table.
+"""
+
+import re
+from typing import Any
+
+# Makes `func` know PostgreSQL's full-text functions.
+import sqlalchemy.dialects.postgresql  # noqa: F401
+from sqlalchemy import ColumnElement, String, and_, false, func, literal_column, true
+from sqlalchemy.orm import Mapped, Session
+
+Column = ColumnElement[Any] | Mapped[Any]
+
+_MOST_WORDS = 8
+# What is no letter, digit or non-ASCII character ends a word; so says also PostgreSQL, except for
+# these, by which it recognises addresses, numbers and tags as one word.
+_GLUE = "@./:+-_#&~<>=?"
+_PUNCTUATION = re.compile(r"[\x00-/:-@\[-`{-\x7f\s]+")
+_BEFORE_A_WORD = "[\x01-/:-@[-`{-~]"
+_CONFIGURATION: ColumnElement[Any] = literal_column("'simple'::regconfig")
+
+
+def word_index(*columns: Column) -> ColumnElement[Any]:
+    """What the index of PostgreSQL is built on."""
+    spaces = " " * len(_GLUE)
+    words = func.translate(
+        _text(*columns), literal_column(f"'{_GLUE}'"), literal_column(f"'{spaces}'")
+    )
+    return func.to_tsvector(_CONFIGURATION, words)
+
+
+def has_words(session: Session, text: str, *columns: Column) -> ColumnElement[bool]:
+    """Each word of the text is the beginning of a word in one of the columns, in any case.
+
+    Which letters have two cases, the database says: on SQLite those of ASCII.
+    """
+    words = _PUNCTUATION.sub(" ", text).split()[:_MOST_WORDS]
+    if not words:
+        return false() if text.strip() else true()
+    if session.get_bind().dialect.name == "postgresql":
+        query = " & ".join(f"'{word}':*" for word in words)
+        return word_index(*columns).bool_op("@@")(func.to_tsquery(_CONFIGURATION, query))
+    document = _join(literal_column("' '", String), func.lower(_text(*columns)))
+    patterns = (f"*{_BEFORE_A_WORD}{word}*" for word in words)
+    return and_(*(document.bool_op("GLOB")(func.lower(pattern)) for pattern in patterns))
+
+
+def starts_with(session: Session, column: Column, text: str) -> ColumnElement[bool]:
+    """The column begins with the text, in any case. Both can answer this from an index."""
+    if session.get_bind().dialect.name == "postgresql":
+        return func.lower(column).like(func.lower(_escape(text) + "%"))
+    # SQLite's LIKE does not use an index on an expression; a range does.
+    lowered = func.lower(column)
+    return and_(lowered >= func.lower(text), lowered < func.lower(text + chr(0x10FFFF)))
+
+
+def _text(*columns: Column) -> ColumnElement[str]:
+    """The columns with spaces between, grouped as PostgreSQL prints it: alembic compares that."""
+    nothing, space = literal_column("''", String), literal_column("' '", String)
+    first, *others = (func.coalesce(column, nothing) for column in columns)
+    text: ColumnElement[str] = first
+    for column in others:
+        text = _join(_join(text, space), column)
+    return text
+
+
+def _join(left: ColumnElement[str], right: ColumnElement[str]) -> ColumnElement[str]:
+    return left.op("||", return_type=String())(right)
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)

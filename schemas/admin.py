@@ -1,0 +1,178 @@
+"""Bodies and parameters of administration. None of them holds a password, a hash or a token."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from schemas.sessions import SessionRead
+from schemas.text import Storable
+
+T = TypeVar("T")
+
+MOST_IDS = 1000
+
+EVERYTHING = "*"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+SearchText = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+]
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Storable]
+
+
+class Paging(BaseModel):
+    """`next_cursor` of one page is the `cursor` of the next."""
+
+    # A filter that is misspelt and ignored would show, or mean, more than was asked for.
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=200)
+
+
+class UserQuery(Paging):
+    """Which users to list."""
+
+    q: SearchText | None = Field(
+        None,
+        description="Beginnings of words of the e-mail address, username, name or surname.",
+        examples=["love"],
+    )
+    active: bool | None = None
+    role: RoleName | None = None
+
+
+class SessionQuery(Paging):
+    """Which live sessions to list."""
+
+    q: SearchText | None = Field(None, description="Whose: as for users.", examples=["love"])
+    user_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    client: SearchText | None = Field(None, description="The beginning of the client's label.")
+    ip: SearchText | None = Field(
+        None, description="An address or its beginning.", examples=["192.0.2."]
+    )
+
+
+class AuditQuery(Paging):
+    """Which events to list."""
+
+    event: SearchText | None = Field(None, examples=["login.failed"])
+    actor: SearchText | None = Field(None, examples=["user:42"])
+    subject: SearchText | None = Field(None, examples=["user:42"])
+    ip: SearchText | None = Field(None, examples=["192.0.2.7"])
+    since: Moment | None = None
+    until: Moment | None = Field(None, description="Exclusive.")
+
+
+class Page(BaseModel, Generic[T]):
+    """`next_cursor` is null on the last page."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+class AdminUserRead(BaseModel):
+    """An account as administrators see it."""
+
+    id: int
+    email: str
+    username: str | None
+    name: str
+    surname: str | None
+    website: str | None
+    is_active: bool
+    roles: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class AdminUserUpdate(BaseModel):
+    """What is left out stays as it is; `roles` are all that the user will have."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"is_active": False}, {"roles": ["moderator", "user"]}]},
+    )
+
+    is_active: bool | None = None
+    roles: list[RoleName] | None = Field(None, max_length=50)
+
+
+class AdminSessionRead(SessionRead):
+    """A session and whose it is. Never holds a token."""
+
+    user_id: int
+    email: str
+
+
+class SessionsRevoke(BaseModel):
+    """`ids` holds the ids of sessions, or `"*"` alone for everyone's."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"ids": ["6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57"]}, {"ids": ["*"]}]
+        },
+    )
+
+    ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=MOST_IDS)
+    include_current: bool = Field(
+        False, description='Whether `"*"` ends the session that asks as well.'
+    )
+
+    @model_validator(mode="after")
+    def _everything_alone(self) -> "SessionsRevoke":
+        if EVERYTHING in self.ids and len(self.ids) > 1:
+            raise ValueError('"*" must stand alone')
+        return self
+
+    @property
+    def session_ids(self) -> list[UUID] | None:
+        """The ids, or None for everyone's."""
+        ids = [one for one in self.ids if isinstance(one, UUID)]
+        return ids or None
+
+
+class SessionsRevoked(BaseModel):
+    """Ask again while there is `more`."""
+
+    processed: int = Field(description="How many sessions this call has ended.")
+    more: bool
+
+
+class AuditEventRead(BaseModel):
+    """What happened, by whom, to whom and from where."""
+
+    id: int
+    at: datetime
+    event: str = Field(examples=["session.revoked"])
+    actor: str = Field(examples=["user:1"])
+    subject: str | None = Field(examples=["user:42"])
+    ip: str | None = Field(examples=["192.0.2.7"])
+    detail: dict[str, Any] = Field(examples=[{"reason": "ended_by_administrator"}])
+
+
+class RoleRead(BaseModel):
+    """A role and the scopes that it carries."""
+
+    name: str
+    description: str
+    scopes: list[str]

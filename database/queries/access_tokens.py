@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -21,6 +22,20 @@ def expire(session: Session, access_token_id: int) -> None:
         update(AccessToken)
         .where(AccessToken.id == access_token_id, AccessToken.expires_at > clock.now())
         .values(expires_at=clock.now())
+    )
+
+
+def extend(session: Session, session_id: UUID, *, until: datetime) -> None:
+    """Let the unexpired tokens of a session live until then, unless they live longer."""
+    session.execute(
+        update(AccessToken)
+        .where(
+            AccessToken.session_id == session_id,
+            AccessToken.expires_at > clock.now(),
+            AccessToken.expires_at < until,
+        )
+        .values(expires_at=until)
+        .execution_options(synchronize_session=False)
     )
 
 

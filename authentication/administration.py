@@ -16,9 +16,10 @@ from authentication.audit import Event, Origin
 from authentication.errors import NotFound
 from authentication.paging import Page
 from database.models import AuditEvent, LoginSession, Role, User
-from database.queries import audit_events
+from database.queries import audit_events, statistics
 from database.queries import sessions as session_queries
 from database.queries import users as user_queries
+from database.queries.sessions import Order as SessionOrder
 
 REASON = "ended_by_administrator"
 
@@ -53,6 +54,7 @@ class SessionFilter:
     user_id: int | None = None
     client: str | None = None
     ip: str | None = None
+    order: SessionOrder = SessionOrder.NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,14 @@ def end_user_sessions(session: Session, user_id: int, *, origin: Origin) -> int:
 def list_sessions(
     session: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
 ) -> Page[UserSession]:
-    """Live sessions, newest first. Raises InvalidField for a cursor that is none."""
+    """Live sessions, in the order that is wanted. Raises InvalidField for a cursor that is none."""
     found = session_queries.search_live(
         session,
         text=wanted.text,
         user_id=wanted.user_id,
         client=wanted.client,
         ip=wanted.ip,
+        order=wanted.order,
         after=paging.decode_position(cursor, id_is_uuid=True),
         limit=limit + 1,
     )
@@ -179,6 +182,16 @@ def list_audit_events(
     rows, last = _cut(found, limit)
     items = [event for event, _ in rows]
     return Page(items, paging.encode(last[1], last[0].id) if last else None)
+
+
+def count_sessions(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+    """How many live sessions each of these users has. Those without any are left out."""
+    return statistics.count_live_sessions_of(session, user_ids)
+
+
+def name_users(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """The e-mail addresses of these users, as far as they still exist."""
+    return user_queries.find_emails(session, user_ids)
 
 
 def list_roles(session: Session) -> Sequence[Role]:

@@ -69,6 +69,28 @@ def newest_first(
 ) -> Select[*Columns]:
     """The rows behind a position, or all of them, newest first."""
     if after is not None:
-        position = tuple_(literal(after.moment, StoredMoment()), literal(after.id, identifier.type))
-        query = query.where(tuple_(type_coerce(moment, StoredMoment()), identifier) < position)
+        query = query.where(_place(moment, identifier) < _position(after, identifier))
     return query.order_by(moment.desc(), identifier.desc())
+
+
+def oldest_first(
+    query: Select[*Columns],
+    moment: InstrumentedAttribute[datetime],
+    identifier: InstrumentedAttribute[Any],
+    *,
+    after: Position | None,
+) -> Select[*Columns]:
+    """The same, oldest first."""
+    if after is not None:
+        query = query.where(_place(moment, identifier) > _position(after, identifier))
+    return query.order_by(moment, identifier)
+
+
+def _place(
+    moment: InstrumentedAttribute[datetime], identifier: InstrumentedAttribute[Any]
+) -> ColumnElement[Any]:
+    return tuple_(type_coerce(moment, StoredMoment()), identifier)
+
+
+def _position(after: Position, identifier: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    return tuple_(literal(after.moment, StoredMoment()), literal(after.id, identifier.type))

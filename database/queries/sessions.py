@@ -1,6 +1,7 @@
 """Finds, lists and ends sessions."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
@@ -115,9 +116,18 @@ def list_live_with_user(
     return [(login, user) for login, user in rows]
 
 
+class Order(StrEnum):
+    """How a list across users can be sorted: each way has an index that it is read from."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    ENDING = "ending"
+
+
 def search_live(
     session: Session,
     *,
+    order: Order = Order.NEWEST,
     text: str | None = None,
     user_id: int | None = None,
     client: str | None = None,
@@ -125,12 +135,13 @@ def search_live(
     after: Position | None = None,
     limit: int,
 ) -> Sequence[tuple[LoginSession, User, str]]:
-    """Live sessions with their users and the stored moment of their beginning, newest first.
+    """Live sessions with their users and the stored moment by which they are sorted.
 
     `text` is as in users.search; `client` and `ip` are beginnings of a label and an address.
     """
-    moment = keyset.stored(LoginSession.created_at)
-    query = select(LoginSession, User, moment).join(LoginSession.user)
+    sort = keyset.newest_first if order is Order.NEWEST else keyset.oldest_first
+    moment = LoginSession.expires_at if order is Order.ENDING else LoginSession.created_at
+    query = select(LoginSession, User, keyset.stored(moment)).join(LoginSession.user)
     query = query.where(live.session_is_live())
     if text is not None:
         query = query.where(users.matches(session, text))
@@ -140,5 +151,5 @@ def search_live(
         query = query.where(starts_with(session, LoginSession.client_id, client))
     if ip is not None:
         query = query.where(starts_with(session, LoginSession.ip, ip))
-    query = keyset.newest_first(query, LoginSession.created_at, LoginSession.id, after=after)
+    query = sort(query, moment, LoginSession.id, after=after)
     return [(login, user, stored) for login, user, stored in session.execute(query.limit(limit))]

@@ -62,6 +62,12 @@ def search(
     return session.scalars(query.order_by(User.id.desc()).limit(limit)).all()
 
 
+def find_emails(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """Of those of these users that exist."""
+    rows = session.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
+    return {user_id: email for user_id, email in rows}
+
+
 def matches(session: Session, text: str) -> ColumnElement[bool]:
     """The user is who somebody means who types these letters."""
     return has_words(session, text, User.email, User.username, User.name, User.surname)

@@ -1,0 +1,155 @@
+"""Says in words what rows say in codes: agents, events, times, and what a form has done."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from authentication.audit import Event
+
+if TYPE_CHECKING:
+    from ua_parser import Parser
+
+_LONGEST_AGENT = 60
+
+# What a form can have done, by a name that a cookie carries to the next page, with its count.
+NOTICES: dict[str, tuple[str, str]] = {
+    "signed-out": ("You are signed out.", ""),
+    "session-over": ("Your session is over. Sign in again.", ""),
+    "sessions-ended": (
+        "1 session has ended. Its next request is refused.",
+        "{count} sessions have ended. The next request of each is refused.",
+    ),
+    "nothing-selected": ("No session was selected, so none has ended.", ""),
+    "more-sessions": (
+        "1 session has ended, and there are more. Do it again to end the next ones.",
+        "{count} sessions have ended, and there are more. Do it again to end the next ones.",
+    ),
+    "user-disabled": ("The account is disabled. Its sessions have ended.", ""),
+    "user-enabled": ("The account is enabled.", ""),
+    "roles-changed": ("The roles are changed, from the next request on.", ""),
+    "password-changed": (
+        "Your password is changed. Your other sessions have ended.",
+        "",
+    ),
+    "key-revoked": ("The API key is revoked. Its next request is refused.", ""),
+}
+
+EVENTS: dict[str, str] = {
+    Event.USER_CREATED: "Account created",
+    Event.USER_CHANGED: "Account changed",
+    Event.USER_DELETED: "Account deleted",
+    Event.USER_DISABLED: "Account disabled",
+    Event.USER_ENABLED: "Account enabled",
+    Event.ROLES_CHANGED: "Roles changed",
+    Event.PASSWORD_CHANGED: "Password changed",
+    Event.LOGIN_SUCCEEDED: "Signed in",
+    Event.LOGIN_FAILED: "Sign-in failed",
+    Event.ATTEMPTS_THROTTLED: "Attempts throttled",
+    Event.TOKEN_REFRESHED: "Tokens refreshed",
+    Event.REFRESH_FAILED: "Refresh failed",
+    Event.REFRESH_REUSED: "Refresh token reused",
+    Event.SESSION_REVOKED: "Session ended",
+    Event.SESSIONS_REVOKED: "Sessions ended",
+    Event.API_KEY_CREATED: "API key created",
+    Event.API_KEY_ROTATED: "API key rotated",
+    Event.API_KEY_REVOKED: "API key revoked",
+}
+_BAD_NEWS = {Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
+_WARNINGS = {Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED}
+
+
+def notice(text: str | None) -> str | None:
+    """The message that a cookie names. Nothing else can be shown by it."""
+    name, _, number = (text or "").partition(".")
+    if name not in NOTICES:
+        return None
+    one, many = NOTICES[name]
+    if not many or number == "1":
+        return one
+    return many.format(count=number) if re.fullmatch("[0-9]{1,9}", number) else None
+
+
+def event(name: str) -> str:
+    """An event in words; one that we do not know yet by its own name."""
+    return EVENTS.get(name, name)
+
+
+def event_kind(name: str) -> str:
+    """How much an event should draw the eye."""
+    if name in _BAD_NEWS:
+        return "bad"
+    return "warning" if name in _WARNINGS else "plain"
+
+
+@lru_cache(maxsize=4096)
+def agent(text: str | None) -> str:
+    """Who a client says it is, such as "Firefox on Windows"; else the beginning of its own words.
+
+    Whatever comes out of it is text from a stranger.
+    """
+    if not text:
+        return "Unknown client"
+    found = _parser()(text[:500])
+    browser = found.user_agent.family if found.user_agent else None
+    system = found.os.family if found.os else None
+    if browser and system and browser != system:
+        return f"{_plain(browser)} on {_plain(system)}"
+    return _plain(browser) if browser else text[:_LONGEST_AGENT]
+
+
+def moment(at: datetime | None) -> str:
+    """A point in time, in UTC."""
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M}" if at else "never"
+
+
+def distance(at: datetime | None, now: datetime | None = None) -> str:
+    """How long ago or how far ahead: "3 minutes ago", "in 2 days"."""
+    if at is None:
+        return "never"
+    difference = (now or datetime.now(UTC)) - at
+    if abs(difference) < timedelta(minutes=1):
+        return "just now" if difference >= timedelta(0) else "in a moment"
+    length = _length(abs(difference))
+    return f"{length} ago" if difference > timedelta(0) else f"in {length}"
+
+
+def _length(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "a moment"
+
+
+def count(number: int) -> str:
+    """With thin spaces between the thousands."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _plain(family: str) -> str:
+    return {"Mobile Safari": "Safari", "Chrome Mobile": "Chrome", "Mac OS X": "macOS"}.get(
+        family, family.removesuffix(" Mobile")
+    )
+
+
+@cache
+def _parser() -> "Parser":
+    # Imported when first needed: its tables of expressions take a moment, and 9 MB.
+    from ua_parser import Parser
+    from ua_parser.basic import Resolver
+    from ua_parser.loaders import load_lazy_builtins
+
+    return Parser(Resolver(load_lazy_builtins()))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "agent": agent,
+    "count": count,
+    "distance": distance,
+    "event": event,
+    "event_kind": event_kind,
+    "moment": moment,
+}

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import credentials, errors, openapi, startup
+from api.console import application as console
 from api.middleware import Frame
 from api.routers import admin, docs, forward_auth, health, sessions, tokens, users
 from api.settings import Settings, load
@@ -63,6 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.append(forward_auth.route)
     if settings.api.docs:
         docs.install(app)
+    if settings.api.console:
+        console.install(app)
     return app
 
 

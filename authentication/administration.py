@@ -19,7 +19,6 @@ from database.models import AuditEvent, LoginSession, Role, User
 from database.queries import audit_events, statistics
 from database.queries import sessions as session_queries
 from database.queries import users as user_queries
-from database.queries.sessions import Order as SessionOrder
 
 REASON = "ended_by_administrator"
 
@@ -54,7 +53,7 @@ class SessionFilter:
     user_id: int | None = None
     client: str | None = None
     ip: str | None = None
-    order: SessionOrder = SessionOrder.NEWEST
+    order: sessions.Order = sessions.Order.NEWEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,19 @@ class Chart:
     line: str
     area: str
 
+    def total(self, field: str) -> int:
+        """The sum of a series; of what there is at each moment, what there was last."""
+        place = [one.field for one in self.series].index(field)
+        numbers = [numbers[place] for _, numbers in self.rows]
+        return numbers[-1] if self.line else sum(numbers)
+
+    @property
+    def summary(self) -> str:
+        """What the picture shows, for who cannot see it. The table below it has the rest."""
+        totals = [f"{self.total(one.field)} {one.name}" for one in self.series]
+        begin, end = self.rows[0][0], self.rows[-1][0]
+        return f"{self.title} from {begin} to {end}: {', '.join(totals)}."
+
     @property
     def is_empty(self) -> bool:
         return not any(number for _, numbers in self.rows for number in numbers)

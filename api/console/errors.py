@@ -80,13 +80,13 @@ def show(
 
 
 async def _sign_in(request: Request, error: SignInRequired) -> Response:
-    if request.headers.get("sec-fetch-site") == "cross-site" and not error.was_signed_in:
+    is_get = request.method == "GET"
+    if is_get and request.headers.get("sec-fetch-site") == "cross-site":
         # A strict cookie stays at home when another site links here. From this page it is sent.
         return page(request, "arriving.html", address=own_address(request))
-    query = {"next": own_address(request)} if request.method == "GET" else {}
-    response = redirect(
-        request, "/sign-in", notice="session-over" if error.was_signed_in else None, **query
-    )
+    notice = "session-over" if error.was_signed_in else None
+    next_page = own_address(request) if is_get else None
+    response = redirect(request, "/sign-in", notice=notice, next=next_page)
     cookies.clear(request, response, cookies.SESSION)
     return response
 
@@ -138,7 +138,8 @@ async def _http(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.NOT_FOUND:
         return await _no_such_address(request, RequestValidationError([]))
-    return show(request, status, f"{status.description or status.phrase}.", dict(error.headers or {}))
+    detail = f"{status.description or status.phrase}."
+    return show(request, status, detail, headers=dict(error.headers or {}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

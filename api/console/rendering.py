@@ -54,7 +54,8 @@ def page(
         notice=words.notice(cookies.read(request, cookies.NOTICE)),
         **context,
     )
-    response = Response(html, status, headers={**HEADERS, **(headers or {})}, media_type="text/html")
+    headers = {**HEADERS, **(headers or {})}
+    response = Response(html, status, headers=headers, media_type="text/html")
     cookies.clear(request, response, cookies.NOTICE)
     return response
 

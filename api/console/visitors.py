@@ -1,4 +1,4 @@
-"""Who looks at a page: the same lookup as for every request of the API, by the token in a cookie."""
+"""Who looks at a page: by the token in a cookie, looked up as for every request of the API."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -91,12 +91,12 @@ def agent(text: str | None) -> str:
     """
     if not text:
         return "Unknown client"
-    found = _parser()(text[:500])
-    browser = found.user_agent.family if found.user_agent else None
-    system = found.os.family if found.os else None
-    if browser and system and browser != system:
-        return f"{_plain(browser)} on {_plain(system)}"
-    return _plain(browser) if browser else text[:_LONGEST_AGENT]
+    browser, system = _parser().parse_user_agent(text), _parser().parse_os(text)
+    if browser is None:
+        return text[:_LONGEST_AGENT]
+    if system is None or system.family == browser.family:
+        return _plain(browser.family)
+    return f"{_plain(browser.family)} on {_plain(system.family)}"
 
 
 def moment(at: datetime | None) -> str:

@@ -32,13 +32,15 @@ def show_account(request: Request, visitor: VisitorDep, session: SessionDep) -> 
         session, SessionFilter(user_id=user_id), limit=SESSIONS_SHOWN, cursor=cursor
     )
     wanted = AuditFilter(subject=audit.user(user_id))
+    events = administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
     return page(
         request,
         "account.html",
         found=logins,
         live=administration.count_sessions(session, [user_id]).get(user_id, 0),
         current=visitor.identity.session_id,
-        events=administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN),
+        events=events,
+        # Others who did something are named by their numbers alone.
         names={user_id: visitor.identity.email},
     )
 

@@ -25,6 +25,8 @@ def show_overview(request: Request, visitor: VisitorDep, session: SessionDep) ->
         overview=overview,
         spans=[(one.value, _SPANS[one]) for one in Span],
         charts=_draw(overview),
+        width=charts.WIDTH,
+        height=charts.HEIGHT,
     )
 
 

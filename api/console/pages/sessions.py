@@ -11,15 +11,16 @@ from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
 from authentication import administration
-from authentication.administration import SessionFilter, SessionOrder
+from authentication.administration import SessionFilter
+from authentication.sessions import Order
 
 router = APIRouter(prefix="/sessions")
 
 PAGE = 50
 ORDERS = {
-    SessionOrder.NEWEST: "Newest first",
-    SessionOrder.OLDEST: "Oldest first",
-    SessionOrder.ENDING: "Ending soonest",
+    Order.NEWEST: "Newest first",
+    Order.OLDEST: "Oldest first",
+    Order.ENDING: "Ending soonest",
 }
 
 EverybodyForm = Annotated[Form, confirmed("end the sessions of everybody")]
@@ -29,7 +30,7 @@ EverybodyForm = Annotated[Form, confirmed("end the sessions of everybody")]
 def list_sessions(request: Request, admin: AdministratorDep, session: SessionDep) -> Response:
     """Sorted and filtered; the filters are in the address, so that a view can be passed on."""
     query = {name: parameters.text(request, name) for name in ("q", "client", "ip")}
-    order = parameters.choice(request, "order", SessionOrder.NEWEST)
+    order = parameters.choice(request, "order", Order.NEWEST)
     wanted = SessionFilter(text=query["q"], client=query["client"], ip=query["ip"], order=order)
     cursor = parameters.text(request, "cursor")
     found = administration.list_sessions(session, wanted, limit=PAGE, cursor=cursor)

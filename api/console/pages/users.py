@@ -7,13 +7,15 @@ from sqlalchemy.orm import Session
 
 from api.console import parameters
 from api.console.forms import Form, FormDep, confirmed
+from api.console.pages.events import users_in
 from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
 from authentication import administration, audit
 from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
-from database.models import User
+from authentication.paging import Page
+from database.models import AuditEvent
 
 router = APIRouter(prefix="/users")
 
@@ -52,28 +54,28 @@ def show_user(
 ) -> Response:
     """All about one user at a glance."""
     user = administration.get_user(session, user_id)
+    events = _latest_events(session, user_id)
     return page(
         request,
         "user.html",
         user=user,
         roles=administration.list_roles(session),
         current=admin.identity.session_id,
-        **_belongings(session, user, parameters.text(request, "cursor")),
+        found=administration.list_sessions(
+            session,
+            SessionFilter(user_id=user_id),
+            limit=SESSIONS_SHOWN,
+            cursor=parameters.text(request, "cursor"),
+        ),
+        live=administration.count_sessions(session, [user_id]).get(user_id, 0),
+        events=events,
+        names=administration.name_users(session, users_in(events.items)),
     )
 
 
-def _belongings(session: Session, user: User, cursor: str | None) -> dict[str, object]:
-    logins = administration.list_sessions(
-        session, SessionFilter(user_id=user.id), limit=SESSIONS_SHOWN, cursor=cursor
-    )
-    wanted = AuditFilter(subject=audit.user(user.id))
-    events = administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
-    return {
-        "found": logins,
-        "live": administration.count_sessions(session, [user.id]).get(user.id, 0),
-        "events": events,
-        "names": {user.id: user.email},
-    }
+def _latest_events(session: Session, user_id: int) -> Page[AuditEvent]:
+    wanted = AuditFilter(subject=audit.user(user_id))
+    return administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
 
 
 @router.post("/{user_id}/sessions/end")

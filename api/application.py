@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import credentials, errors, openapi, startup
+from api import access_log, credentials, errors, openapi, startup
 from api.console import application as console
 from api.middleware import Frame
 from api.routers import admin, docs, forward_auth, health, sessions, tokens, users
@@ -57,11 +57,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
+    access_log.install()
     errors.install(app)
     openapi.install(app)
+    # Routes are tried in this order: what is called most stands first.
+    app.router.routes.append(forward_auth.route)
     for router in (users.router, tokens.router, sessions.router, admin.router, health.router):
         app.router.routes.extend(router.routes)
-    app.router.routes.append(forward_auth.route)
     if settings.api.docs:
         docs.install(app)
     if settings.api.console:

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from authentication import audit, paging, sessions, users
+from authentication import audit, paging, roles, sessions, users
 from authentication.audit import Event, Origin
 from authentication.errors import NotFound
 from authentication.paging import Page
-from database.models import AuditEvent, LoginSession, Role, User
+from database.models import AuditEvent, LoginSession, User
 from database.queries import audit_events, statistics
 from database.queries import sessions as session_queries
 from database.queries import users as user_queries
@@ -112,7 +112,7 @@ def change_user(session: Session, user_id: int, change: UserChange, *, origin: O
     """Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
     # Roles come first: that is the order in which everyone else locks, too.
     if change.roles is not None:
-        users.set_roles(session, user_id, change.roles, origin=origin)
+        roles.set_roles(session, user_id, change.roles, origin=origin)
     if change.is_active is not None:
         users.set_active(session, user_id, active=change.is_active, origin=origin)
     return get_user(session, user_id)
@@ -191,11 +191,6 @@ def count_sessions(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
 def name_users(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
     """The e-mail addresses of these users, as far as they still exist."""
     return user_queries.find_emails(session, user_ids)
-
-
-def list_roles(session: Session) -> Sequence[Role]:
-    """All roles, by name."""
-    return user_queries.list_roles(session)
 
 
 def _end(session: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:

@@ -20,6 +20,7 @@ class Event(StrEnum):
     USER_ENABLED = "user.enabled"
     ROLES_CHANGED = "user.roles_changed"
     PASSWORD_CHANGED = "user.password_changed"
+    PASSWORD_REFUSED = "user.password_refused"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     ATTEMPTS_THROTTLED = "attempts.throttled"

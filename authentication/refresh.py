@@ -1,12 +1,13 @@
 """Exchanges a refresh token for a new pair, once; its return betrays a theft."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from authentication import audit, issuance, permissions, policies, tokens
 from authentication.audit import Event, Origin
-from authentication.errors import CounterfoilError, InvalidRefreshToken
+from authentication.errors import CounterfoilError, InvalidRefreshToken, InvalidScope
 from authentication.issuance import TokenPair
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
@@ -49,7 +50,7 @@ def _exchange(
     digest = tokens.digest(exchange.refresh_token)
     found = refresh_tokens.find_by_digest(session, digest)
     if found is None:
-        return InvalidRefreshToken()
+        return _refuse(session, None, origin, reason="unknown token")
     # Locked, so that of several exchanges at once each sees what the one before it did.
     login = sessions.lock_holding(session, found[0].session_id)
     found = refresh_tokens.find_by_digest(session, digest)
@@ -59,10 +60,16 @@ def _exchange(
     if login.client_id is not None and login.client_id != exchange.client_id:
         return _refuse(session, token, origin, reason="another client")
     origin = origin.acting_as(audit.user(login.user_id))
-    if not _use(session, settings, token):
-        return _refuse_used(session, token, login, origin)
-    access_tokens.expire(session, access_token.id)
-    return _issue(session, settings, exchange, token, login, origin)
+    try:
+        # To a savepoint, where there is need for one: the refusal is recorded, the use undone.
+        with session.begin_nested() if exchange.scope else nullcontext():
+            if not _use(session, settings, token):
+                return _refuse_used(session, token, login, origin)
+            access_tokens.expire(session, access_token.id)
+            return _issue(session, settings, exchange, token, login, origin)
+    except InvalidScope as error:
+        _refuse(session, token, origin, reason=error.code)
+        return error
 
 
 def _use(session: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:

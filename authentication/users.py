@@ -1,7 +1,6 @@
 """Creates and changes accounts."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import audit, passwords, sessions, throttle
+from authentication import audit, passwords, roles, sessions, throttle
 from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
@@ -25,7 +24,7 @@ from authentication.identity import Identity
 from authentication.permissions import ADMIN
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from database.models import Role, User
+from database.models import User
 from database.queries import users
 
 DEFAULT_ROLE = "user"
@@ -96,7 +95,6 @@ def create(
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
     _refuse_taken(session, email, registration.username)
-    roles = _get_roles(session, registration.roles)
     user = User(
         email=email,
         username=registration.username,
@@ -104,14 +102,20 @@ def create(
         surname=registration.surname,
         website=registration.website,
         hashed_password=hashed,
-        roles=roles,
+        roles=roles.get_by_names(session, registration.roles),
     )
     session.add(user)
     session.flush()
     session.refresh(user, ["created_at", "updated_at"])
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
-    audit.record(session, Event.USER_CREATED, origin=origin.acting_as(actor), subject=subject)
+    audit.record(
+        session,
+        Event.USER_CREATED,
+        origin=origin.acting_as(actor),
+        subject=subject,
+        roles=sorted(registration.roles),
+    )
     return user
 
 
@@ -205,33 +209,6 @@ def set_active(session: Session, user_id: int, *, active: bool, origin: Origin) 
     return user
 
 
-def set_roles(session: Session, user_id: int, names: Sequence[str], *, origin: Origin) -> User:
-    """Give an account these roles and no others, from its next request on.
-
-    Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
-    """
-    users.lock_roles_with_scope(session, ADMIN)
-    user = _lock(session, user_id)
-    is_last = list(users.list_active_with_scope(session, ADMIN)) == [user_id]
-    before = {role.name for role in user.roles}
-    user.roles = _get_roles(session, names)
-    session.flush()
-    if is_last and not has_administrator(session):
-        raise LastAdministrator
-    added, removed = sorted(set(names) - before), sorted(before - set(names))
-    if added or removed:
-        subject = audit.user(user_id)
-        audit.record(
-            session,
-            Event.ROLES_CHANGED,
-            origin=origin,
-            subject=subject,
-            added=added,
-            removed=removed,
-        )
-    return user
-
-
 def has_administrator(session: Session) -> bool:
     """Whether an active user has the scope `admin`."""
     return bool(users.list_active_with_scope(session, ADMIN))
@@ -260,9 +237,14 @@ async def check_password(
             raise refusal
         correct, _ = await place.run(lambda: service.hasher.verify(password, user.hashed_password))
     if not correct:
+        await service.database.run(lambda session: _record_wrong_password(session, user.id, origin))
         raise WrongPassword
     await service.database.run(lambda session: throttle.give_back(session, counters))
     return user
+
+
+def _record_wrong_password(session: Session, user_id: int, origin: Origin) -> None:
+    audit.record(session, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
 
 
 def _lock(session: Session, user_id: int) -> User:
@@ -304,13 +286,6 @@ def _refuse_held_by_others(session: Session, user: User, fields: dict[str, Any])
         holder = users.find_by_username(session, fields["username"])
         if holder is not None and holder.id != user.id:
             raise UsernameTaken
-
-
-def _get_roles(session: Session, names: Sequence[str]) -> list[Role]:
-    roles = list(users.find_roles(session, names))
-    if len(roles) != len(set(names)):
-        raise InvalidField("roles", "There is no such role.")
-    return roles
 
 
 def _lock_for_removal(session: Session, user_id: int) -> User:

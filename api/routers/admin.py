@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
 from api.openapi import problems
-from authentication import administration, permissions
+from authentication import administration, permissions, roles
 from authentication.administration import (
     AuditFilter,
     SessionFilter,
@@ -158,7 +158,7 @@ def list_roles(admin: Administrator, session: SessionDep) -> list[RoleRead]:
     """With the scopes that they carry."""
     return [
         RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())
-        for role in administration.list_roles(session)
+        for role in roles.list_all(session)
     ]
 
 

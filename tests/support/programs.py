@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sysconfig
 
 import pytest
 
@@ -9,9 +10,10 @@ import pytest
 def require_program(*names: str) -> str:
     """The path of the first of `names` that is installed.
 
-    Debian keeps servers in folders that are not on the path of ordinary users.
+    Some come with a Python package; and Debian keeps servers off the path of ordinary users.
     """
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    folders = [sysconfig.get_path("scripts"), "/usr/sbin", "/sbin"]
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
     for name in names:
         if path := shutil.which(name, path=search):
             return path

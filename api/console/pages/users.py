@@ -12,7 +12,7 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
-from authentication import administration, audit
+from authentication import administration, audit, roles
 from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
 from authentication.paging import Page
 from database.models import AuditEvent
@@ -41,7 +41,7 @@ def list_users(request: Request, admin: AdministratorDep, session: SessionDep) -
         "users.html",
         found=found,
         live=administration.count_sessions(session, [user.id for user in found.items]),
-        roles=administration.list_roles(session),
+        roles=roles.list_all(session),
         query=query,
         is_filtered=any(query.values()),
         is_first=cursor is None,
@@ -59,7 +59,7 @@ def show_user(
         request,
         "user.html",
         user=user,
-        roles=administration.list_roles(session),
+        roles=roles.list_all(session),
         current=admin.identity.session_id,
         found=administration.list_sessions(
             session,

@@ -35,14 +35,18 @@ _EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What happened in one stretch of time, and how many sessions were live at its end."""
+    """What happened in one stretch of time, and how many sessions were open at its end.
+
+    A session is open from its beginning until it is ended or its time is over. To be live, it must
+    also have a token by which its client can go on.
+    """
 
     begins_at: datetime
     logins: int
     failures: int
     throttled: int
     revoked: int
-    live: int
+    open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,11 @@ def _stretch(
         failures=total(Event.LOGIN_FAILED),
         throttled=total(Event.ATTEMPTS_THROTTLED),
         revoked=total(*_REVOCATIONS),
-        live=sum(one.total for one in sessions if _is_live(one, bucket)),
+        open=sum(one.total for one in sessions if _is_open(one, bucket)),
     )
 
 
-def _is_live(sessions: SessionCount, bucket: int) -> bool:
+def _is_open(sessions: SessionCount, bucket: int) -> bool:
     """Whether these sessions had begun, and had not ended, when the bucket was over."""
     has_begun = sessions.begun is None or sessions.begun <= bucket
     return has_begun and (sessions.ended is None or sessions.ended > bucket)

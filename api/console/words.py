@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ua_parser import Parser
 
 _LONGEST_AGENT = 60
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 # What a form can have done, by a name that a cookie carries to the next page, with its count.
 NOTICES: dict[str, tuple[str, str]] = {
@@ -100,8 +101,11 @@ def agent(text: str | None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """A point in time, in UTC."""
-    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M}" if at else "never"
+    """A point in time, in UTC; with the year unless it is this one."""
+    if at is None:
+        return "never"
+    this_year = at.astimezone(UTC).year == datetime.now(UTC).year
+    return at.astimezone(UTC).strftime("%-d %b, %H:%M" if this_year else "%-d %b %Y, %H:%M")
 
 
 def distance(at: datetime | None, now: datetime | None = None) -> str:
@@ -122,6 +126,11 @@ def _length(length: timedelta) -> str:
             number = minutes // size
             return f"{number} {unit}{'' if number == 1 else 's'}"
     return "a moment"
+
+
+def is_identifier(value: object) -> bool:
+    """Whether it is a long number that nobody reads to the end."""
+    return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value))
 
 
 def count(number: int) -> str:
@@ -151,5 +160,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "distance": distance,
     "event": event,
     "event_kind": event_kind,
+    "is_identifier": is_identifier,
     "moment": moment,
 }

@@ -47,8 +47,8 @@ def search(
 ) -> Sequence[tuple[AuditEvent, str]]:
     """Events from `since` on and before `until`, with their stored moments, newest first."""
     wanted = {"event": event, "actor": actor, "subject": subject, "ip": ip}
-    query = select(AuditEvent, keyset.stored(AuditEvent.at)).filter_by(
-        **{name: value for name, value in wanted.items() if value is not None}
+    query = select(AuditEvent, keyset.stored(AuditEvent.at)).where(
+        *(getattr(AuditEvent, name) == value for name, value in wanted.items() if value is not None)
     )
     if since is not None:
         query = query.where(AuditEvent.at >= since)

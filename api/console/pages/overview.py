@@ -41,7 +41,7 @@ def _draw(overview: Overview) -> list[Chart]:
             overview,
             [Series("logins", "succeeded", "good"), Series("failures", "failed", "bad")],
         ),
-        charts.line("live", "Live sessions", overview, Series("live", "live", "good")),
+        charts.line("open", "Open sessions", overview, Series("open", "open", "good")),
         charts.stacked(
             "revoked", "Sessions revoked", overview, [Series("revoked", "revoked", "gold")]
         ),

@@ -81,7 +81,7 @@ def count_live_sessions_of(session: Session, user_ids: Sequence[int]) -> dict[in
         .where(LoginSession.user_id.in_(user_ids), live.session_is_live())
         .group_by(LoginSession.user_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def count_users(session: Session) -> int:

@@ -65,7 +65,7 @@ def search(
 def find_emails(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
     """Of those of these users that exist."""
     rows = session.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def matches(session: Session, text: str) -> ColumnElement[bool]:

@@ -76,7 +76,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     components.setdefault("schemas", {}).update(problem.pop("$defs", {}), Problem=problem)
     for route in app.routes:
         # Plain routes, made for speed, say themselves what they do.
-        description["paths"].update(getattr(route, "description", {}))
+        description["paths"].update(getattr(route, "openapi_paths", {}))
     headers = app.state.settings.api.api_key_headers
     schemes = components.setdefault("securitySchemes", {})
     schemes["Bearer"] = {"type": "http", "scheme": "bearer"}

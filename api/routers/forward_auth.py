@@ -117,7 +117,7 @@ class ForwardAuthRoute(Route):
         return match, {"endpoint": self.endpoint, "path_params": {}}
 
     @property
-    def description(self) -> dict[str, Any]:
+    def openapi_paths(self) -> dict[str, Any]:
         """Its part of the OpenAPI description."""
         return {
             self.path: _describe_methods(),

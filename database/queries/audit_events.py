@@ -46,10 +46,14 @@ def search(
     limit: int,
 ) -> Sequence[tuple[AuditEvent, str]]:
     """Events from `since` on and before `until`, with their stored moments, newest first."""
-    wanted = {"event": event, "actor": actor, "subject": subject, "ip": ip}
-    query = select(AuditEvent, keyset.stored(AuditEvent.at)).where(
-        *(getattr(AuditEvent, name) == value for name, value in wanted.items() if value is not None)
+    query = select(AuditEvent, keyset.stored(AuditEvent.at))
+    wanted = (
+        (AuditEvent.event, event),
+        (AuditEvent.actor, actor),
+        (AuditEvent.subject, subject),
+        (AuditEvent.ip, ip),
     )
+    query = query.where(*(column == value for column, value in wanted if value is not None))
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:

@@ -144,7 +144,7 @@ def search_live(
     query = select(LoginSession, User, keyset.stored(moment)).join(LoginSession.user)
     query = query.where(live.session_is_live())
     if text is not None:
-        query = query.where(users.matches(session, text))
+        query = query.where(LoginSession.user_id.in_(users.matching(session, text)))
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
     if client is not None:

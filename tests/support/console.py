@@ -29,10 +29,14 @@ class ConsoleClient:
         self.page = self.http.get(f"/console{path}", headers=headers)
         return self.page
 
-    def submit(
-        self, path: str, *, headers: dict[str, str] | None = None, **fields: str | list[str]
-    ) -> Response:
+    def submit(self, path: str, **fields: str | list[str]) -> Response:
         """Send a form with the token of the page that is looked at."""
+        return self.submit_with({}, path, **fields)
+
+    def submit_with(
+        self, headers: dict[str, str], path: str, **fields: str | list[str]
+    ) -> Response:
+        """The same with headers that a browser adds."""
         fields = {"csrf_token": self.form_token, **fields}
         self.page = self.http.post(f"/console{path}", data=fields, headers=headers)
         return self.page

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient, promote
@@ -15,38 +13,36 @@ FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Fi
 ADMIN_PAGES = ["/users", "/users/1", "/sessions", "/events", "/events?event=login.failed"]
 
 
-@pytest.mark.parametrize("path", ADMIN_PAGES)
-def test_pages_of_administrators_are_for_them_alone(ada: ConsoleClient, path: str) -> None:
-    assert ada.open(path).status_code == 403
-    assert "This needs the scope admin." in ada.text
+def test_pages_of_administrators_are_for_them_alone(ada: ConsoleClient) -> None:
+    for path in ADMIN_PAGES:
+        assert ada.open(path).status_code == 403
+        assert "This needs the scope admin." in ada.text
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/users/1/sessions/end", "/users/1/sessions/end-all", "/users/1/disable", "/users/1/roles"]
-    + ["/users/1/enable", "/sessions/end", "/sessions/end-everybody"],
-)
-def test_so_are_their_forms(ada: ConsoleClient, sql: Sql, path: str) -> None:
-    events = sql("SELECT count(*) FROM audit_events")
-    assert ada.submit(path, role="admin").status_code == 403
-    assert sql("SELECT count(*) FROM audit_events") == events
+def test_so_are_their_forms(ada: ConsoleClient, sql: Sql) -> None:
+    before = sql("SELECT count(*) FROM audit_events")
+    for deed in ("sessions/end", "sessions/end-all", "disable", "enable", "roles"):
+        ada.open("/account")
+        assert ada.submit(f"/users/1/{deed}", role="admin").status_code == 403
+    for deed in ("end", "end-everybody"):
+        ada.open("/account")
+        assert ada.submit(f"/sessions/{deed}").status_code == 403
+    assert sql("SELECT count(*) FROM audit_events") == before
 
 
-@pytest.mark.parametrize("path", [*ADMIN_PAGES, "/", "/account", "/account/password"])
-def test_nobody_sees_a_page_without_signing_in(console: ConsoleClient, path: str) -> None:
-    assert console.open(path).url.path == "/console/sign-in"
+def test_nobody_sees_a_page_without_signing_in(console: ConsoleClient) -> None:
+    for path in (*ADMIN_PAGES, "/", "/account", "/account/password"):
+        assert console.open(path).url.path == "/console/sign-in"
 
 
-@pytest.mark.parametrize("path", [*ADMIN_PAGES, "/", "/?span=week", "/?span=month", "/account"])
-def test_every_page_has_the_strict_policy_and_no_inline_code(
-    admin: ConsoleClient, path: str
-) -> None:
-    assert admin.open(path).status_code == 200
-    policy = admin.page.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
-    assert "unsafe" not in policy
-    for inline in (" style=", " onclick=", "<style", "<script>"):
-        assert inline not in admin.page.text
+def test_every_page_has_the_strict_policy_and_no_inline_code(admin: ConsoleClient) -> None:
+    for path in (*ADMIN_PAGES, "/", "/?span=week", "/?span=month", "/account"):
+        assert admin.open(path).status_code == 200
+        policy = admin.page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        for inline in (" style=", " onclick=", "<style", "<script>"):
+            assert inline not in admin.page.text
 
 
 def test_a_demotion_holds_for_the_next_page(admin: ConsoleClient, sql: Sql) -> None:
@@ -149,23 +145,24 @@ def test_the_last_administrator_stays_one(admin: ConsoleClient) -> None:
         admin.open("/users/1")
 
 
-@pytest.mark.parametrize("path", ["/users/99", "/users/0", "/users/x", "/users/" + "9" * 30, "/x"])
-def test_what_is_not_there_is_said_so_in_words(admin: ConsoleClient, path: str) -> None:
-    assert admin.open(path).status_code == 404
-    assert "There is nothing here" in admin.text
+def test_what_is_not_there_is_said_so_in_words(admin: ConsoleClient) -> None:
+    for path in ("/users/99", "/users/0", "/users/x", "/users/" + "9" * 30, "/x"):
+        assert admin.open(path).status_code == 404
+        assert "There is nothing here" in admin.text
 
 
-@pytest.mark.parametrize("path", ["/users", "/sessions", "/events"])
-def test_a_cursor_that_is_none_is_refused(admin: ConsoleClient, path: str) -> None:
-    assert admin.open(f"{path}?cursor=nonsense").status_code == 422
+def test_a_cursor_that_is_none_is_refused(admin: ConsoleClient) -> None:
+    for path in ("/users", "/sessions", "/events"):
+        assert admin.open(f"{path}?cursor=nonsense").status_code == 422
 
 
-@pytest.mark.parametrize("text", ["%00", "%ff", "' OR 1=1 --", "%", "*", "x" * 3000])
-def test_odd_searches_find_nothing_and_break_nothing(admin: ConsoleClient, text: str) -> None:
-    for path in (f"/users?q={text}", f"/sessions?q={text}&client={text}&ip={text}&order={text}"):
-        assert admin.open(path).status_code == 200
-    fields = ("event", "actor", "subject", "ip", "since", "until")
-    assert admin.open("/events?" + "&".join(f"{one}={text}" for one in fields)).status_code == 200
+def test_odd_searches_find_nothing_and_break_nothing(admin: ConsoleClient) -> None:
+    for text in ("%00", "%ff", "' OR 1=1 --", "%", "*", "x" * 3000):
+        for path in (f"/users?q={text}", f"/sessions?q={text}&client={text}&ip={text}&order=x"):
+            assert admin.open(path).status_code == 200
+        fields = ("event", "actor", "subject", "ip", "since", "until")
+        query = "&".join(f"{field}={text}" for field in fields)
+        assert admin.open(f"/events?{query}").status_code == 200
 
 
 def test_sessions_are_sorted_and_filtered(admin: ConsoleClient, api: Client) -> None:
@@ -240,27 +237,32 @@ def test_a_new_password_needs_the_current_one_and_ends_other_sessions(
     ada: ConsoleClient, api: Client
 ) -> None:
     phone = api.log_in()
-    new = {"new_password": "four lions on a hill", "repeated_password": "four lions on a hill"}
+    new = "four lions on a hill"
     ada.open("/account/password")
-    ada.submit("/account/password", current_password="not the password", **new)
-    assert ada.page.status_code == 403
-    assert "password" in ada.text
-    assert "four lions" not in ada.page.text
-    ada.submit("/account/password", current_password=PASSWORD, **{**new, "repeated_password": "x"})
-    assert "The two new passwords are not the same." in ada.text
-    ada.submit(
-        "/account/password",
-        current_password=PASSWORD,
-        new_password="password",
-        repeated_password="password",
-    )
+    for current, repeated, refusal in (
+        ("not the password", new, "The current password is wrong."),
+        (PASSWORD, "another", "The two new passwords are not the same."),
+    ):
+        change_password(ada, current, new, repeated)
+        assert refusal in ada.text
+        assert new not in ada.page.text
+    change_password(ada, PASSWORD, "password", "password")
     assert "among the most common ones" in ada.text
     assert api.me(phone).status_code == 200
 
-    ada.submit("/account/password", current_password=PASSWORD, **new)
+    change_password(ada, PASSWORD, new, new)
     assert "Your password is changed." in ada.text
     assert api.me(phone).status_code == 401
-    assert api.try_to_log_in(password="four lions on a hill").status_code == 200
+    assert api.try_to_log_in(password=new).status_code == 200
+
+
+def change_password(console: ConsoleClient, current: str, new: str, repeated: str) -> None:
+    console.submit(
+        "/account/password",
+        current_password=current,
+        new_password=new,
+        repeated_password=repeated,
+    )
 
 
 def test_what_strangers_write_shows_as_text(admin: ConsoleClient, api: Client) -> None:
@@ -281,16 +283,15 @@ def test_a_forged_message_is_not_shown(ada: ConsoleClient) -> None:
         assert 'class="notice"' not in ada.open("/account").text
 
 
-def test_the_database_being_away_is_said_in_words(
-    ada: ConsoleClient, sql: Sql, database_url: str
-) -> None:
+def test_a_fault_inside_shows_nothing_of_the_inside(ada: ConsoleClient, sql: Sql) -> None:
     sql("ALTER TABLE audit_events RENAME TO gone")
     try:
-        assert ada.open("/account").status_code == 500
-        assert "Something went wrong on our side" in ada.text
-        assert "audit_events" not in ada.page.text
+        assert ada.open("/account").status_code in {500, 503}
     finally:
         sql("ALTER TABLE gone RENAME TO audit_events")
+    assert "default-src 'none'" in ada.page.headers["content-security-policy"]
+    assert "To the first page" in ada.text
+    assert "audit_events" not in ada.page.text
 
 
 def test_the_description_of_the_api_does_not_list_the_pages(console: ConsoleClient) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
@@ -58,12 +56,10 @@ def test_a_username_will_do(console: ConsoleClient, api: Client) -> None:
     assert "Where you are signed in" in console.text
 
 
-@pytest.mark.parametrize("field", ["username", "password"])
-def test_what_is_empty_or_endless_is_refused(console: ConsoleClient, field: str) -> None:
+def test_what_is_empty_or_endless_is_refused(console: ConsoleClient) -> None:
     for text in ("", "x" * 2000):
-        console.open("/sign-in")
-        fields = {"username": "ada@example.org", "password": PASSWORD, field: text}
-        assert console.submit("/sign-in", **fields).status_code == 403
+        for name, password in ((text, PASSWORD), ("ada@example.org", text)):
+            assert console.sign_in(name, password).status_code == 403
 
 
 def test_signing_in_goes_on_to_the_page_that_was_asked_for(
@@ -77,21 +73,16 @@ def test_signing_in_goes_on_to_the_page_that_was_asked_for(
     assert str(console.page.url) == "https://testserver/console/account/password?from=mail"
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    ["//evil.example", "https://evil.example", "/\\evil.example", "/../evil", "javascript:alert(1)"],
-)
-def test_signing_in_never_goes_on_to_another_site(
-    console: ConsoleClient, api: Client, elsewhere: str
-) -> None:
+def test_signing_in_never_goes_on_to_another_site(console: ConsoleClient, api: Client) -> None:
     api.register()
-    console.open("/sign-in")
-    form = {"csrf_token": console.form_token, "username": "ada@example.org", "password": PASSWORD}
-    answer = console.http.post(
-        "/console/sign-in", data={**form, "next": elsewhere}, follow_redirects=False
-    )
-    assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/console/")
+    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:x"):
+        console.http.cookies.clear()
+        console.open("/sign-in")
+        token, name = console.form_token, "ada@example.org"
+        form = {"csrf_token": token, "username": name, "password": PASSWORD, "next": elsewhere}
+        answer = console.http.post("/console/sign-in", data=form, follow_redirects=False)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/console/")
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(
@@ -124,9 +115,7 @@ def test_a_session_ended_by_sql_is_refused_by_the_next_page(ada: ConsoleClient, 
     assert "Your session is over. Sign in again." in ada.text
 
 
-def test_only_the_access_token_of_a_whole_session_counts(
-    admin: ConsoleClient, api: Client
-) -> None:
+def test_only_the_access_token_of_a_whole_session_counts(admin: ConsoleClient, api: Client) -> None:
     narrow = api.log_in("root@example.org", scope="admin")
     for token in (narrow.access_token, narrow.refresh_token, "cfk_" + "A" * 49, "nonsense"):
         admin.http.cookies.set("__Host-counterfoil_session", token, domain="testserver.local")

@@ -23,6 +23,7 @@ def show_overview(request: Request, visitor: VisitorDep, session: SessionDep) ->
         request,
         "overview.html",
         overview=overview,
+        span_name=_SPANS[overview.span],
         spans=[(one.value, _SPANS[one]) for one in Span],
         charts=_draw(overview),
         width=charts.WIDTH,

@@ -41,10 +41,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            raise SystemExit(f"counterfoil: {error}") from None
+            startup.refuse(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=openapi.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -74,10 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    try:
-        await startup.prepare_database(settings.database)
-    except startup.CannotStart as error:
-        raise SystemExit(f"counterfoil: {error}") from None
+    await startup.prepare_database(settings.database)
     service = Service(settings=settings.authentication, database_settings=settings.database)
     try:
         await service.open()

@@ -8,7 +8,7 @@ about a sixth of the whole request.
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
@@ -94,7 +94,10 @@ OptionalIdentity = Annotated[Identity | None, Depends(get_optional_identity)]
 # Managing an account takes a session of its own that has not been narrowed to something else.
 AccountIdentity = Annotated[
     Identity,
-    Depends(IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True)),
+    Security(
+        IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True),
+        scopes=[permissions.ACCOUNT],
+    ),
 ]
 
 
@@ -104,7 +107,8 @@ def requires(*scopes: str) -> Any:
     Use it as `identity: Annotated[Identity, requires("orders:read")]` or in a route's
     `dependencies=[requires("orders:read")]`.
     """
-    return Depends(IdentityDependency(scopes=frozenset(scopes)))
+    # Named twice: the dependency demands them, and FastAPI writes them into the description.
+    return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=scopes)
 
 
 def requires_role(*roles: str) -> Any:

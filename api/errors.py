@@ -156,8 +156,9 @@ def _allowed(request: Request) -> str:
     methods: set[str] = set()
     for route in request.app.router.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
-            methods.update(getattr(route, "methods", None) or {"GET", "HEAD"})
-    return ", ".join(sorted(methods))
+            methods.update(getattr(route, "methods", None) or ())
+    # A mounted folder of files has seen to it that nothing matches any more.
+    return ", ".join(sorted(methods or {"GET", "HEAD"}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

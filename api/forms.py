@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from fastapi import Request
 
 from api.oauth_errors import OAuthRefusal
+from schemas.text import has_control_characters
 
 _FORM = "application/x-www-form-urlencoded"
 _MOST_PARAMETERS = 50
@@ -57,6 +58,8 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
     name = names.pop() if names else None
     if name and len(name) > _LONGEST_CLIENT_ID:
         raise OAuthRefusal("invalid_request", "The client_id is too long.")
+    if name and has_control_characters(name):
+        raise OAuthRefusal("invalid_request", "The client_id contains control characters.")
     return name
 
 

@@ -10,7 +10,7 @@ from secrets import token_hex
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import errors, oauth_errors
+from api import errors, oauth_errors, startup
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -39,7 +39,7 @@ class Frame:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, startup.without_traceback(send))
             return
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())

@@ -1,24 +1,100 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from api.dependencies import SCHEME_NAME
+from authentication import permissions
 from schemas.problems import Problem
 
-MEANINGS = {
-    400: "A scope that cannot be given, or more than one credential.",
-    401: "No credential, or one that is not live.",
-    403: "The credential does not suffice.",
-    404: "There is no such thing, or it is not yours.",
-    409: "It contradicts what is there.",
-    413: "The body is too large.",
-    422: "The request does not have the form that is needed.",
-    429: "Too many attempts; see Retry-After.",
-    503: "The database cannot be reached, or too much is waiting; see Retry-After.",
+DESCRIPTION = """
+Log in by `POST /login`, or here by the button **Authorize** with an e-mail address or a username.
+Send the access token as `Authorization: Bearer cfa_...`, an API key in the same way or in a header
+of its own. A token that has been revoked is refused by the very next request.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code` for programs and a `detail`
+for people; those of the OAuth endpoints have the form of RFC 6749, 5.2.
+"""
+
+TAGS = [
+    {"name": "tokens", "description": "Log in, refresh, log out."},
+    {"name": "users", "description": "Accounts: register, and look after your own."},
+    {"name": "sessions", "description": "Where you are logged in, and how to end that."},
+    {"name": "operations", "description": "For load balancers and whoever runs the service."},
+]
+
+# Swagger UI offers these for choice; choosing none gets all that the user's roles give.
+SCOPES = {
+    permissions.ACCOUNT: "Manage the account itself. Never given to an API key.",
+    permissions.INTROSPECT: "Ask whether other people's tokens are live.",
+    permissions.ADMIN: "Administer users, sessions and keys.",
+}
+
+
+class _Meaning(NamedTuple):
+    """What a status means here, with an example of the body's `code` and `detail`."""
+
+    description: str
+    code: str
+    detail: str
+
+
+_MEANINGS = {
+    400: _Meaning(
+        "A body that cannot be read, a scope that cannot be given, or several credentials.",
+        "ambiguous_credentials",
+        "More than one credential was sent. Send one.",
+    ),
+    401: _Meaning(
+        "No credential, or one that is not live.", "invalid_token", "The token is not valid."
+    ),
+    403: _Meaning(
+        "The credential does not suffice.",
+        "insufficient_scope",
+        "This needs the scope account.",
+    ),
+    404: _Meaning(
+        "There is no such thing, or it is not yours.", "not_found", "There is no such thing."
+    ),
+    409: _Meaning(
+        "It contradicts what is there.",
+        "email_taken",
+        "An account with this e-mail address exists already.",
+    ),
+    408: _Meaning(
+        "The body took too long to arrive.",
+        "request_timeout",
+        "The body took too long to arrive.",
+    ),
+    413: _Meaning(
+        "The body is too large.",
+        "body_too_large",
+        "The body is larger than this service takes.",
+    ),
+    422: _Meaning(
+        "The request does not have the form that is needed.",
+        "validation_failed",
+        "The request does not have the form that is needed.",
+    ),
+    429: _Meaning(
+        "Too many attempts; see Retry-After.",
+        "too_many_attempts",
+        "Too many attempts. Try again later.",
+    ),
+    503: _Meaning(
+        "The database cannot be reached, or too much is waiting; see Retry-After.",
+        "database_unavailable",
+        "The database cannot be reached at the moment.",
+    ),
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
+    429: {"Retry-After": "Seconds."},
+    503: {"Retry-After": "Seconds."},
 }
 
 TOKEN_FORM: dict[str, Any] = {
@@ -33,11 +109,36 @@ TOKEN_FORM: dict[str, Any] = {
                         "username": {"type": "string", "description": "E-mail or username."},
                         "password": {"type": "string", "format": "password"},
                         "refresh_token": {"type": "string"},
-                        "scope": {"type": "string"},
-                        "client_id": {"type": "string"},
+                        "scope": {
+                            "type": "string",
+                            "description": "Divided by spaces. None: all that the roles give.",
+                        },
+                        "client_id": {
+                            "type": "string",
+                            "maxLength": 200,
+                            "description": "A label that the client chooses for itself.",
+                        },
                     },
-                    "required": ["grant_type"],
-                }
+                    # FastAPI's own form leaves grant_type out, and is taken for a login.
+                    "anyOf": [
+                        {"required": ["username", "password"]},
+                        {"required": ["grant_type", "refresh_token"]},
+                    ],
+                },
+                "examples": {
+                    "password": {
+                        "summary": "Log in",
+                        "value": {
+                            "grant_type": "password",
+                            "username": "ada@example.org",
+                            "password": "correct horse battery staple",
+                        },
+                    },
+                    "refresh_token": {
+                        "summary": "Refresh",
+                        "value": {"grant_type": "refresh_token", "refresh_token": "cfr_9bD1xw..."},
+                    },
+                },
             }
         },
     }
@@ -46,14 +147,36 @@ TOKEN_FORM: dict[str, Any] = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for its `responses`."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {
-            "description": MEANINGS.get(status, HTTPStatus(status).phrase),
-            "content": content,
-        }
-        for status in statuses
+    return {status: _problem(HTTPStatus(status)) for status in statuses}
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    name = status.name.lower()
+    meaning = _MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
+    example: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": meaning.code,
+        "detail": meaning.detail,
     }
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        example["errors"] = [{"field": "password", "message": "Use at least 8 characters."}]
+    schema = {"$ref": "#/components/schemas/Problem"}
+    headers = _HEADERS.get(status, {})
+    return {
+        "description": meaning.description,
+        "content": {"application/problem+json": {"schema": schema, "example": example}},
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        },
+    }
+
+
+def operation_id(route: APIRoute) -> str:
+    """`users_read_me`: what generated clients call their methods."""
+    return "_".join([*map(str, route.tags[:1]), route.name])
 
 
 def install(app: FastAPI) -> None:
@@ -68,31 +191,67 @@ def install(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.operation_id or operation_id(route)
     description = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        license_info=app.license_info,
+        tags=app.openapi_tags,
+        routes=app.routes,
     )
     components = description.setdefault("components", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components.setdefault("schemas", {}).update(problem.pop("$defs", {}), Problem=problem)
-    for route in app.routes:
-        # Plain routes, made for speed, say themselves what they do.
-        description["paths"].update(getattr(route, "openapi_paths", {}))
     headers = app.state.settings.api.api_key_headers
-    schemes = components.setdefault("securitySchemes", {})
-    schemes["Bearer"] = {"type": "http", "scheme": "bearer"}
-    for header in headers:
-        schemes[header] = {"type": "apiKey", "in": "header", "name": header}
+    demanded: set[str] = set()
     for path in description["paths"].values():
-        for method, operation in path.items():
-            if method != "parameters":
-                _offer_alternatives(operation, headers)
+        for operation in path.values():
+            demanded.update(_offer_alternatives(operation, headers))
+    # The scopes of your own routes are listed beside ours.
+    scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
+    components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
     return description
 
 
-def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> None:
-    """Whatever takes the password flow's token takes the same token, or a key, sent by hand."""
+def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:
+    """The ways to send a credential."""
+    schemes: dict[str, Any] = {
+        SCHEME_NAME: {
+            "type": "oauth2",
+            "description": "An e-mail address or a username. Leave the client fields empty.",
+            "flows": {"password": {"tokenUrl": "token", "scopes": scopes}},
+        },
+        "Bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token, or an API key.",
+        },
+    }
+    for header in headers:
+        schemes[header] = {
+            "type": "apiKey",
+            "in": "header",
+            "name": header,
+            "description": "An API key.",
+        }
+    return schemes
+
+
+def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> list[str]:
+    """Whatever takes the password flow's token takes the same token, or a key, sent by hand.
+
+    Returns the scopes that the operation demands.
+    """
     for requirement in operation.get("security", []):
         if SCHEME_NAME in requirement:
-            others: list[dict[str, list[str]]] = [{name: []} for name in ("Bearer", *headers)]
+            scopes: list[str] = requirement[SCHEME_NAME]
+            # An API key never has this scope, so that it would be refused.
+            keys = () if permissions.ACCOUNT in scopes else headers
+            others: list[dict[str, list[str]]] = [{name: scopes} for name in ("Bearer", *keys)]
             operation["security"] = [requirement, *others]
-            return
+            return scopes
+    return []

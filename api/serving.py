@@ -1,13 +1,15 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
 
+import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
 from api import startup
-from api.protocol import BoundedProtocol
+from api.bounded_protocol import BoundedProtocol
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -48,14 +50,24 @@ def serve(
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:
-    address = f"http://{host}:{port}"
+    # An IPv6 address stands in brackets.
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     typer.echo(f"Counterfoil serves {address}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {address}/docs", err=True)
-    typer.echo(f"  database       {settings.database.url.render_as_string()}", err=True)
+    typer.echo(f"  database       {settings.database.address}", err=True)
     if not _has_administrator(settings):
-        typer.echo("  no administrator yet; make the first one, in another terminal, by", err=True)
-        typer.echo(f"    {sys.executable} api.py create-user EMAIL --role admin", err=True)
+        typer.echo("  no administrator yet; make the first one here in another terminal:", err=True)
+        typer.echo(f"    {_this_program()} create-user you@example.org --role admin", err=True)
+
+
+def _this_program() -> str:
+    """How it was started, as short as it can be typed in the folder it was started in."""
+    python, program = Path(sys.executable), Path(sys.argv[0])
+    here = Path.cwd()
+    if python.is_relative_to(here):
+        python = python.relative_to(here)
+    return shlex.join([str(python), str(program)])
 
 
 def _has_administrator(settings: Settings) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from authentication import maintenance, sessions, users
@@ -16,7 +17,7 @@ from authentication.passwords import PasswordHasher, refuse_weak
 from authentication.settings import AuthenticationSettings
 from authentication.users import Registration
 from database import revisions
-from database.errors import DatabaseUnavailable
+from database.errors import DatabaseUnavailable, reason_of
 from database.models import User
 from database.session import Database
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
@@ -212,8 +213,8 @@ def _settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         yield settings
     except (CounterfoilError, InvalidSettings) as error:
         _fail(str(error))
-    except DatabaseUnavailable:
-        _fail("the database cannot be reached")
+    except (DatabaseUnavailable, OperationalError) as error:
+        _fail(f"the database cannot be reached: {reason_of(error)}")
 
 
 @contextmanager

@@ -38,13 +38,13 @@ class AuthenticationSettings(LayerSettings):
     """How long a used refresh token may come back, for clients that lose answers or race."""
 
     max_sessions_per_user: Annotated[int | None, Field(ge=1)] = None
-    """How many live sessions a user may have. None sets no limit."""
+    """How many live sessions a user may have; `none` sets no limit."""
 
     session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_OLDEST
     """What gives way when the limit is reached: the login, the oldest or the longest unused."""
 
     api_key_seconds: Annotated[int | None, Field(ge=1)] = 365 * DAY
-    """How long an API key lives if its owner does not say. None: without an end."""
+    """How long an API key lives if its owner does not say; `none` is without an end."""
 
     api_key_overlap_seconds: Annotated[int, Field(ge=0)] = DAY
     """How long a rotated API key goes on working beside its successor."""
@@ -97,8 +97,10 @@ class AuthenticationSettings(LayerSettings):
     revocation_misses_per_minute: Annotated[int, Field(ge=1)] = 120
     """Unknown tokens that an address may revoke at a worker; known ones always are."""
 
-    hashing_threads: Annotated[int, Field(ge=1, le=64)] = cpu_count() or 1
-    """Passwords that a worker hashes at a time, at lower priority than everything else."""
+    hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=lambda: min(cpu_count() or 1, 64)
+    )
+    """Passwords that a worker hashes at a time, at low priority. Default: one a processor."""
 
     hashing_queue: Annotated[int, Field(ge=1, le=10_000)] = 32
     """Passwords that may wait for hashing; past that the answer is 503."""

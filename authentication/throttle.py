@@ -8,7 +8,7 @@ own, which no stranger can use up. An account that does not exist is throttled a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -44,14 +44,16 @@ class Counter:
     key: CounterKey
     is_consecutive: bool = False
 
-    def is_exceeded_by(self, count: Count) -> bool:
-        return count.attempts > self.limit
+    def is_exceeded_by(self, counts: Mapping[bytes, Count]) -> bool:
+        count = counts.get(self.key.digest)
+        return count is not None and count.attempts > self.limit
 
-    def retry_after(self, count: Count) -> int:
+    def retry_after(self, counts: Mapping[bytes, Count]) -> int:
         """Seconds, the same for an account that exists and for one that does not."""
-        if self.is_consecutive or count.seconds_left is None:
+        left = counts[self.key.digest].seconds_left
+        if self.is_consecutive or left is None:
             return _RETRY_AFTER_SECONDS
-        return max(1, math.ceil(count.seconds_left))
+        return max(1, math.ceil(left))
 
 
 def for_login(
@@ -103,14 +105,23 @@ def take(
     """
     if not counters:
         return None
-    counts = throttle_counters.increment(session, [counter.key for counter in counters])
-    exceeded = [one for one in counters if one.is_exceeded_by(counts[one.key.digest])]
-    if not exceeded:
-        return None
-    throttle_counters.decrement(session, [one.key for one in counters if one not in exceeded])
-    for counter in exceeded:
-        _record(session, counter, counts[counter.key.digest], origin)
-    return TooManyAttempts(max(one.retry_after(counts[one.key.digest]) for one in exceeded))
+    keys = [counter.key for counter in counters]
+    # Once a limit is exceeded, a flood only reads: it neither writes nor waits in line for a row.
+    if refusal := _judge(counters, throttle_counters.read(session, keys)):
+        return refusal
+    counts = throttle_counters.increment(session, keys)
+    refusal = _judge(counters, counts)
+    if refusal is not None:
+        exceeded = [one for one in counters if one.is_exceeded_by(counts)]
+        throttle_counters.decrement(session, [one.key for one in counters if one not in exceeded])
+        for counter in exceeded:
+            _record(session, counter, counts, origin)
+    return refusal
+
+
+def _judge(counters: Sequence[Counter], counts: Mapping[bytes, Count]) -> TooManyAttempts | None:
+    waits = [one.retry_after(counts) for one in counters if one.is_exceeded_by(counts)]
+    return TooManyAttempts(max(waits)) if waits else None
 
 
 async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin) -> None:
@@ -205,9 +216,11 @@ def _digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode()).digest()
 
 
-def _record(session: Session, counter: Counter, count: Count, origin: Origin) -> None:
+def _record(
+    session: Session, counter: Counter, counts: Mapping[bytes, Count], origin: Origin
+) -> None:
     # Only what first exceeds the limit: a flood must not fill the audit log as well.
-    if count.attempts == counter.limit + 1:
+    if counts[counter.key.digest].attempts == counter.limit + 1:
         audit.record(
             session,
             Event.ATTEMPTS_THROTTLED,

@@ -6,3 +6,9 @@ class DatabaseUnavailable(Exception):
 
     A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
     """
+
+
+def reason_of(error: BaseException) -> str:
+    """The driver's first line, which tells a closed port from a wrong password and quotes none."""
+    failure = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+    return str(getattr(failure, "orig", None) or error).partition("\n")[0]

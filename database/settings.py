@@ -28,6 +28,7 @@ class LayerSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        env_parse_none_str="none",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -74,6 +75,11 @@ class DatabaseSettings(LayerSettings):
     def url(self) -> URL:
         """The address with its driver named."""
         return parse_url(self.database_url)
+
+    @property
+    def address(self) -> str:
+        """The address as people write it, to be shown: without its password."""
+        return self.url.set(drivername=self.url.get_backend_name()).render_as_string()
 
 
 def parse_url(text: str) -> URL:

@@ -38,5 +38,16 @@ class Problem(BaseModel):
 class OAuthError(BaseModel):
     """The body of an error of the OAuth endpoints (RFC 6749, 5.2)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": "invalid_grant",
+                    "error_description": "The user name or the password is wrong.",
+                }
+            ]
+        }
+    )
+
     error: str
     error_description: str | None = None

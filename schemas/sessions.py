@@ -3,11 +3,29 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class SessionRead(BaseModel):
     """One login on one client. Never holds a token."""
+
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0b9ad1f6-2f1c-4c7e-9c3f-5f2f1f0a6a51",
+                    "client_id": "Ada's phone",
+                    "ip": "192.0.2.7",
+                    "user_agent": "Mozilla/5.0 (Android 16; Mobile)",
+                    "created_at": "2026-11-21T09:30:00Z",
+                    "last_used_at": "2026-11-21T10:12:00Z",
+                    "expires_at": "2026-12-21T09:30:00Z",
+                    "current": True,
+                }
+            ]
+        },
+    )
 
     id: UUID
     client_id: str | None

@@ -1,18 +1,27 @@
 """Kinds of text that every field is made of: what either database would refuse is refused here."""
 
+import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 
-def _refuse_nul(text: str) -> str:
-    # PostgreSQL cannot store it, SQLite can; lone surrogates pydantic refuses by itself.
-    if "\x00" in text:
-        raise ValueError("must not contain NUL")
+def has_control_characters(text: str) -> bool:
+    """Whether it holds NUL, which PostgreSQL cannot store, a line break, or anything of the kind.
+
+    What people call themselves and their clients ends up in headers, logs and terminals.
+    """
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _refuse_control_characters(text: str) -> str:
+    # Lone surrogates pydantic refuses by itself.
+    if has_control_characters(text):
+        raise ValueError("must not contain control characters")
     return text
 
 
-Storable = AfterValidator(_refuse_nul)
+Storable = AfterValidator(_refuse_control_characters)
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
@@ -23,7 +32,18 @@ Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
     Storable,
+    # Only described here: the rule is in authentication/addresses.py.
+    Field(json_schema_extra={"format": "email"}),
+]
+Username = Annotated[
+    ShortText,
+    # Only described here: the rule is in authentication/users.py.
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    Field(json_schema_extra={"format": "password"}),
+]
 Scope = Annotated[str, StringConstraints(max_length=2000), Storable]

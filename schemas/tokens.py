@@ -43,8 +43,12 @@ class Login(BaseModel):
 class TokenRead(BaseModel):
     """RFC 6749, 5.1. The tokens are shown this once."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     access_token: str = Field(examples=["cfa_3nq5RZ..."])
     token_type: Literal["bearer"] = "bearer"
-    expires_in: int = Field(description="Seconds until the access token expires.")
+    expires_in: int = Field(description="Seconds until the access token expires.", examples=[3600])
     refresh_token: str = Field(examples=["cfr_9bD1xw..."])
-    scope: str = Field(description="What the access token may do, divided by spaces.")
+    scope: str = Field(
+        description="What the access token may do, divided by spaces.", examples=["account"]
+    )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from schemas.text import Email, LongText, Name, Password, ShortText
+from schemas.text import Email, LongText, Name, Password, ShortText, Username
 
 
 class UserCreate(BaseModel):
@@ -28,16 +28,28 @@ class UserCreate(BaseModel):
     password: Password
     name: Name = Field(validation_alias=AliasChoices("name", "full_name"))
     surname: ShortText | None = None
-    username: ShortText | None = None
+    username: Username | None = None
     website: LongText | None = None
 
 
 class UserUpdate(BaseModel):
     """What is left out stays as it is. A new e-mail address needs the current password."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"surname": "King", "website": "https://ada.example.org"},
+                {
+                    "email": "countess@example.org",
+                    "current_password": "correct horse battery staple",
+                },
+            ]
+        }
+    )
+
     name: Name | None = None
     surname: ShortText | None = None
-    username: ShortText | None = None
+    username: Username | None = None
     website: LongText | None = None
     email: Email | None = None
     current_password: Password | None = None
@@ -46,12 +58,41 @@ class UserUpdate(BaseModel):
 class PasswordChange(BaseModel):
     """Both passwords. Every other session ends."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "current_password": "correct horse battery staple",
+                    "new_password": "a bernoulli number by engine",
+                }
+            ]
+        }
+    )
+
     current_password: Password
     new_password: Password
 
 
 class UserRead(BaseModel):
     """An account as its owner sees it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 42,
+                    "email": "ada@example.org",
+                    "username": "ada",
+                    "name": "Ada",
+                    "surname": "Lovelace",
+                    "website": "https://ada.example.org",
+                    "roles": ["user"],
+                    "created_at": "2026-11-21T09:30:00Z",
+                    "updated_at": "2026-11-21T09:30:00Z",
+                }
+            ]
+        }
+    )
 
     id: int
     email: str

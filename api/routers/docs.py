@@ -1,10 +1,12 @@
 """The interactive documentation, served from here: no other host, no inline code."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
 
 _STATIC = Path(__file__).resolve().parent.parent / "static"
 # Swagger UI sets styles from its code.
@@ -16,8 +18,18 @@ _POLICY = (
 
 def install(app: FastAPI) -> None:
     """Serve /docs."""
-    app.mount("/docs/static", StaticFiles(directory=_STATIC / "swagger-ui"))
+    app.mount("/docs/static", _Files(directory=_STATIC))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
         return FileResponse(_STATIC / "docs.html", headers={"Content-Security-Policy": _POLICY})
+
+
+class _Files(StaticFiles):
+    """Files that a browser may keep, asking each time whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        # Nearly two megabytes, under the rule that nothing is to be stored otherwise.
+        response.headers["Cache-Control"] = "no-cache"
+        return response

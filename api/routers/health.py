@@ -17,13 +17,18 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/live", summary="Does the process run?")
+@router.get("/live", summary="Does the process run?", response_description="It does.")
 async def live() -> Health:
     """Answers as long as the process does, whatever becomes of the database."""
     return Health()
 
 
-@router.get("/ready", summary="Can it serve?", responses=problems(503))
+@router.get(
+    "/ready",
+    summary="Can it serve?",
+    response_description="It can.",
+    responses=problems(503),
+)
 async def ready(service: ServiceDep) -> Health:
     """Asks the database, on the connections by which tokens are looked up and on the others."""
     await service.check()

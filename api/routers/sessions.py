@@ -14,7 +14,12 @@ from schemas.sessions import SessionRead, SessionsEnded
 router = APIRouter(prefix="/sessions", tags=["sessions"])
 
 
-@router.get("", summary="List the own sessions", responses=problems(400, 401, 403, 503))
+@router.get(
+    "",
+    summary="List your sessions",
+    response_description="Your live sessions.",
+    responses=problems(400, 401, 403, 503),
+)
 def list_sessions(identity: AccountIdentity, session: SessionDep) -> list[SessionRead]:
     """Live sessions, newest first. The one that asks is marked `current`."""
     found = sessions.list_own(session, identity)
@@ -23,8 +28,9 @@ def list_sessions(identity: AccountIdentity, session: SessionDep) -> list[Sessio
 
 @router.delete(
     "/{session_id}",
-    summary="End one session",
+    summary="End one of your sessions",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="It has ended.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def end_session(
@@ -36,7 +42,12 @@ def end_session(
     )
 
 
-@router.delete("", summary="End all sessions", responses=problems(400, 401, 403, 422, 503))
+@router.delete(
+    "",
+    summary="End all of your sessions",
+    response_description="They have ended.",
+    responses=problems(400, 401, 403, 422, 503),
+)
 def end_sessions(
     identity: AccountIdentity,
     session: SessionDep,

@@ -24,7 +24,14 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/token",
     summary="Get tokens (OAuth 2.0)",
     response_model=TokenRead,
-    responses={400: {"model": OAuthError}, 429: {"model": OAuthError}, 503: {"model": OAuthError}},
+    response_description="The tokens, shown this once.",
+    responses={
+        400: {"model": OAuthError, "description": "Refused; `error` says why (RFC 6749, 5.2)."},
+        408: {"model": OAuthError, "description": "The form took too long to arrive."},
+        413: {"model": OAuthError, "description": "The form is too large."},
+        429: {"model": OAuthError, "description": "Too many attempts; see Retry-After."},
+        503: {"model": OAuthError, "description": "Cannot serve at the moment; see Retry-After."},
+    },
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors
@@ -68,7 +75,8 @@ def _grant_type(form: dict[str, str]) -> str:
     "/login",
     summary="Log in",
     response_model=TokenRead,
-    responses=problems(400, 401, 409, 413, 422, 429, 503),
+    response_description="The tokens, shown this once.",
+    responses=problems(400, 401, 408, 409, 413, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not tell whether there is such a user."""
@@ -85,6 +93,7 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
     "/logout",
     summary="Log out",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="The session has ended.",
     responses=problems(400, 401, 403, 503),
 )
 def log_out(identity: CurrentIdentity, session: SessionDep, origin: OriginDep) -> None:

@@ -20,7 +20,8 @@ router = APIRouter(tags=["users"])
     "/register",
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
-    responses=problems(409, 413, 422, 429, 503),
+    response_description="The new account.",
+    responses=problems(400, 408, 409, 413, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are compared in one normal form, whatever their spelling."""
@@ -30,7 +31,8 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
 
 @router.get(
     "/users/me",
-    summary="The own account",
+    summary="Read your account",
+    response_description="Your account.",
     response_model=UserRead,
     responses=problems(400, 401, 503),
 )
@@ -42,8 +44,9 @@ async def read_me(identity: CurrentIdentity) -> Response:
 
 @router.patch(
     "/users/me",
-    summary="Change the own account",
-    responses=problems(400, 401, 403, 409, 413, 422, 429, 503),
+    summary="Change your account",
+    response_description="Your account after the change.",
+    responses=problems(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
 async def update_me(
     body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
@@ -58,8 +61,9 @@ async def update_me(
 
 @router.delete(
     "/users/me",
-    summary="Delete the own account",
+    summary="Delete your account",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="It is gone.",
     responses=problems(400, 401, 403, 409, 503),
 )
 def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep) -> None:
@@ -69,9 +73,10 @@ def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep)
 
 @router.put(
     "/users/me/password",
-    summary="Change the password",
+    summary="Change your password",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(400, 401, 403, 413, 422, 429, 503),
+    response_description="It is changed, and your other sessions have ended.",
+    responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep

@@ -4,9 +4,9 @@ The rows are written in the order of their keys, so that two callers who share s
 in line instead of for each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, delete, select
 from sqlalchemy.orm import Session
@@ -31,6 +31,20 @@ class Count(NamedTuple):
     seconds_left: float | None
 
 
+def read(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
+    """Where those counters stand whose window runs, by digest. Waits for no lock."""
+    runs = ThrottleCounter.ends_at.is_(None) | (ThrottleCounter.ends_at > clock.now())
+    digests = [key.digest for key in keys]
+    return _counts(
+        session,
+        session.execute(
+            select(
+                ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at
+            ).where(ThrottleCounter.key_digest.in_(digests), runs)
+        ),
+    )
+
+
 def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     """Raise each by one; a window that has ended begins anew. Returns where they stand, by digest.
 
@@ -47,11 +61,7 @@ def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count
             },
         ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at)
     )
-    now = clock.read(session)
-    return {
-        digest: Count(attempts, (ends_at - now).total_seconds() if ends_at else None)
-        for digest, attempts, ends_at in rows
-    }
+    return _counts(session, rows)
 
 
 def decrement(session: Session, keys: Sequence[CounterKey]) -> None:
@@ -81,6 +91,14 @@ def delete_of_user(session: Session, user_id: int) -> None:
         .where(ThrottleCounter.id.in_(in_order))
         .execution_options(synchronize_session=False)
     )
+
+
+def _counts(session: Session, rows: Iterable[Any]) -> dict[bytes, Count]:
+    now = clock.read(session)
+    return {
+        digest: Count(attempts, (ends_at - now).total_seconds() if ends_at else None)
+        for digest, attempts, ends_at in rows
+    }
 
 
 def _rows(

@@ -1,6 +1,7 @@
 """Slow clients lose their connection, swollen requests are refused, and nobody else notices."""
 
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,12 +110,10 @@ def test_a_head_that_is_too_large_is_refused(server: Server, in_pieces: bool) ->
 
 
 def test_one_endless_header_is_refused_before_it_fills_the_memory(server: Server) -> None:
-    sent = 0
-    with connect(server) as connection, pytest.raises(OSError):
+    with connect(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX-Endless: ")
-        while sent < 100_000_000:
-            sent += connection.send(b"x" * 65536)
-    assert sent < 20_000_000
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 100_000_000)
 
 
 def test_a_large_body_behind_a_small_head_is_not_taken_for_a_large_head(server: Server) -> None:
@@ -133,7 +132,7 @@ def test_a_large_body_behind_a_small_head_is_not_taken_for_a_large_head(server: 
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
         b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde",
         b"GET /users/me HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n",
     ],
@@ -169,3 +168,13 @@ def test_a_websocket_handshake_is_a_plain_request(server: Server) -> None:
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         assert answer(connection).startswith(b"HTTP/1.1 404 ")
+
+
+def test_a_client_that_pipelines_and_hangs_up_leaves_no_error_behind(server: Server) -> None:
+    request = b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(request * 5)
+        connection.recv(10)
+    assert server.is_live()
+    assert "Traceback" not in server.log()

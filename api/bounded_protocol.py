@@ -17,7 +17,7 @@ from api import errors
 from api.settings import ApiSettings, load
 
 # A client that takes no byte of its answer for so long is given up.
-_WRITE_SECONDS = 20.0
+_WRITE_SECONDS = 10.0
 
 
 @cache
@@ -36,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk_bytes = 0
         self._is_in_head = False
         self._is_head_too_large = False
+        self._running: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -47,6 +48,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_expecting_head()
         self._stop_expecting_reader()
         super().connection_lost(exc)
+        # uvicorn tells the last of several pipelined requests alone, and it may not have begun.
+        self.pipeline.clear()
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         self._chunk_bytes = len(data)
@@ -99,6 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._abort_unless_taken()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Callable[..., Any]) -> None:
+        self._running = cycle
         super()._start_asgi_task(cycle, _busy if app is service_unavailable else app)
 
     def _expect_head(self) -> None:

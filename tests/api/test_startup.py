@@ -1,0 +1,103 @@
+"""A start that is refused says why in one line, and nobody starts it again and again."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.support.postgresql import DatabaseServer
+from tests.support.processes import free_port
+from tests.support.server import REPOSITORY
+
+API_PY = [sys.executable, str(REPOSITORY / "api.py"), "serve"]
+UVICORN = [sys.executable, "-m", "uvicorn", "api:app"]
+COMMANDS = {
+    "python api.py serve": API_PY,
+    "python api.py serve --workers 2": [*API_PY, "--workers", "2"],
+    "uvicorn api:app": UVICORN,
+    "uvicorn api:app --workers 2": [*UVICORN, "--workers", "2"],
+}
+every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+
+
+@pytest.fixture
+def empty_database(postgresql: DatabaseServer) -> Iterator[str]:
+    name = f"empty_{uuid4().hex}"
+    yield postgresql.create_database(name)
+    postgresql.drop_database(name)
+
+
+@every_command
+def test_postgresql_behind_the_newest_migration(
+    command: list[str], empty_database: str, tmp_path: Path
+) -> None:
+    reason = refuse_to_start(command, tmp_path, DATABASE_URL=empty_database)
+    assert "behind the newest migration: run `python api.py migrate` first" in reason
+    # The address is named without its password.
+    assert ":***@" in reason
+
+
+@every_command
+def test_a_database_that_does_not_answer(command: list[str], tmp_path: Path) -> None:
+    url = f"postgresql://ada:secret@127.0.0.1:{free_port()}/counterfoil"
+    reason = refuse_to_start(command, tmp_path, DATABASE_URL=url)
+    assert "postgresql://ada:***@" in reason
+    assert "Connection refused" in reason
+
+
+@every_command
+def test_a_value_that_is_impossible(command: list[str], tmp_path: Path) -> None:
+    reason = refuse_to_start(command, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECONDS="an hour")
+    assert "COUNTERFOIL_ACCESS_TOKEN_SECONDS" in reason
+    assert "an hour" not in reason
+
+
+def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
+    reason = refuse_to_start(API_PY, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECOND="60")
+    assert "COUNTERFOIL_ACCESS_TOKEN_SECOND: there is no such setting" in reason
+
+
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "letter.db").write_text("Dear Charles,\n" * 100)
+    reason = refuse_to_start(API_PY, tmp_path, DATABASE_URL="sqlite:///letter.db")
+    assert "sqlite:///letter.db cannot be used: file is not a database" in reason
+
+
+def test_commands_say_in_one_line_that_the_database_does_not_answer(tmp_path: Path) -> None:
+    url = f"postgresql://ada:secret@127.0.0.1:{free_port()}/counterfoil"
+    for name in ("migrate", "check"):
+        done = run([sys.executable, str(REPOSITORY / "api.py"), name], tmp_path, DATABASE_URL=url)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "the database cannot be reached" in done.stderr
+
+
+def refuse_to_start(command: list[str], folder: Path, **settings: str) -> str:
+    """Start it, see it end by itself, and return the line that says why."""
+    done = run([*command, "--port", str(free_port())], folder, **settings)
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    assert "secret" not in output
+    reasons = [line for line in output.splitlines() if "counterfoil: " in line]
+    # uvicorn's supervisor reports the workers' failure in its log, but exits with 0 all the same.
+    is_supervised = "uvicorn" in command and "--workers" in command
+    assert done.returncode != 0 or is_supervised
+    assert len(reasons) == 1 or (is_supervised and len(reasons) == 2)
+    return reasons[0]
+
+
+def run(command: list[str], folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """In an empty folder, with no settings but these; a respawning supervisor runs into the end."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

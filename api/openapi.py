@@ -43,7 +43,7 @@ class _Meaning(NamedTuple):
     detail: str
 
 
-_MEANINGS = {
+MEANINGS = {
     400: _Meaning(
         "A body that cannot be read, a scope that cannot be given, or several credentials.",
         "ambiguous_credentials",
@@ -152,7 +152,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
     name = status.name.lower()
-    meaning = _MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
+    meaning = MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
     example: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,

@@ -37,6 +37,8 @@ NOTICES: dict[str, tuple[str, str]] = {
     "key-revoked": ("The API key is revoked. Its next request is refused.", ""),
 }
 
+_NOTHING_LEFT = "There was nothing left to end."
+
 EVENTS: dict[str, str] = {
     Event.USER_CREATED: "Account created",
     Event.USER_CHANGED: "Account changed",
@@ -45,6 +47,7 @@ EVENTS: dict[str, str] = {
     Event.USER_ENABLED: "Account enabled",
     Event.ROLES_CHANGED: "Roles changed",
     Event.PASSWORD_CHANGED: "Password changed",
+    Event.PASSWORD_REFUSED: "Wrong password in the account",
     Event.LOGIN_SUCCEEDED: "Signed in",
     Event.LOGIN_FAILED: "Sign-in failed",
     Event.ATTEMPTS_THROTTLED: "Attempts throttled",
@@ -57,7 +60,7 @@ EVENTS: dict[str, str] = {
     Event.API_KEY_ROTATED: "API key rotated",
     Event.API_KEY_REVOKED: "API key revoked",
 }
-_BAD_NEWS = {Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
+_BAD_NEWS = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
 _WARNINGS = {Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED}
 
 
@@ -67,6 +70,8 @@ def notice(text: str | None) -> str | None:
     if name not in NOTICES:
         return None
     one, many = NOTICES[name]
+    if number == "0":
+        return _NOTHING_LEFT
     if not many or number == "1":
         return one
     return many.format(count=number) if re.fullmatch("[0-9]{1,9}", number) else None

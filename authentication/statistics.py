@@ -33,6 +33,10 @@ _EVENTS = (
 )
 
 
+# To see whether a session is live takes more than a look at its row, so they are not all counted.
+MOST_COUNTED = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """What happened in one stretch of time, and how many sessions were open at its end.
@@ -51,7 +55,10 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`stretches` are in the order of time; the last one is not over."""
+    """`stretches` are in the order of time; the last one is not over.
+
+    `live` is one more than MOST_COUNTED where there are more.
+    """
 
     span: Span
     users: int
@@ -59,9 +66,9 @@ class Overview:
     stretches: list[Stretch]
 
     @property
-    def seconds(self) -> int:
-        """How long a stretch is."""
-        return _DIVISIONS[self.span][1]
+    def has_more_live(self) -> bool:
+        """Whether more sessions are live than are counted."""
+        return self.live > MOST_COUNTED
 
     def total(self, name: str) -> int:
         """The sum of one of the counts of all stretches."""
@@ -79,7 +86,7 @@ def read_overview(session: Session, span: Span) -> Overview:
     return Overview(
         span=span,
         users=statistics.count_users(session),
-        live=statistics.count_live_sessions(session),
+        live=statistics.count_live_sessions(session, limit=MOST_COUNTED + 1),
         stretches=[_stretch(bucket, seconds, events, sessions) for bucket in buckets],
     )
 

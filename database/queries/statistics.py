@@ -67,10 +67,11 @@ def count_sessions(session: Session, *, since: datetime, seconds: int) -> list[S
     return [SessionCount(*row) for row in session.execute(query)]
 
 
-def count_live_sessions(session: Session) -> int:
-    """How many sessions are live now."""
-    query = select(func.count()).select_from(LoginSession).join(LoginSession.user)
-    return session.scalar(query.where(live.session_is_live())) or 0
+def count_live_sessions(session: Session, *, limit: int) -> int:
+    """How many sessions are live now, counted no further than the limit."""
+    found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_live())
+    newest = found.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+    return session.scalar(select(func.count()).select_from(newest.subquery())) or 0
 
 
 def count_live_sessions_of(session: Session, user_ids: Sequence[int]) -> dict[int, int]:

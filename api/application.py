@@ -10,7 +10,17 @@ from starlette.types import ASGIApp
 from api import access_log, credentials, errors, openapi, startup
 from api.console import application as console
 from api.middleware import Frame
-from api.routers import admin, docs, forward_auth, health, sessions, tokens, users
+from api.routers import (
+    admin,
+    api_keys,
+    docs,
+    forward_auth,
+    health,
+    oauth,
+    sessions,
+    tokens,
+    users,
+)
 from api.settings import Settings, load
 from authentication.service import Service
 from database.settings import InvalidSettings
@@ -64,10 +74,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     access_log.install()
     errors.install(app)
     openapi.install(app)
-    # Routes are tried in this order: what is called most stands first.
-    app.router.routes.append(forward_auth.route)
-    for router in (users.router, tokens.router, sessions.router, admin.router, health.router):
-        app.router.routes.extend(router.routes)
+    # Other services ask these as often as they are asked themselves.
+    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
+        app.router.routes.extend(noun.router.routes)
     if settings.api.docs:
         docs.install(app)
     if settings.api.console:

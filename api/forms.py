@@ -4,7 +4,6 @@ The parameters come from the body alone, each at most once; one without a value 
 """
 
 import base64
-import binascii
 from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import Request
@@ -52,12 +51,14 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
     Clients are not registered, so there is no secret to check.
     """
     basic = basic_credentials(request)
-    names = {name for name in (form.get("client_id"), basic and basic[0]) if name}
+    sent = (form.get("client_id", ""), basic[0] if basic else "")
+    names = {name.strip() for name in sent if name.strip()}
     if len(names) > 1:
         raise OAuthRefusal("invalid_request", "Two different values for client_id were sent.")
     name = names.pop() if names else None
     if name and len(name) > _LONGEST_CLIENT_ID:
         raise OAuthRefusal("invalid_request", "The client_id is too long.")
+    # A line break would forge a line of a log or, behind a proxy, a header.
     if name and has_control_characters(name):
         raise OAuthRefusal("invalid_request", "The client_id contains control characters.")
     return name
@@ -72,7 +73,7 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
         name, colon, secret = text.partition(":")
         pair = (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict"))
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.") from None
     if not colon or "\x00" in pair[0]:
         raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.")

@@ -1,15 +1,18 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from api.dependencies import SCHEME_NAME
 from authentication import permissions
-from schemas.problems import Problem
+from schemas.oauth import Introspection
+from schemas.problems import OAuthError, Problem
 
 DESCRIPTION = """
 Log in by `POST /login`, or here by the button **Authorize** with an e-mail address or a username.
@@ -24,6 +27,10 @@ TAGS = [
     {"name": "tokens", "description": "Log in, refresh, log out."},
     {"name": "users", "description": "Accounts: register, and look after your own."},
     {"name": "sessions", "description": "Where you are logged in, and how to end that."},
+    {"name": "api_keys", "description": "Credentials for integrations that act for you."},
+    {"name": "oauth", "description": "For OAuth clients, resource servers and finders of tokens."},
+    {"name": "forward_auth", "description": "For reverse proxies: may this request pass?"},
+    {"name": "administration", "description": "Users, sessions and the audit log of everyone."},
     {"name": "operations", "description": "For load balancers and whoever runs the service."},
 ]
 
@@ -174,6 +181,29 @@ def _problem(status: HTTPStatus) -> dict[str, Any]:
     }
 
 
+class PlainRoute(Route):
+    """A route of Starlette's, of which FastAPI knows no description, with the one it brings along.
+
+    FastAPI's way to call a route costs more than the answers of the routes that other services ask.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: list[str] | None = None,
+        operation: Any = None,
+    ) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self._operation = operation
+
+    def path_items(self) -> dict[str, Any]:
+        """The description by path, and for each path by method."""
+        methods = sorted(self.methods or ())
+        return {self.path: {method.lower(): dict(self._operation) for method in methods}}
+
+
 def operation_id(route: APIRoute) -> str:
     """`users_read_me`: what generated clients call their methods."""
     return "_".join([*map(str, route.tags[:1]), route.name])
@@ -203,9 +233,14 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         tags=app.openapi_tags,
         routes=app.routes,
     )
+    for route in app.routes:
+        if isinstance(route, PlainRoute):
+            description["paths"].update(route.path_items())
     components = description.setdefault("components", {})
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components.setdefault("schemas", {}).update(problem.pop("$defs", {}), Problem=problem)
+    schemas = components.setdefault("schemas", {})
+    for model in (Problem, OAuthError, Introspection):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}), **{model.__name__: schema})
     headers = app.state.settings.api.api_key_headers
     demanded: set[str] = set()
     for path in description["paths"].values():
@@ -230,6 +265,11 @@ def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]
             "scheme": "bearer",
             "description": "An access token, or an API key.",
         },
+        "Basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "An API key as the password, under any name.",
+        },
     }
     for header in headers:
         schemes[header] = {
@@ -246,12 +286,14 @@ def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> 
 
     Returns the scopes that the operation demands.
     """
-    for requirement in operation.get("security", []):
+    security = operation.get("security", [])
+    for requirement in security:
         if SCHEME_NAME in requirement:
+            more = [other for other in security if other is not requirement]
             scopes: list[str] = requirement[SCHEME_NAME]
             # An API key never has this scope, so that it would be refused.
             keys = () if permissions.ACCOUNT in scopes else headers
             others: list[dict[str, list[str]]] = [{name: scopes} for name in ("Bearer", *keys)]
-            operation["security"] = [requirement, *others]
+            operation["security"] = [requirement, *others, *more]
             return scopes
     return []

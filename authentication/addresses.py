@@ -1,5 +1,6 @@
 """Brings e-mail addresses to one form, so that an address is one account in whichever spelling."""
 
+import re
 import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
@@ -9,6 +10,11 @@ from authentication.errors import InvalidField
 MAX_LENGTH = 254
 # Characters that do not show: controls, zero-width and direction marks, surrogates, unassigned.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+# And those that count as letters or marks but do not show either: fillers, joiners and variation
+# selectors (Unicode's Default_Ignorable_Code_Point).
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 
 
 def normalise_email(address: str) -> str:
@@ -16,13 +22,19 @@ def normalise_email(address: str) -> str:
 
     Raises InvalidField. What the validator says is not passed on: it quotes the input.
     """
-    if len(address) > MAX_LENGTH or any(unicodedata.category(c) in _INVISIBLE for c in address):
+    if len(address) > MAX_LENGTH or _has_invisible(address):
         raise _invalid()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address).lower())
     try:
         return validate_email(folded, check_deliverability=False).normalized.lower()
     except (EmailNotValidError, UnicodeError):
         raise _invalid() from None
+
+
+def _has_invisible(text: str) -> bool:
+    if _IGNORABLE.search(text):
+        return True
+    return any(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def _invalid() -> InvalidField:

@@ -11,19 +11,19 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from authentication import audit, paging, roles, sessions, users
+from authentication import api_keys, audit, paging, roles, sessions, users
 from authentication.audit import Event, Origin
 from authentication.errors import NotFound
 from authentication.paging import Page
-from database.models import AuditEvent, LoginSession, User
-from database.queries import audit_events, statistics
+from database.models import ApiKey, AuditEvent, LoginSession, User
+from database.queries import audit_events, session_search, statistics
 from database.queries import sessions as session_queries
 from database.queries import users as user_queries
 
 REASON = "ended_by_administrator"
 
 # What one call ends at most, so that it neither takes long nor holds many rows at a time.
-REVOKE_BATCH = 1000
+REVOKE_BATCH = 500
 
 T = TypeVar("T")
 
@@ -77,6 +77,13 @@ class UserSession:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionPage(Page[UserSession]):
+    """`order` is how they are sorted: where many fit, newest first whatever was wanted."""
+
+    order: sessions.Order
+
+
+@dataclass(frozen=True, slots=True)
 class Revoked:
     """How many sessions a call has ended, and whether there is more to do."""
 
@@ -126,9 +133,12 @@ def end_user_sessions(session: Session, user_id: int, *, origin: Origin) -> int:
 
 def list_sessions(
     session: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
-) -> Page[UserSession]:
-    """Live sessions, in the order that is wanted. Raises InvalidField for a cursor that is none."""
-    found = session_queries.search_live(
+) -> SessionPage:
+    """Live sessions. Raises InvalidField for a cursor that is none.
+
+    With filters that fit many, a page may hold fewer than `limit`, or none, and yet have a next.
+    """
+    found = session_search.search_live(
         session,
         text=wanted.text,
         user_id=wanted.user_id,
@@ -136,11 +146,11 @@ def list_sessions(
         ip=wanted.ip,
         order=wanted.order,
         after=paging.decode_position(cursor, id_is_uuid=True),
-        limit=limit + 1,
+        limit=limit,
     )
-    rows, last = _cut(found, limit)
-    items = [UserSession(login, user) for login, user, _ in rows]
-    return Page(items, paging.encode(last[2], last[0].id) if last else None)
+    items = [UserSession(login, user) for login, user in found.items]
+    next_cursor = paging.encode(*found.resume) if found.resume else None
+    return SessionPage(items, next_cursor, found.order)
 
 
 def end_session(session: Session, session_id: UUID, *, origin: Origin) -> None:
@@ -161,6 +171,17 @@ def end_some_sessions(session: Session, *, keep: UUID | None, origin: Origin) ->
     batch, more = _cut(held, REVOKE_BATCH)
     _end(session, batch, origin)
     return Revoked(len(batch), more=more is not None)
+
+
+def list_api_keys(session: Session, user_id: int) -> Sequence[ApiKey]:
+    """The live API keys of a user, newest first. Raises NotFound."""
+    get_user(session, user_id)
+    return [key for key, _ in api_keys.list_everywhere(session, user_id=user_id)]
+
+
+def revoke_api_key(session: Session, api_key_id: UUID, *, origin: Origin) -> None:
+    """Raises NotFound if it has ended."""
+    api_keys.revoke(session, api_key_id, user_id=None, origin=origin, reason=REASON)
 
 
 def list_audit_events(

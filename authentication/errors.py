@@ -18,6 +18,7 @@ CounterfoilError
 ├── Conflict
 │   ├── EmailTaken
 │   ├── UsernameTaken
+│   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       nobody would be left to administer
 ├── NotFound                    no such thing, or not yours
 └── InvalidField                a value that a rule refuses
@@ -130,6 +131,11 @@ class EmailTaken(Conflict):
 class UsernameTaken(Conflict):
     code = "username_taken"
     detail = "An account with this username exists already."
+
+
+class ApiKeyReplaced(Conflict):
+    code = "api_key_replaced"
+    detail = "This API key has been rotated before. Rotate its successor."
 
 
 class LastAdministrator(Conflict):

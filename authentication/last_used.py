@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authentication import policies
@@ -103,8 +104,10 @@ class LastUsedWriter:
             await self._database.run(
                 lambda session: self._store(session, sessions, api_keys, renewals)
             )
-        except DatabaseUnavailable:
-            log.warning("uses of %d credentials were not noted", len(sessions) + len(api_keys))
+        except (DatabaseUnavailable, DBAPIError) as error:
+            # Whatever is wrong with the database now, it may be over by the next use.
+            uses = len(sessions) + len(api_keys)
+            log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
 
     def _store(
         self,

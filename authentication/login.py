@@ -58,7 +58,12 @@ async def log_in(
             service.floods.note_refusal(refusal, *memory)
             raise
         correct, better_hash = await place.run(
-            lambda: service.hasher.verify(attempt.password, user.hashed_password if user else None)
+            lambda: service.hasher.verify(
+                attempt.password,
+                user.hashed_password if user else None,
+                # The second hash would betray that the password of a disabled user is right.
+                upgrade=user is not None and user.is_active,
+            )
         )
 
     def finish(session: Session) -> TokenPair | CounterfoilError:

@@ -45,7 +45,9 @@ class PasswordHasher:
         self._context = CryptContext(
             ["bcrypt_sha256", "bcrypt"],
             deprecated="auto",
-            bcrypt_sha256__rounds=settings.bcrypt_rounds,
+            bcrypt_sha256__default_rounds=settings.bcrypt_rounds,
+            # A hash that cost more, as where the setting differs between two nodes, stays.
+            bcrypt_sha256__min_rounds=settings.bcrypt_rounds,
         )
         self._nobodys_hash = _NOBODYS_HASH.format(rounds=settings.bcrypt_rounds)
 
@@ -54,17 +56,29 @@ class PasswordHasher:
         hashed: str = self._context.hash(_normalise(password))
         return hashed
 
-    def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+    def verify(
+        self, password: str, hashed: str | None, *, upgrade: bool = True
+    ) -> tuple[bool, str | None]:
         """Whether the password is right, and a better hash to store if there is one.
 
-        Without a hash, as for an unknown user, it takes the time that it would take with one.
+        Without a hash, as for an unknown user, it takes the time that it would take with one. A
+        better hash takes as long again, so that `upgrade` is for those who will be let in.
         """
-        password = _normalise(password)
+        # Longer ones were never stored, and to normalise them takes the interpreter too long.
+        if hashed is None or len(password) > MAX_LENGTH:
+            return self._refuse()
         try:
-            return self._context.verify_and_update(password, hashed or self._nobodys_hash)
+            if upgrade:
+                return self._context.verify_and_update(_normalise(password), hashed)
+            return self._context.verify(_normalise(password), hashed), None
         except ValueError:
             # Plain bcrypt refuses NUL; an administrator may have stored something else altogether.
-            return self._context.verify(password, self._nobodys_hash), None
+            return self._refuse()
+
+    def _refuse(self) -> tuple[bool, None]:
+        # Whatever was sent: it may be what bcrypt refuses.
+        self._context.verify("", self._nobodys_hash)
+        return False, None
 
 
 class HashingThreads:
@@ -129,14 +143,27 @@ def refuse_weak(
 
     A minimum length and a blocklist, and no rules of composition (NIST SP 800-63B-4, 3.1.1.2).
     """
-    if reason := _weakness(_normalise(password), settings.password_min_length, context):
+    reason = _unfit_length(password, settings.password_min_length)
+    if reason is None:
+        reason = _weakness(_normalise(password).casefold(), context)
+    if reason is not None:
         raise WeakPassword(reason, field=field)
 
 
-def _weakness(password: str, min_length: int, context: tuple[str | None, ...]) -> str | None:
-    if len(password) < min_length:
+def _unfit_length(password: str, min_length: int) -> str | None:
+    # One that is too long as it was sent is not even normalised: that could take a second.
+    lengths = [len(password)]
+    if len(password) <= MAX_LENGTH:
+        # A single character may stand for many, and many may make one.
+        lengths.append(len(_normalise(password)))
+    if max(lengths) > MAX_LENGTH:
+        return f"Use at most {MAX_LENGTH:,} characters."
+    if min(lengths) < min_length:
         return f"Use at least {min_length} characters."
-    folded = password.casefold()
+    return None
+
+
+def _weakness(folded: str, context: tuple[str | None, ...]) -> str | None:
     spellings = {folded, _repeated_unit(folded)}
     if spellings & {word.casefold() for word in (*_CONTEXT_WORDS, *context) if word}:
         return "Do not use your name, your address or the name of this service."

@@ -50,6 +50,20 @@ def narrow(requested: str | None, available: Scopes) -> str | None:
     return join(scopes)
 
 
+def grant_to_api_key(requested: Scopes | None, available: Scopes) -> Scopes:
+    """The scopes of a new API key: those requested, or all that whoever makes it has.
+
+    Raises InvalidScope if one of them is not available, or is `account`.
+    """
+    if requested is None:
+        return available - {ACCOUNT}
+    if ACCOUNT in requested:
+        raise InvalidScope(f"An API key cannot have the scope {ACCOUNT}.")
+    if not requested <= available:
+        raise InvalidScope
+    return requested
+
+
 def join(scopes: Iterable[str]) -> str:
     """Scopes as OAuth writes them (RFC 6749, 3.3), in a stable order."""
     return " ".join(sorted(scopes))

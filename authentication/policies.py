@@ -27,11 +27,29 @@ def refresh_token_end(
     return min(now + timedelta(seconds=settings.refresh_token_seconds), session_end)
 
 
+def api_key_lifetime(
+    settings: AuthenticationSettings, *, days: int | None = None
+) -> timedelta | None:
+    """How long a key lives whose owner says so in days, or does not say. None: without an end."""
+    if days is not None:
+        return timedelta(days=days)
+    seconds = settings.api_key_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def api_key_end(now: datetime, lifetime: timedelta | None) -> datetime | None:
+    """An API key belongs to no session that could end it."""
+    return None if lifetime is None else now + lifetime
+
+
 def is_within_grace(
     settings: AuthenticationSettings, now: datetime, first_used_at: datetime
 ) -> bool:
     """Whether a used refresh token may still come back. The first use alone sets the clock."""
-    return now - first_used_at < timedelta(seconds=settings.refresh_grace_seconds)
+    grace = timedelta(seconds=settings.refresh_grace_seconds)
+    # A transaction that waited for the first use has begun before it: then the difference is
+    # negative, and without a grace it must not pass for a short one.
+    return bool(grace) and now - first_used_at < grace
 
 
 def sessions_to_evict(

@@ -75,7 +75,8 @@ def _exchange(
 def _use(session: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:
     if token.first_used_at is None:
         return refresh_tokens.use(session, token.id)
-    return policies.is_within_grace(settings, clock.read(session), token.first_used_at)
+    now = clock.read(session)
+    return token.expires_at > now and policies.is_within_grace(settings, now, token.first_used_at)
 
 
 def _issue(

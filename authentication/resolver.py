@@ -24,6 +24,11 @@ _KINDS = {
 }
 
 
+def _kind_of(token: str) -> CredentialKind | None:
+    kind = tokens.kind_of(token)
+    return None if kind is None else _KINDS.get(kind)
+
+
 class _Waiter(NamedTuple):
     digest: bytes
     answer: asyncio.Future[LiveCredential | None]
@@ -71,11 +76,25 @@ class Resolver:
 
         Raises DatabaseUnavailable past the deadline, never later.
         """
-        token_kind = tokens.kind_of(token)
-        kind = _KINDS.get(token_kind) if token_kind else None
+        kind = _kind_of(token)
         if kind is None:
             return None
-        found = await self._find(kind, tokens.digest(token))
+        return self._identify(kind, await self._find(kind, tokens.digest(token)))
+
+    async def resolve_both(
+        self, first: str, second: str
+    ) -> tuple[Identity | None, Identity | None]:
+        """Two at once, which go out together. Raises as `resolve` does."""
+        kinds = _kind_of(first), _kind_of(second)
+        if kinds[0] is None or kinds[1] is None:
+            return await self.resolve(first), await self.resolve(second)
+        # Futures and not coroutines, each of which would be given a task of its own.
+        found = await asyncio.gather(
+            self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
+        )
+        return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
+
+    def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
         if found is None:
             return None
         self._on_use(kind, found)

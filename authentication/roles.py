@@ -19,7 +19,7 @@ def list_all(session: Session) -> Sequence[Role]:
 
 def get_by_names(session: Session, names: Sequence[str]) -> list[Role]:
     """Raises InvalidField unless there are all of them."""
-    found = list(users.find_roles(session, names))
+    found = list(users.find_roles(session, [name for name in names if name.isprintable()]))
     if len(found) != len(set(names)):
         raise InvalidField("roles", "There is no such role.")
     return found

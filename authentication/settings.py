@@ -43,11 +43,11 @@ class AuthenticationSettings(LayerSettings):
     session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_OLDEST
     """What gives way when the limit is reached: the login, the oldest or the longest unused."""
 
-    api_key_seconds: Annotated[int | None, Field(ge=1)] = 365 * DAY
+    api_key_seconds: Annotated[int | None, Field(ge=1, le=3650 * DAY)] = 365 * DAY
     """How long an API key lives if its owner does not say; `none` is without an end."""
 
-    api_key_overlap_seconds: Annotated[int, Field(ge=0)] = DAY
-    """How long a rotated API key goes on working beside its successor."""
+    api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY
+    """How long a rotated API key goes on working beside its successor, unless asked for less."""
 
     console_idle_seconds: Annotated[int, Field(ge=60, le=30 * DAY)] = 3600
     """How long a session of the console lives without being used."""

@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import audit, passwords, roles, sessions, throttle
+from authentication import api_keys, audit, passwords, roles, sessions, throttle
 from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
     EmailTaken,
     InvalidField,
+    InvalidToken,
     LastAdministrator,
     NotFound,
     TooManyAttempts,
@@ -25,9 +26,13 @@ from authentication.permissions import ADMIN
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from database.models import User
+from database.queries import sessions as session_queries
 from database.queries import users
 
 DEFAULT_ROLE = "user"
+MAX_NAME_LENGTH = 200
+# What the column can hold; PostgreSQL refuses to compare it with more.
+MAX_ID = 2**31 - 1
 
 # No "@", so that a username is never taken for an address, and no two that look the same.
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
@@ -85,9 +90,25 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
     """The address in its normal form. Raises InvalidField, WeakPassword."""
     email = normalise_email(registration.email)
     _refuse_username(registration.username)
-    context = (email, email.partition("@")[0], registration.username, registration.name)
-    passwords.refuse_weak(registration.password, settings=settings, context=context)
+    _refuse_name("name", registration.name)
+    _refuse_name("surname", registration.surname)
+    passwords.refuse_weak(
+        registration.password, settings=settings, context=_context(email, registration)
+    )
     return email
+
+
+def _context(email: str, person: Registration | Identity | User) -> tuple[str | None, ...]:
+    """What others know of a person, and will try first."""
+    full_name = f"{person.name} {person.surname}" if person.surname else None
+    return (
+        email,
+        email.partition("@")[0],
+        person.username,
+        person.name,
+        person.surname,
+        full_name,
+    )
 
 
 def create(
@@ -120,8 +141,8 @@ def create(
 
 
 def find_by_id(session: Session, user_id: int) -> User | None:
-    """With roles."""
-    return users.find(session, user_id)
+    """With roles. None also for a number that no user can have."""
+    return users.find(session, user_id) if user_id <= MAX_ID else None
 
 
 def find_by_identifier(session: Session, identifier: str) -> User | None:
@@ -133,6 +154,11 @@ def find_by_identifier(session: Session, identifier: str) -> User | None:
         return users.find_by_email(session, normalise_email(identifier))
     except InvalidField:
         return None
+
+
+def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
+    """Raises WeakPassword, also for what others know of the user."""
+    passwords.refuse_weak(password, settings=settings, context=_context(user.email, user))
 
 
 async def change_profile(
@@ -148,12 +174,18 @@ async def change_profile(
     if change.email is not None:
         fields["email"] = normalise_email(change.email)
     checked = None
-    if fields.get("email", identity.email) != identity.email:
+    if _changes_email(fields, identity.email):
         password = change.current_password or ""
         checked = await check_password(service, identity, password, origin)
 
     def write(session: Session) -> User:
-        user = _lock_unchanged(session, checked) if checked else _lock(session, identity.user_id)
+        if checked is not None:
+            user = _lock_unchanged(session, checked, identity)
+        else:
+            user = _lock(session, identity.user_id)
+        if checked is None and _changes_email(fields, user.email):
+            # The address has become another one since the request was looked at.
+            raise WrongPassword
         _refuse_held_by_others(session, user, fields)
         return _store(session, user, fields, origin)
 
@@ -165,20 +197,32 @@ async def change_profile(
 
 
 async def change_password(
-    service: Service, identity: Identity, *, current: str, new: str, origin: Origin
+    service: Service,
+    identity: Identity,
+    *,
+    current: str,
+    new: str,
+    origin: Origin,
+    end_api_keys: bool = False,
 ) -> None:
-    """Change the caller's password and end every other session of theirs.
+    """Change the caller's password and end every other session of theirs; API keys on request.
 
     Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
-    context = (identity.email, identity.username, identity.name)
-    passwords.refuse_weak(new, settings=service.settings, context=context, field="new_password")
+    passwords.refuse_weak(
+        new,
+        settings=service.settings,
+        context=_context(identity.email, identity),
+        field="new_password",
+    )
     checked = await check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
     def change(session: Session) -> None:
-        user = _lock_unchanged(session, checked)
+        user = _lock_unchanged(session, checked, identity)
         store_password(session, user, hashed, origin=origin, keep=identity.session_id)
+        if end_api_keys:
+            api_keys.revoke_all(session, user.id, origin=origin, reason="password_changed")
 
     await service.database.run(change)
 
@@ -237,7 +281,9 @@ async def check_password(
             raise refusal
         correct, _ = await place.run(lambda: service.hasher.verify(password, user.hashed_password))
     if not correct:
-        await service.database.run(lambda session: _record_wrong_password(session, user.id, origin))
+        await service.database.run(
+            lambda session: _record_wrong_password(session, identity.user_id, origin)
+        )
         raise WrongPassword
     await service.database.run(lambda session: throttle.give_back(session, counters))
     return user
@@ -254,12 +300,23 @@ def _lock(session: Session, user_id: int) -> User:
     return user
 
 
-def _lock_unchanged(session: Session, checked: User) -> User:
-    """The user whose password was checked a moment ago, if it still is their password."""
+def _lock_unchanged(session: Session, checked: User, identity: Identity) -> User:
+    """The user whose password was checked a moment ago.
+
+    Raises WrongPassword if it is no longer their password, and InvalidToken if the session that
+    sent it has ended meanwhile: hashing takes long enough for that.
+    """
     user = _lock(session, checked.id)
+    if identity.session_id and not session_queries.lock_holding(session, identity.session_id):
+        raise InvalidToken
     if user.hashed_password != checked.hashed_password:
         raise WrongPassword
     return user
+
+
+def _changes_email(fields: dict[str, Any], current: str) -> bool:
+    # What an administrator inserted by SQL may be in capitals, and is the same address.
+    return "email" in fields and fields["email"] != current.lower()
 
 
 def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
@@ -300,6 +357,12 @@ def _lock_for_removal(session: Session, user_id: int) -> User:
 def _refuse_username(username: str | None) -> None:
     if username is not None and not USERNAME.fullmatch(username):
         raise InvalidField("username", "Use letters, digits and . _ + - only, at most 64.")
+
+
+def _refuse_name(field: str, name: str | None) -> None:
+    # The command line passes on what HTTP's schemas would refuse.
+    if name is not None and not (name.isprintable() and len(name) <= MAX_NAME_LENGTH):
+        raise InvalidField(field, f"Use printable characters only, at most {MAX_NAME_LENGTH}.")
 
 
 def _refuse_taken(session: Session, email: str, username: str | None) -> None:

@@ -25,6 +25,13 @@ class now(FunctionElement[datetime]):
     inherit_cache = True
 
 
+class right_now(FunctionElement[datetime]):
+    """The time of evaluation, also late in a transaction that has waited for another."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
 class epoch_seconds(FunctionElement[float]):
     """A point in time as seconds since 1970, which both drivers hand over without a parser."""
 
@@ -52,6 +59,16 @@ def _now_postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(now, "sqlite")
 def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return SQLITE_NOW
+
+
+@compiles(right_now, "postgresql")
+def _right_now_postgresql(element: right_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(right_now, "sqlite")
+def _right_now_sqlite(element: right_now, compiler: SQLCompiler, **kw: Any) -> str:
     return SQLITE_NOW
 
 

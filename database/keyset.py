@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Select,
     String,
+    Tuple,
     literal,
     tuple_,
     type_coerce,
@@ -66,10 +67,14 @@ def newest_first(
     identifier: InstrumentedAttribute[Any],
     *,
     after: Position | None,
+    until: Position | None = None,
 ) -> Select[*Columns]:
-    """The rows behind a position, or all of them, newest first."""
+    """The rows behind one position and down to another, that one included, newest first."""
+    position = tuple_(type_coerce(moment, StoredMoment()), identifier)
     if after is not None:
-        query = query.where(_place(moment, identifier) < _position(after, identifier))
+        query = query.where(position < _literal(after, identifier))
+    if until is not None:
+        query = query.where(position >= _literal(until, identifier))
     return query.order_by(moment.desc(), identifier.desc())
 
 
@@ -80,17 +85,13 @@ def oldest_first(
     *,
     after: Position | None,
 ) -> Select[*Columns]:
-    """The same, oldest first."""
+    """The rows behind a position, oldest first."""
+    position = tuple_(type_coerce(moment, StoredMoment()), identifier)
     if after is not None:
-        query = query.where(_place(moment, identifier) > _position(after, identifier))
+        query = query.where(position > _literal(after, identifier))
     return query.order_by(moment, identifier)
 
 
-def _place(
-    moment: InstrumentedAttribute[datetime], identifier: InstrumentedAttribute[Any]
-) -> ColumnElement[Any]:
-    return tuple_(type_coerce(moment, StoredMoment()), identifier)
-
-
-def _position(after: Position, identifier: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
-    return tuple_(literal(after.moment, StoredMoment()), literal(after.id, identifier.type))
+def _literal(position: Position, identifier: InstrumentedAttribute[Any]) -> Tuple:
+    moment = literal(position.moment, StoredMoment())
+    return tuple_(moment, literal(position.id, identifier.type))

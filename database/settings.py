@@ -63,7 +63,8 @@ class DatabaseSettings(LayerSettings):
     def _refuse_other_databases(self) -> Self:
         try:
             backend = self.url.get_backend_name()
-        except ArgumentError:
+        except (ArgumentError, ValueError):
+            # What it says may quote a password, as of an address with a slip in it.
             raise ValueError("DATABASE_URL cannot be read as a URL") from None
         if backend not in {"sqlite", "postgresql"}:
             raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")

@@ -15,11 +15,11 @@ from pydantic import (
 )
 
 from schemas.sessions import SessionRead
-from schemas.text import Storable
+from schemas.text import Printable
 
 T = TypeVar("T")
 
-MOST_IDS = 1000
+MOST_IDS = 500
 
 EVERYTHING = "*"
 
@@ -33,9 +33,9 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 SearchText = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
 ]
-RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Storable]
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Printable]
 
 
 class Paging(BaseModel):
@@ -83,7 +83,7 @@ class AuditQuery(Paging):
 
 
 class Page(BaseModel, Generic[T]):
-    """`next_cursor` is null on the last page."""
+    """`next_cursor` is null on the last page, and on no other, however few items it holds."""
 
     items: list[T]
     next_cursor: str | None

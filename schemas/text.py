@@ -21,17 +21,17 @@ def _refuse_control_characters(text: str) -> str:
     return text
 
 
-Storable = AfterValidator(_refuse_control_characters)
+Printable = AfterValidator(_refuse_control_characters)
 
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Storable
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
 ]
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Storable]
-LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Storable]
+ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Printable]
+LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Printable]
 Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
-    Storable,
+    Printable,
     # Only described here: the rule is in authentication/addresses.py.
     Field(json_schema_extra={"format": "email"}),
 ]
@@ -40,10 +40,10 @@ Username = Annotated[
     # Only described here: the rule is in authentication/users.py.
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
 ]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Storable]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Printable]
 Password = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1024),
     Field(json_schema_extra={"format": "password"}),
 ]
-Scope = Annotated[str, StringConstraints(max_length=2000), Storable]
+Scope = Annotated[str, StringConstraints(max_length=2000), Printable]

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.text import Identifier, Password, Scope, ShortText
 
@@ -27,6 +27,12 @@ class Login(BaseModel):
     password: Password
     client_id: ShortText | None = None
     scope: Scope | None = None
+
+    @field_validator("client_id")
+    @classmethod
+    def _empty_is_none(cls, label: str | None) -> str | None:
+        # As in a form (RFC 6749, 3.1): the refresh by form could never name an empty one.
+        return label or None
 
     @model_validator(mode="after")
     def _one_identifier(self) -> Self:

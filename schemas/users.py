@@ -56,7 +56,7 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Both passwords. Every other session ends."""
+    """Both passwords. Every other session ends, and every API key if that is asked for."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -71,6 +71,7 @@ class PasswordChange(BaseModel):
 
     current_password: Password
     new_password: Password
+    end_api_keys: bool = False
 
 
 class UserRead(BaseModel):

@@ -7,7 +7,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -17,13 +16,13 @@ from api.settings import ApiSettings, Settings
 from authentication.settings import AuthenticationSettings
 from database import migrations
 from database.settings import DatabaseSettings, LayerSettings
+from tests.support.administrator import Sql, run_sql
 from tests.support.client import Client
 from tests.support.postgresql import DatabaseServer
 
 pytest_plugins = ["tests.support.plugin"]
 
 Layer = TypeVar("Layer", bound=LayerSettings)
-Sql = Callable[..., list[tuple[Any, ...]]]
 
 # Everything but the roles that the migrations make.
 _EMPTY = """
@@ -63,17 +62,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url: str = request.getfixturevalue("postgresql_url")
     run_sql(url, _EMPTY)
     return url
-
-
-def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
-    """Run a statement on a connection of its own, as an administrator would; returns the rows."""
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
-            file.execute("PRAGMA foreign_keys = ON")
-            return file.execute(statement, parameters).fetchall()
-    with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture

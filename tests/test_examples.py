@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
 from tests.support.server import Server
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import Sql
+from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.postgresql import find_binaries
 from tests.support.programs import require_program

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_administration"
-down_revision = "0003_api_keys_and_audit_events"
+revision = "0006_administration"
+down_revision = "0005_api_keys_replaced_at"
 branch_labels = None
 depends_on = None
 

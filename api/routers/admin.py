@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
 from api.openapi import problems
+from api.routers.api_keys import fields_of
 from authentication import administration, permissions, roles
 from authentication.administration import (
     AuditFilter,
@@ -31,6 +32,7 @@ from schemas.admin import (
     SessionsRevoked,
     UserQuery,
 )
+from schemas.api_keys import ApiKeyRead
 from schemas.sessions import SessionsEnded
 
 router = APIRouter(prefix="/admin", tags=["administration"])
@@ -39,7 +41,12 @@ Administrator = Annotated[Identity, requires(permissions.ADMIN)]
 UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
-@router.get("/users", summary="Find users", responses=problems(400, 401, 403, 422, 503))
+@router.get(
+    "/users",
+    summary="Find users",
+    response_description="A page of users.",
+    responses=problems(400, 401, 403, 422, 503),
+)
 def list_users(
     admin: Administrator, session: SessionDep, query: Annotated[UserQuery, Query()]
 ) -> Page[AdminUserRead]:
@@ -50,15 +57,20 @@ def list_users(
 
 
 @router.get(
-    "/users/{user_id}", summary="Read a user", responses=problems(400, 401, 403, 404, 422, 503)
+    "/users/{user_id}",
+    summary="Read a user",
+    response_description="The user.",
+    responses=problems(400, 401, 403, 404, 422, 503),
 )
 def read_user(admin: Administrator, session: SessionDep, user_id: UserId) -> AdminUserRead:
+    """The account as administrators see it: without a password hash."""
     return _user(administration.get_user(session, user_id))
 
 
 @router.patch(
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
+    response_description="The user as changed.",
     responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
 )
 def change_user(
@@ -76,6 +88,7 @@ def change_user(
 @router.delete(
     "/users/{user_id}/sessions",
     summary="End all sessions of a user",
+    response_description="They have ended.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def end_user_sessions(
@@ -89,12 +102,17 @@ def end_user_sessions(
 @router.get(
     "/sessions",
     summary="Find live sessions of all users",
+    response_description="A page of sessions.",
     responses=problems(400, 401, 403, 422, 503),
 )
 def list_sessions(
     admin: Administrator, session: SessionDep, query: Annotated[SessionQuery, Query()]
 ) -> Page[AdminSessionRead]:
-    """Newest first. The one that asks is marked `current`."""
+    """Newest first. The one that asks is marked `current`.
+
+    With filters that fit many, a page may hold fewer items than `limit`, or none, and yet not be
+    the last: go on while there is a `next_cursor`.
+    """
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
     page = administration.list_sessions(session, wanted, limit=query.limit, cursor=query.cursor)
     items = [_session(found, current=admin.session_id) for found in page.items]
@@ -105,6 +123,7 @@ def list_sessions(
     "/sessions/{session_id}",
     summary="End a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
+    response_description="It has ended.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def end_session(
@@ -117,6 +136,7 @@ def end_session(
 @router.post(
     "/sessions/revoke",
     summary="End many sessions",
+    response_description="How many have ended, and whether there are more.",
     responses=problems(400, 401, 403, 413, 422, 503),
 )
 def revoke_sessions(
@@ -138,12 +158,15 @@ def revoke_sessions(
 
 
 @router.get(
-    "/audit-events", summary="Read the audit log", responses=problems(400, 401, 403, 422, 503)
+    "/audit-events",
+    summary="Read the audit log",
+    response_description="A page of events.",
+    responses=problems(400, 401, 403, 422, 503),
 )
 def list_audit_events(
     admin: Administrator, session: SessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Page[AuditEventRead]:
-    """Newest first."""
+    """Newest first. It holds no token and no password, and outlives the users it names."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = administration.list_audit_events(session, wanted, limit=query.limit, cursor=query.cursor)
     items = [
@@ -153,7 +176,38 @@ def list_audit_events(
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/roles", summary="List roles", responses=problems(400, 401, 403, 503))
+@router.get(
+    "/users/{user_id}/api-keys",
+    summary="List the API keys of a user",
+    response_description="The live keys of the user.",
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def list_api_keys(admin: Administrator, session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
+    """Live keys, newest first, each by its name and the end of it. A disabled user has none."""
+    found = administration.list_api_keys(session, user_id)
+    return [ApiKeyRead(**fields_of(key)) for key in found]
+
+
+@router.delete(
+    "/api-keys/{api_key_id}",
+    summary="Revoke an API key of any user",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_description="It has ended.",
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def revoke_api_key(
+    admin: Administrator, session: SessionDep, origin: OriginDep, api_key_id: UUID
+) -> None:
+    """The next request with that key is refused."""
+    administration.revoke_api_key(session, api_key_id, origin=origin)
+
+
+@router.get(
+    "/roles",
+    summary="List roles",
+    response_description="All roles.",
+    responses=problems(400, 401, 403, 503),
+)
 def list_roles(admin: Administrator, session: SessionDep) -> list[RoleRead]:
     """With the scopes that they carry."""
     return [

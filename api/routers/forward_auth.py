@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from fastapi import Request, Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import SCHEME_NAME, resolve
+from api import openapi_forward_auth
+from api.dependencies import resolve
 from api.errors import RETRY_AFTER_SECONDS, headers_of, status_of
-from api.openapi import MEANINGS
+from api.openapi import PlainRoute
 from authentication import permissions
 from authentication.errors import AmbiguousCredentials, CounterfoilError, NotAuthenticated
 from authentication.identity import Identity
@@ -106,7 +107,7 @@ class _Verify:
         await verify(scope, receive, send)
 
 
-class ForwardAuthRoute(Route):
+class ForwardAuthRoute(PlainRoute):
     """The path itself and everything below it, be it a line break."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -116,71 +117,8 @@ class ForwardAuthRoute(Route):
         match = Match.FULL if path.startswith(self.path + "/") else Match.NONE
         return match, {"endpoint": self.endpoint, "path_params": {}}
 
-    @property
-    def openapi_paths(self) -> dict[str, Any]:
-        """Its part of the OpenAPI description."""
-        return {
-            self.path: _describe_methods(),
-            f"{self.path}/{{path}}": {"parameters": [_PATH], **_describe_methods()},
-        }
-
-
-_PATH = {
-    "name": "path",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "description": "Whatever the proxy appends. It is not looked at.",
-}
-_DEMANDS = [
-    {
-        "name": "scope",
-        "in": "query",
-        "schema": {"type": "array", "items": {"type": "string"}},
-        "description": "Scopes divided by spaces, all of which are demanded. May be repeated.",
-        "examples": {"one": {"value": ["orders:read"]}},
-    },
-    {
-        "name": "role",
-        "in": "query",
-        "schema": {"type": "array", "items": {"type": "string"}},
-        "description": "A role that is demanded. May be repeated; then all of them are.",
-        "examples": {"one": {"value": ["moderator"]}},
-    },
-]
-_EXAMPLES = {
-    "X-Auth-User": "42",
-    "X-Auth-Email": "ada@example.org",
-    "X-Auth-Roles": "admin,user",
-    "X-Auth-Scopes": "account admin",
-    "X-Auth-Session": "6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57",
-    "X-Auth-Client": "Ada's%20phone",
-}
-
-
-def _describe_methods() -> dict[str, Any]:
-    methods = ("get", "head", "post", "put", "patch", "delete", "options")
-    return {method: _describe(method) for method in methods}
-
-
-def _describe(method: str) -> dict[str, Any]:
-    identity = {name: {"schema": {"type": "string"}} for name in NOBODY}
-    examples = {name: {**identity[name], "example": text} for name, text in _EXAMPLES.items()}
-    challenge = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-    retry = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-    return {
-        "tags": ["forward-auth"],
-        "summary": "May this request pass?",
-        "description": "Asked by reverse proxies, which keep the method of the original request.",
-        "parameters": _DEMANDS,
-        "security": [{SCHEME_NAME: []}],
-        "responses": {
-            "200": {"description": "Yes, on behalf of this user.", "headers": examples},
-            "401": {"description": MEANINGS[401], "headers": {**identity, **challenge}},
-            "403": {"description": MEANINGS[403], "headers": {**identity, **challenge}},
-            "503": {"description": MEANINGS[503], "headers": {**identity, **retry}},
-        },
-    }
+    def path_items(self) -> dict[str, Any]:
+        return openapi_forward_auth.path_items(self.path)
 
 
 route = ForwardAuthRoute("/verify", _Verify())

@@ -81,12 +81,16 @@ def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep)
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
 ) -> None:
-    """Needs the current password, and ends every other session."""
+    """Needs the current password, and ends every other session.
+
+    API keys live on, because integrations do not know the password; `end_api_keys` ends them too.
+    """
     await users.change_password(
         service,
         identity,
         current=body.current_password,
         new=body.new_password,
+        end_api_keys=body.end_api_keys,
         origin=origin,
     )
 

@@ -14,6 +14,7 @@ class ApiKey(Base):
     """`hint` is the end of the key, by which its owner tells it from others.
 
     `expires_at` is NULL for a key without an end; `scopes` is NULL for all that the roles give.
+    `replaced_at` says since when there is a successor, beside which the key works until it expires.
     """
 
     __tablename__ = "api_keys"
@@ -27,6 +28,7 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    replaced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (CheckConstraint("length(key_digest) = 32", name="key_digest_is_sha256"),)

@@ -43,4 +43,6 @@ class User(Base):
             word_index(email, username, name, surname),
             postgresql_using="gin",
         ).ddl_if(dialect="postgresql"),
+        # The audit log outlives a user; a number in it must not come to mean another.
+        {"sqlite_autoincrement": True},
     )

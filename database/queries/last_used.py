@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -11,11 +11,20 @@ from database.models import ApiKey, LoginSession
 
 
 def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
-    """These sessions were used just now."""
+    """These sessions were used just now.
+
+    One that somebody else is changing is left out: to wait for it, with others held, could end in
+    a deadlock with a revocation, and the next use will be noted.
+    """
+    free = (
+        select(LoginSession.id)
+        .where(LoginSession.id.in_(ids))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
     if ids:
         session.execute(
             update(LoginSession)
-            .where(LoginSession.id.in_(ids))
+            .where(LoginSession.id.in_(free))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )

@@ -21,13 +21,17 @@ def access_token_is_live() -> ColumnElement[bool]:
     return and_(AccessToken.expires_at > clock.now(), session_holds())
 
 
-def api_key_is_live() -> ColumnElement[bool]:
-    """The key resolves now. Wants `api_keys` joined with `users`."""
+def api_key_holds() -> ColumnElement[bool]:
+    """The key has neither ended nor been ended; its user may be disabled."""
     return and_(
         ApiKey.revoked_at.is_(None),
         or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > clock.now()),
-        User.is_active,
     )
+
+
+def api_key_is_live() -> ColumnElement[bool]:
+    """The key resolves now. Wants `api_keys` joined with `users`."""
+    return and_(api_key_holds(), User.is_active)
 
 
 def session_is_live() -> ColumnElement[bool]:

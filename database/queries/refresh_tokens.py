@@ -1,6 +1,6 @@
 """Finds and uses up refresh tokens."""
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -11,7 +11,15 @@ def find_by_digest(session: Session, digest: bytes) -> tuple[RefreshToken, Acces
     """With the access token it was issued with, live or not."""
     row = session.execute(
         select(RefreshToken, AccessToken)
-        .join(AccessToken, AccessToken.id == RefreshToken.access_token_id)
+        .join(
+            AccessToken,
+            and_(
+                AccessToken.id == RefreshToken.access_token_id,
+                # SQLite gives the number of a deleted row again, and a shell without foreign keys
+                # leaves behind what referred to it.
+                AccessToken.session_id == RefreshToken.session_id,
+            ),
+        )
         .where(RefreshToken.token_digest == digest)
         .execution_options(populate_existing=True)
     ).one_or_none()

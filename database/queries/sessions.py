@@ -1,17 +1,14 @@
 """Finds, lists and ends sessions."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from database import clock, keyset
-from database.keyset import Position
+from database import clock
 from database.models import LoginSession, User
-from database.queries import live, users
-from database.search import starts_with
+from database.queries import live
 
 
 def list_live(session: Session, *, user_id: int) -> Sequence[LoginSession]:
@@ -41,6 +38,18 @@ def revoke(session: Session, session_id: UUID, *, reason: str, user_id: int | No
     if user_id is not None:
         conditions.append(LoginSession.user_id == user_id)
     return bool(_revoke(session, *conditions, reason=reason))
+
+
+def revoke_unended(session: Session, session_id: UUID, *, reason: str) -> bool:
+    """End one session, also that of a disabled user, or enabling them would bring it back."""
+    ended = session.scalars(
+        update(LoginSession)
+        .where(LoginSession.id == session_id, LoginSession.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.one_or_none() is not None
 
 
 def revoke_all(
@@ -114,42 +123,3 @@ def list_live_with_user(
         query = query.where(LoginSession.user_id == user_id)
     rows = session.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id))
     return [(login, user) for login, user in rows]
-
-
-class Order(StrEnum):
-    """How a list across users can be sorted: each way has an index that it is read from."""
-
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    ENDING = "ending"
-
-
-def search_live(
-    session: Session,
-    *,
-    order: Order = Order.NEWEST,
-    text: str | None = None,
-    user_id: int | None = None,
-    client: str | None = None,
-    ip: str | None = None,
-    after: Position | None = None,
-    limit: int,
-) -> Sequence[tuple[LoginSession, User, str]]:
-    """Live sessions with their users and the stored moment by which they are sorted.
-
-    `text` is as in users.search; `client` and `ip` are beginnings of a label and an address.
-    """
-    sort = keyset.newest_first if order is Order.NEWEST else keyset.oldest_first
-    moment = LoginSession.expires_at if order is Order.ENDING else LoginSession.created_at
-    query = select(LoginSession, User, keyset.stored(moment)).join(LoginSession.user)
-    query = query.where(live.session_is_live())
-    if text is not None:
-        query = query.where(LoginSession.user_id.in_(users.matching(session, text)))
-    if user_id is not None:
-        query = query.where(LoginSession.user_id == user_id)
-    if client is not None:
-        query = query.where(starts_with(session, LoginSession.client_id, client))
-    if ip is not None:
-        query = query.where(starts_with(session, LoginSession.ip, ip))
-    query = sort(query, moment, LoginSession.id, after=after)
-    return [(login, user, stored) for login, user, stored in session.execute(query.limit(limit))]

@@ -81,6 +81,11 @@ def matching(session: Session, text: str) -> Select[tuple[int]]:
     return select(found.c.id)
 
 
+def lock_all(session: Session) -> None:
+    """Hold every user against changes until the transaction is over."""
+    session.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
+
+
 def raise_epoch(session: Session, user_id: int) -> int:
     """End every session of the user, and every login that is under way. Returns the new epoch."""
     return session.scalars(

@@ -8,9 +8,8 @@ from uuid import uuid4
 import pytest
 from httpx2 import Response
 
-from authentication import tokens as token_makers
-from authentication.tokens import TokenKind
-from tests.conftest import Sql
+from database.queries import session_search
+from tests.support.administrator import Sql
 from tests.support.client import PASSWORD, Client, Tokens
 
 ENDPOINTS = [
@@ -23,6 +22,8 @@ ENDPOINTS = [
     ("POST", "/admin/sessions/revoke"),
     ("GET", "/admin/audit-events"),
     ("GET", "/admin/roles"),
+    ("GET", "/admin/users/1/api-keys"),
+    ("DELETE", f"/admin/api-keys/{uuid4()}"),
 ]
 MAKE_ADMIN = "INSERT INTO user_roles SELECT id, 3 FROM users WHERE email = '{}'"
 
@@ -69,22 +70,27 @@ def test_only_the_scope_admin_opens_the_door(client: Client, admin: Tokens) -> N
             assert 'scope="admin"' in refused.headers["www-authenticate"]
 
 
-def test_an_api_key_with_the_scope_administers_too(
-    client: Client, admin: Tokens, sql: Sql, database_url: str
-) -> None:
-    with_scope, without = (token_makers.create(TokenKind.API_KEY) for _ in range(2))
-    for key, scopes in ((with_scope, "admin"), (without, "introspect")):
-        prefix, suffix = ("x'", "'") if database_url.startswith("sqlite") else ("'\\x", "'")
-        digest = f"{prefix}{key.digest.hex()}{suffix}"
-        sql(
-            "INSERT INTO api_keys (id, user_id, name, key_digest, hint, scopes)"
-            f" VALUES ('{uuid4()}', 1, 'key', {digest}, 'abcd', '{scopes}')"
-        )
-
-    def read(key: str) -> int:
+def test_an_api_key_with_the_scope_administers_too(client: Client, admin: Tokens) -> None:
+    def read(*scopes: str) -> int:
+        key = client.create_api_key(admin, scopes=scopes)["key"]
         return client.http.get("/admin/users", headers={"X-API-Key": key}).status_code
 
-    assert (read(with_scope.text), read(without.text)) == (200, 403)
+    assert (read("admin"), read("introspect")) == (200, 403)
+
+
+def test_an_api_key_of_anyone_is_listed_and_ends_at_once(client: Client, admin: Tokens) -> None:
+    user = client.sign_up("user@example.org")
+    made = client.create_api_key(user, name="Nightly report", scopes=[])
+
+    listed = call(client, "GET", "/admin/users/2/api-keys", admin)
+    assert [key["id"] for key in listed.json()] == [made["id"]]
+    assert made["key"] not in listed.text
+
+    path = f"/admin/api-keys/{made['id']}"
+    assert call(client, "DELETE", path, admin).status_code == 204
+    assert client.me(made["key"]).status_code == 401
+    assert call(client, "DELETE", path, admin).status_code == 404
+    assert call(client, "GET", "/admin/users/2/api-keys", admin).json() == []
 
 
 def test_users_are_found_by_the_beginning_of_any_word_of_theirs(
@@ -221,6 +227,8 @@ def test_what_is_not_there_is_not_found(client: Client, admin: Tokens) -> None:
         ("PATCH", "/admin/users/99", {}),
         ("DELETE", "/admin/users/99/sessions", None),
         ("DELETE", f"/admin/sessions/{uuid4()}", None),
+        ("DELETE", f"/admin/api-keys/{uuid4()}", None),
+        ("GET", "/admin/users/99/api-keys", None),
     ):
         assert call(client, method, path, admin, body).status_code == 404, (method, path)
     assert call(client, "GET", "/admin/users/99999999999", admin).status_code == 422
@@ -359,7 +367,7 @@ def test_the_asterisk_must_stand_alone(client: Client, admin: Tokens) -> None:
         [],
         ["**"],
         "*",
-        [str(uuid4())] * 1001,
+        [str(uuid4())] * 501,
     ):
         refused = call(client, "POST", "/admin/sessions/revoke", admin, {"ids": ids})
         assert refused.status_code == 422, ids
@@ -370,18 +378,18 @@ def test_everyone_is_sent_away_in_bounded_steps_but_for_the_one_who_asks(
     client: Client, admin: Tokens, sql: Sql
 ) -> None:
     user = client.sign_up("user@example.org")
-    _add_sessions(sql, 2100)
+    _add_sessions(sql, 1100)
     steps: list[dict[str, Any]] = []
 
     while not steps or steps[-1]["more"]:
         steps.append(call(client, "POST", "/admin/sessions/revoke", admin, {"ids": ["*"]}).json())
 
-    assert [step["processed"] for step in steps] == [1000, 1000, 101]
+    assert [step["processed"] for step in steps] == [500, 500, 101]
     assert client.me(user).status_code == 401
     assert client.me(admin).status_code == 200
     assert sql("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(1,)]
     events = sql("SELECT count(*) FROM audit_events WHERE event = 'session.revoked'")
-    assert events == [(2101,)]
+    assert events == [(1101,)]
 
     last = {"ids": ["*"], "include_current": True}
     ended = call(client, "POST", "/admin/sessions/revoke", admin, last)
@@ -463,3 +471,27 @@ def test_roles_are_listed_with_their_scopes(client: Client, admin: Tokens) -> No
         "moderator": ["moderate"],
         "user": [],
     }
+
+
+def test_a_search_that_fits_many_goes_on_over_pages_that_hold_little(
+    client: Client, admin: Tokens, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_search, "_FEW", 2)
+    monkeypatch.setattr(session_search, "_STRETCH", 3)
+    for number in range(12):
+        client.log_in("root@example.org", client_id="phone" if number % 5 == 0 else "laptop")
+    client.log_in("root@example.org", client_id="tablet")
+
+    pages = [call(client, "GET", "/admin/sessions", admin, client="phone", limit=2).json()]
+    while (cursor := pages[-1]["next_cursor"]) is not None:
+        pages.append(
+            call(
+                client, "GET", "/admin/sessions", admin, client="phone", limit=2, cursor=cursor
+            ).json()
+        )
+
+    found = [one["id"] for page in pages for one in page["items"]]
+    assert len(found) == len(set(found)) == 3
+    assert [] in [page["items"] for page in pages[:-1]]
+    assert len(collect(client, "/admin/sessions", admin)) == 14
+    assert len(collect(client, "/admin/sessions", admin, client="tablet")) == 1

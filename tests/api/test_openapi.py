@@ -1,6 +1,6 @@
 """The description of the API says what a reader needs, and no more than is true."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -48,3 +48,56 @@ def test_api_keys_are_not_offered_where_they_are_refused(description: dict[str, 
     assert account["security"] == [{"Password": ["account"]}, {"Bearer": ["account"]}]
     assert {"X-API-Key": []} in me["security"]
     assert {"Token": []} in me["security"]
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from [node["$ref"]] if "$ref" in node else []
+        node = list(node.values())
+    for part in node if isinstance(node, list) else []:
+        yield from references(part)
+
+
+def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    assert {ref.rpartition("/")[2] for ref in references(description)} <= set(schemas)
+
+
+def test_every_way_to_send_a_credential_is_described_and_used(description: dict[str, Any]) -> None:
+    used = {
+        name
+        for operation in operations(description)
+        for requirement in operation.get("security", [])
+        for name in requirement
+    }
+    schemes = set(description["components"]["securitySchemes"])
+    assert used == schemes == {"Password", "Bearer", "Basic", "X-API-Key", "Token"}
+
+
+def test_the_header_names_of_the_settings_are_described(
+    make_client: Callable[..., Client],
+) -> None:
+    client = make_client(api_key_headers="X-Robot")
+    schemes = client.http.get("/openapi.json").json()["components"]["securitySchemes"]
+    assert set(schemes) == {"Password", "Bearer", "Basic", "X-Robot"}
+
+
+def test_introspection_is_described_though_it_is_a_plain_route(description: dict[str, Any]) -> None:
+    operation = description["paths"]["/introspect"]["post"]
+    assert {"Basic": ["introspect"]} in operation["security"]
+    assert {"X-API-Key": ["introspect"]} in operation["security"]
+    assert "security" not in description["paths"]["/revoke"]["post"]
+
+
+def test_errors_are_described_in_the_form_they_have(description: dict[str, Any]) -> None:
+    for path, methods in description["paths"].items():
+        if path.startswith("/verify"):
+            # Its answers have no body at all.
+            continue
+        for status, answer in next(iter(methods.values()))["responses"].items():
+            if status.startswith(("4", "5")):
+                speaks_oauth = path in {"/token", "/introspect", "/revoke"} and status != "413"
+                [(media_type, content)] = answer["content"].items()
+                assert media_type == ("application/json" if speaks_oauth else PROBLEM)
+                schema = "OAuthError" if speaks_oauth else "Problem"
+                assert content["schema"]["$ref"].endswith(f"/{schema}")

@@ -9,8 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from tests.conftest import Sql
-from tests.support.client import PASSWORD
+from tests.support.client import PASSWORD, Sql
 
 HOME = "203.0.113.9"
 ELSEWHERE = "198.51.100.7"

@@ -4,8 +4,7 @@ from authentication import maintenance
 from database import migrations
 from database.session import Database
 from database.settings import DatabaseSettings
-from tests.conftest import Sql
-from tests.support.client import Client
+from tests.support.client import Client, Sql
 
 DIGEST = "ab" * 32
 
@@ -53,7 +52,7 @@ def test_the_migration_goes_down_and_up_with_rows_in_place(
     client: Client, sql: Sql, database_url: str
 ) -> None:
     client.sign_up()
-    migrations.downgrade(database_url, "0003_api_keys_and_audit_events")
+    migrations.downgrade(database_url, "0006_administration")
     assert sql("SELECT count(*) FROM users") == [(1,)]
     migrations.upgrade(database_url)
     assert client.try_to_log_in().status_code == 200

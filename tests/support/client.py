@@ -1,8 +1,10 @@
 """Calls the service as its users do, in the words of the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
@@ -57,6 +59,14 @@ class Client:
         token = tokens if isinstance(tokens, str) else tokens.access_token
         return self.http.get("/users/me", headers={"Authorization": f"Bearer {token}"})
 
+    def create_api_key(self, tokens: Tokens, **fields: Any) -> dict[str, Any]:
+        """Make a key and expect success. The body has the key itself as `key`."""
+        body = {"name": "Nightly report", **fields}
+        answer = self.http.post("/api-keys", headers=tokens.headers, json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
     def sessions(self, tokens: Tokens) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get("/sessions", headers=tokens.headers).json()
         return found
@@ -67,3 +77,7 @@ def read_tokens(response: Response) -> Tokens:
     assert response.status_code == 200, response.text
     body = response.json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+MakeApp = Callable[..., FastAPI]
+MakeClient = Callable[..., Client]

@@ -15,6 +15,7 @@ from authentication import administration, audit, sessions, users
 from authentication.administration import AuditFilter, SessionFilter
 from authentication.audit import Origin
 from authentication.errors import CounterfoilError, InvalidField, NotFound, WrongPassword
+from authentication.sessions import Order
 
 router = APIRouter(prefix="/account")
 
@@ -29,7 +30,10 @@ def show_account(request: Request, visitor: VisitorDep, session: SessionDep) -> 
     user_id = visitor.identity.user_id
     cursor = parameters.text(request, "cursor")
     logins = administration.list_sessions(
-        session, SessionFilter(user_id=user_id), limit=SESSIONS_SHOWN, cursor=cursor
+        session,
+        SessionFilter(user_id=user_id, order=Order.USED),
+        limit=SESSIONS_SHOWN,
+        cursor=cursor,
     )
     wanted = AuditFilter(subject=audit.user(user_id))
     events = administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)

@@ -20,6 +20,8 @@ PAGE = 50
 ORDERS = {
     Order.NEWEST: "Newest first",
     Order.OLDEST: "Oldest first",
+    Order.USED: "Used last",
+    Order.IDLE: "Longest unused",
     Order.ENDING: "Ending soonest",
 }
 
@@ -41,6 +43,7 @@ def list_sessions(request: Request, admin: AdministratorDep, session: SessionDep
         current=admin.identity.session_id,
         query={**query, "order": order.value},
         is_filtered=any(query.values()),
+        is_sorted=found.order is order,
         is_first=cursor is None,
         orders=[(one.value, name) for one, name in ORDERS.items()],
     )

@@ -15,6 +15,7 @@ from api.dependencies import SessionDep
 from authentication import administration, audit, roles
 from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
 from authentication.paging import Page
+from authentication.sessions import Order
 from database.models import AuditEvent
 
 router = APIRouter(prefix="/users")
@@ -63,7 +64,7 @@ def show_user(
         current=admin.identity.session_id,
         found=administration.list_sessions(
             session,
-            SessionFilter(user_id=user_id),
+            SessionFilter(user_id=user_id, order=Order.USED),
             limit=SESSIONS_SHOWN,
             cursor=parameters.text(request, "cursor"),
         ),

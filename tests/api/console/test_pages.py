@@ -165,21 +165,38 @@ def test_odd_searches_find_nothing_and_break_nothing(admin: ConsoleClient) -> No
         assert admin.open(f"/events?{query}").status_code == 200
 
 
-def test_sessions_are_sorted_and_filtered(admin: ConsoleClient, api: Client) -> None:
+def test_sessions_are_sorted_and_filtered(
+    admin: ConsoleClient, api: Client, sql: Sql, clock: Clock
+) -> None:
     for number, email in enumerate(("ada@example.org", "grace@example.org")):
         api.register(email)
         api.log_in(email, client_id=f"device {number}")
-    admin.open("/sessions?order=newest")
-    assert admin.text.index("device 1") < admin.text.index("device 0")
-    for order in ("oldest", "ending"):
-        admin.open(f"/sessions?order={order}")
-        # A session of the console ends sooner than those of other clients.
-        assert admin.text.index("device 0") < admin.text.index("device 1")
+    begun_later_but_used_earlier = clock.in_seconds(-3600)
+    sql(
+        f"UPDATE sessions SET last_used_at = {begun_later_but_used_earlier}"
+        " WHERE client_id = 'device 1'"
+    )
+    for order, first, second in (
+        ("newest", "device 1", "device 0"),
+        ("oldest", "device 0", "device 1"),
+        ("used", "device 0", "device 1"),
+        ("idle", "device 1", "device 0"),
+        ("ending", "device 0", "device 1"),
+    ):
+        admin.open(f"/sessions?client=dev&order={order}")
+        assert admin.text.index(first) < admin.text.index(second), order
     admin.open("/sessions?client=DEVICE+1")
     assert "device 1" in admin.text
     assert "device 0" not in admin.text
     admin.open("/sessions?ip=203.0.113.")
     assert "No live session is like that." in admin.text
+
+
+def test_all_sessions_together_come_newest_first_and_the_page_says_so(
+    admin: ConsoleClient,
+) -> None:
+    admin.open("/sessions?order=idle")
+    assert "Narrow them down by a filter to sort them." in admin.text
 
 
 def test_the_log_is_filtered_by_what_who_and_when(admin: ConsoleClient, api: Client) -> None:

@@ -6,8 +6,8 @@ from alembic import op
 from database import clock
 from database.base import BigId, UTCDateTime
 
-revision = "0005_throttle"
-down_revision = "0004_administration"
+revision = "0007_throttle"
+down_revision = "0006_administration"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,110 @@
+"""What the OpenAPI description says of the OAuth endpoints, which read and answer by themselves."""
+
+from typing import Any, NamedTuple
+
+from api.dependencies import SCHEME_NAME
+from api.openapi import problems
+from authentication.permissions import INTROSPECT
+
+
+class _Meaning(NamedTuple):
+    """What a status means there, with an example of the body."""
+
+    description: str
+    error: str
+    error_description: str
+
+
+_MEANINGS = {
+    400: _Meaning(
+        "The request is refused; `error` says why (RFC 6749, 5.2).",
+        "invalid_request",
+        "The parameter token is missing.",
+    ),
+    401: _Meaning(
+        "The caller has sent no credential, or one that is not live.",
+        "invalid_client",
+        "This needs an API key that is live, with the scope introspect.",
+    ),
+    403: _Meaning(
+        "The caller's credential does not have the scope.",
+        "insufficient_scope",
+        "This needs the scope introspect.",
+    ),
+    503: _Meaning(
+        "Cannot serve at the moment; see Retry-After.",
+        "temporarily_unavailable",
+        "The database cannot be reached at the moment.",
+    ),
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": "The challenge for the scheme that was used."},
+    403: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
+    503: {"Retry-After": "Seconds."},
+}
+
+ONE_TOKEN_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "token": {"type": "string"},
+                        "token_type_hint": {
+                            "type": "string",
+                            "description": "Not needed: a token tells by itself what it is.",
+                        },
+                    },
+                    "required": ["token"],
+                },
+                "example": {"token": "cfa_3nq5RZ..."},
+            }
+        },
+    }
+}
+
+
+def oauth_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of an OAuth endpoint, for its `responses`."""
+    return {status: _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    description, error, error_description = _MEANINGS[status]
+    schema = {"$ref": "#/components/schemas/OAuthError"}
+    example = {"error": error, "error_description": error_description}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema, "example": example}},
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in _HEADERS.get(status, {}).items()
+        },
+    }
+
+
+def _introspection_answer() -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Introspection"}
+    return {
+        "description": "What stands behind the token, or that it is not active.",
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+INTROSPECTION: dict[str, Any] = {
+    "tags": ["oauth"],
+    "summary": "What stands behind a token? (OAuth 2.0)",
+    "description": "RFC 7662. The caller sends an API key with the scope `introspect`: as Bearer, "
+    "in a header for API keys, or as the secret of HTTP Basic under any name. For a token that is "
+    'unknown, expired or revoked, and for every refresh token, the answer is `{"active":false}`.',
+    "operationId": "oauth_introspect",
+    "security": [{SCHEME_NAME: [INTROSPECT]}, {"Basic": [INTROSPECT]}],
+    "responses": {
+        "200": _introspection_answer(),
+        **{str(status): answer for status, answer in oauth_problems(400, 401, 403, 503).items()},
+        **{str(status): answer for status, answer in problems(413).items()},
+    },
+    **ONE_TOKEN_FORM,
+}

@@ -1,0 +1,110 @@
+"""The caller's own API keys."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
+from api.openapi import problems
+from authentication import api_keys, policies
+from authentication.api_keys import KeyRequest, NewKey
+from authentication.settings import AuthenticationSettings
+from database.models import ApiKey
+from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate
+
+router = APIRouter(prefix="/api-keys", tags=["api_keys"])
+
+
+@router.get(
+    "",
+    summary="List your API keys",
+    response_description="Your live keys.",
+    responses=problems(400, 401, 403, 503),
+)
+def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKeyRead]:
+    """Live keys, newest first, each by its name and the end of it."""
+    return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(session, identity)]
+
+
+@router.post(
+    "",
+    summary="Make an API key",
+    status_code=HTTPStatus.CREATED,
+    response_description="The key, shown this once.",
+    responses=problems(400, 401, 403, 413, 422, 503),
+)
+def create_api_key(
+    body: ApiKeyCreate,
+    identity: AccountIdentity,
+    service: ServiceDep,
+    session: SessionDep,
+    origin: OriginDep,
+) -> ApiKeyCreated:
+    """The key is shown this once. It can have no scope that the token sent does not have."""
+    request = _request(body, service.settings)
+    return _show(api_keys.create(session, identity, request, origin=origin))
+
+
+@router.delete(
+    "/{api_key_id}",
+    summary="Revoke one of your API keys",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_description="It has ended.",
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def revoke_api_key(
+    api_key_id: UUID, identity: AccountIdentity, session: SessionDep, origin: OriginDep
+) -> None:
+    """The next request with that key is refused."""
+    api_keys.revoke(
+        session, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
+    )
+
+
+@router.post(
+    "/{api_key_id}/rotate",
+    summary="Replace one of your API keys",
+    status_code=HTTPStatus.CREATED,
+    response_description="The new key, shown this once.",
+    responses=problems(400, 401, 403, 404, 409, 413, 422, 503),
+)
+def rotate_api_key(
+    api_key_id: UUID,
+    identity: AccountIdentity,
+    service: ServiceDep,
+    session: SessionDep,
+    origin: OriginDep,
+    body: ApiKeyRotate | None = None,
+) -> ApiKeyCreated:
+    """The new key has the name, the scopes and the length of life of the old one.
+
+    Both work until the overlap is over.
+    """
+    new = api_keys.rotate(
+        session,
+        service.settings,
+        identity,
+        api_key_id,
+        overlap_seconds=body.overlap_seconds if body else None,
+        origin=origin,
+    )
+    return _show(new)
+
+
+def _request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest:
+    lifetime = None
+    if not body.never_expires:
+        lifetime = policies.api_key_lifetime(settings, days=body.expires_in_days)
+    scopes = None if body.scopes is None else frozenset(body.scopes)
+    return KeyRequest(name=body.name, lifetime=lifetime, scopes=scopes)
+
+
+def _show(new: NewKey) -> ApiKeyCreated:
+    return ApiKeyCreated(key=new.text, **fields_of(new.stored))
+
+
+def fields_of(key: ApiKey) -> dict[str, Any]:
+    fields = {name: getattr(key, name) for name in ApiKeyRead.model_fields}
+    return fields | {"scopes": None if key.scopes is None else key.scopes.split()}

@@ -1,0 +1,69 @@
+"""Finds, lists and ends API keys."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from database import clock
+from database.models import ApiKey, User
+from database.queries import live
+
+
+def list_live(session: Session, *, user_id: int) -> Sequence[ApiKey]:
+    """The live keys of a user, newest first."""
+    return [key for key, _ in list_live_with_user(session, user_id=user_id)]
+
+
+def list_live_with_user(
+    session: Session, *, user_id: int | None = None
+) -> Sequence[tuple[ApiKey, User]]:
+    """Live keys with their users, newest first."""
+    query = select(ApiKey, User).join_from(ApiKey, User).where(live.api_key_is_live())
+    if user_id is not None:
+        query = query.where(ApiKey.user_id == user_id)
+    rows = session.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
+    return [(key, user) for key, user in rows]
+
+
+def find_by_digest(session: Session, digest: bytes) -> ApiKey | None:
+    """Live or not."""
+    return session.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
+
+
+def lock_live(session: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
+    """A live key of this user, held against changes until the transaction is over."""
+    return session.scalar(
+        select(ApiKey)
+        .join_from(ApiKey, User)
+        .where(ApiKey.id == api_key_id, ApiKey.user_id == user_id, live.api_key_is_live())
+        .with_for_update(of=ApiKey, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def revoke(session: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiKey | None:
+    """End one key, of this user if one is given. Returns it unless it had ended.
+
+    Also that of a disabled user, or enabling them would bring it back.
+    """
+    conditions = [ApiKey.id == api_key_id]
+    if user_id is not None:
+        conditions.append(ApiKey.user_id == user_id)
+    return next(iter(_revoke(session, *conditions)), None)
+
+
+def revoke_all(session: Session, *, user_id: int) -> Sequence[ApiKey]:
+    """End all keys of a user. Returns those that had not ended."""
+    return _revoke(session, ApiKey.user_id == user_id)
+
+
+def _revoke(session: Session, *conditions: ColumnElement[bool]) -> Sequence[ApiKey]:
+    return session.scalars(
+        update(ApiKey)
+        .where(*conditions, live.api_key_holds())
+        .values(revoked_at=clock.now())
+        .returning(ApiKey)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).all()

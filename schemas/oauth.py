@@ -1,0 +1,55 @@
+"""Bodies of the OAuth endpoints other than the token endpoint."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Introspection(BaseModel):
+    """RFC 7662, 2.2. A token that is not live has `active` alone, and no reason is given."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "active": True,
+                    "scope": "account moderate",
+                    "client_id": "Ada's phone",
+                    "username": "ada",
+                    "token_type": "Bearer",
+                    "exp": 1795305600,
+                    "iat": 1795302000,
+                    "sub": "42",
+                    "iss": "https://auth.example.org",
+                    "sid": "0b9c6f0e-7b0e-4a52-9d8f-0a4f2b1c3d5e",
+                },
+                {"active": False},
+            ]
+        }
+    )
+
+    active: bool
+    scope: str | None = Field(None, description="What it may do at this moment.")
+    client_id: str | None = Field(None, description="The label that the client chose, if any.")
+    username: str | None = Field(None, description="The username, or the e-mail without one.")
+    token_type: Literal["Bearer"] | None = None
+    exp: int | None = Field(None, description="Seconds since 1970. Absent: without an end.")
+    iat: int | None = Field(None, description="Seconds since 1970.")
+    sub: str | None = Field(None, description="The id of the user.")
+    iss: str | None = None
+    sid: str | None = Field(None, description="The id of the session. Absent for an API key.")
+
+
+class ServerMetadata(BaseModel):
+    """RFC 8414, 2."""
+
+    issuer: str
+    token_endpoint: str
+    token_endpoint_auth_methods_supported: list[str]
+    introspection_endpoint: str
+    introspection_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint: str
+    revocation_endpoint_auth_methods_supported: list[str]
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    scopes_supported: list[str]

@@ -1,0 +1,121 @@
+"""Every answer that the description has for API keys and the OAuth endpoints can really occur."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from httpx2 import Response
+
+from tests.support.administrator import Sql, give_role
+from tests.support.client import PASSWORD, Client, Tokens
+
+LOGIN = {"username": "ada@example.org", "password": PASSWORD}
+
+
+@dataclass
+class Operation:
+    """Sends a request as the administrator unless it is told otherwise."""
+
+    name: str
+    client: Client
+    tokens: Tokens
+    key: dict[str, Any]
+
+    def send(self, identifier: Any = None, **request: Any) -> Response:
+        method, path = self.name.split()
+        path = path.replace("{api_key_id}", str(identifier or self.key["id"]))
+        return self.client.http.request(method, path, **{"headers": self.tokens.headers, **request})
+
+    def send_narrowed(self, **request: Any) -> Response:
+        return self.send(headers=self.client.log_in(scope="account").headers, **request)
+
+
+Provocations = dict[int, Callable[[Operation], Response]]
+
+MANAGING: Provocations = {
+    400: lambda call: call.send(headers={**call.tokens.headers, "X-API-Key": "another"}),
+    401: lambda call: call.send(headers={}),
+    403: lambda call: call.send(headers={"X-API-Key": call.key["key"]}),
+}
+WITH_ID: Provocations = {
+    404: lambda call: call.send(uuid4()),
+    422: lambda call: call.send("no-uuid"),
+}
+WITH_BODY: Provocations = {413: lambda call: call.send(content=b" " * 70_000)}
+OAUTH: Provocations = {400: lambda call: call.send(data={}), **WITH_BODY}
+
+ANSWERS: dict[str, Provocations] = {
+    "GET /api-keys": {200: lambda call: call.send(), **MANAGING},
+    "POST /api-keys": {
+        201: lambda call: call.send(json={"name": "A key"}),
+        422: lambda call: call.send(json={}),
+        **MANAGING,
+        **WITH_BODY,
+    },
+    "DELETE /api-keys/{api_key_id}": {**MANAGING, **WITH_ID, 204: lambda call: call.send()},
+    "POST /api-keys/{api_key_id}/rotate": {
+        201: lambda call: call.send(),
+        409: lambda call: [call.send(), call.send()][1],
+        **MANAGING,
+        **WITH_ID,
+        **WITH_BODY,
+    },
+    "POST /introspect": {
+        200: lambda call: call.send(data={"token": call.key["key"]}),
+        401: lambda call: call.send(data={"token": call.key["key"]}, headers={}),
+        403: lambda call: call.send_narrowed(data={"token": call.key["key"]}),
+        **OAUTH,
+    },
+    "POST /revoke": {200: lambda call: call.send(data={"token": call.key["key"]}), **OAUTH},
+    "POST /token": {200: lambda call: call.send(data=LOGIN), **OAUTH},
+    "GET /.well-known/oauth-authorization-server": {200: lambda call: call.send()},
+}
+
+
+def prepare(client: Client, sql: Sql, name: str) -> Operation:
+    client.register()
+    give_role(sql, "admin")
+    tokens = client.log_in()
+    return Operation(name, client, tokens, client.create_api_key(tokens))
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    with closing(psycopg2.connect(url)) as server, server.cursor() as cursor:
+        cursor.execute("LOCK TABLE users, sessions, access_tokens, api_keys")
+        yield
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_every_answer_that_is_documented_can_occur(client: Client, sql: Sql, name: str) -> None:
+    method, path = name.split()
+    documented = client.http.get("/openapi.json").json()["paths"][path][method.lower()]["responses"]
+    operation = prepare(client, sql, name)
+
+    occurred = {status: ANSWERS[name][status](operation).status_code for status in ANSWERS[name]}
+
+    assert occurred == {status: status for status in ANSWERS[name]}
+    assert {int(status) for status in documented} - {503} == set(occurred)
+
+
+# A reader of SQLite waits for nobody, so that there is no way to hold all of these up there.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_database_that_does_not_answer_is_a_503_where_that_is_documented(
+    make_client: Callable[..., Client], sql: Sql, database_url: str, name: str
+) -> None:
+    client = make_client(database_deadline_seconds=0.3)
+    method, path = name.split()
+    documented = client.http.get("/openapi.json").json()["paths"][path][method.lower()]["responses"]
+    operation = prepare(client, sql, name)
+    success = min(ANSWERS[name])
+
+    with locked(database_url):
+        answer = ANSWERS[name][success](operation)
+
+    assert (answer.status_code == 503) is ("503" in documented)
+    assert ("retry-after" in answer.headers) is ("503" in documented)

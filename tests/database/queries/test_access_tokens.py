@@ -1,0 +1,44 @@
+"""What ends an access token, against what extends it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from database import clock
+from database.queries import access_tokens
+from database.session import Database
+from database.settings import DatabaseSettings
+from tests.support.administrator import Sql
+from tests.support.client import Client
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(DatabaseSettings(database_url=database_url))
+    yield opened
+    opened.close()
+
+
+# SQLite lets one writer begin after the other.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_renewal_that_began_before_a_revocation_does_not_undo_it(
+    client: Client, database: Database, sql: Sql
+) -> None:
+    client.sign_up()
+    [(token_id,)] = sql("SELECT id FROM access_tokens")
+
+    with database.transaction() as renewal:
+        clock.read(renewal)
+        with database.transaction() as revocation:
+            assert access_tokens.expire(revocation, token_id)
+
+        assert access_tokens.lock_unexpired(renewal, [token_id]) == []
+
+
+def test_a_token_ends_once(client: Client, database: Database, sql: Sql) -> None:
+    tokens = client.sign_up()
+    [(token_id,)] = sql("SELECT id FROM access_tokens")
+    with database.transaction() as session:
+        assert access_tokens.expire(session, token_id)
+        assert not access_tokens.expire(session, token_id)
+    assert client.me(tokens).status_code == 401

@@ -1,0 +1,69 @@
+"""What an administrator types into psql or sqlite3, for the tests that stand in for one."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from passlib.hash import bcrypt
+
+from tests.support.client import PASSWORD
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+    """Run a statement on a connection of its own, as an administrator would; returns the rows."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+            file.execute("PRAGMA foreign_keys = ON")
+            return file.execute(statement, parameters).fetchall()
+    with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def insert_user(sql: Sql, email: str, password: str = PASSWORD) -> int:
+    """Insert a user by hand, with a plain bcrypt hash from any tool; returns the id."""
+    hashed = bcrypt.using(rounds=4).hash(password)
+    columns = "email, name, hashed_password"
+    sql(f"INSERT INTO users ({columns}) VALUES ('{email}', 'By hand', '{hashed}')")
+    return user_id(sql, email)
+
+
+def user_id(sql: Sql, email: str = "ada@example.org") -> int:
+    """The id of the user with exactly this address."""
+    return int(sql(f"SELECT id FROM users WHERE email = '{email}'")[0][0])
+
+
+def give_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
+    """Give a user a role."""
+    sql(
+        "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r"
+        f" WHERE u.email = '{email}' AND r.name = '{role}'"
+    )
+
+
+def take_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
+    """Take a role away."""
+    sql(
+        f"DELETE FROM user_roles WHERE user_id = {user_id(sql, email)}"
+        f" AND role_id = (SELECT id FROM roles WHERE name = '{role}')"
+    )
+
+
+def count(sql: Sql, table: str) -> int:
+    """How many rows a table has."""
+    return int(sql(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def events(sql: Sql) -> list[str]:
+    """The names of everything in the audit log, oldest first."""
+    return [name for (name,) in sql("SELECT event FROM audit_events ORDER BY id")]
+
+
+def run_in_bare_sqlite(url: str, statement: str) -> None:
+    """Run a statement as the sqlite3 shell does if nobody switches foreign keys on."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+        file.execute(statement)

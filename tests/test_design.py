@@ -1,0 +1,107 @@
+"""Guards of the design that neither the type checker nor import-linter can hold."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+import api
+import authentication
+import database
+import schemas
+from api import errors as mapped
+from authentication import errors
+from authentication.errors import CounterfoilError
+from database.queries import credentials
+from database.queries.credentials import CredentialKind
+from tests.support.server import REPOSITORY
+
+OURS = [api, authentication, database, schemas]
+
+
+def modules() -> Iterator[ModuleType]:
+    for package in OURS:
+        for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            yield importlib.import_module(found.name)
+
+
+def tree_of_errors(root: type[CounterfoilError] = CounterfoilError) -> Iterator[type]:
+    for child in root.__subclasses__():
+        yield child
+        yield from tree_of_errors(child)
+
+
+def test_every_error_of_the_tree_has_a_status() -> None:
+    for error in tree_of_errors():
+        assert any(kind in mapped.STATUSES for kind in error.__mro__), error
+
+
+def test_every_error_of_the_tree_is_in_the_drawing_above_it() -> None:
+    drawing = str(errors.__doc__)
+    for error in tree_of_errors():
+        assert error.__module__ == errors.__name__
+        assert f"─ {error.__name__}" in drawing
+
+
+def test_no_two_errors_that_are_raised_share_a_code() -> None:
+    # A weak password is an invalid field, and "conflict" is never raised itself.
+    codes = [
+        error.code  # type: ignore[attr-defined]
+        for error in tree_of_errors()
+        if error not in {errors.Conflict, errors.WeakPassword}
+    ]
+    assert len(codes) == len(set(codes))
+    assert all(code.isascii() and code.islower() for code in codes)
+
+
+def test_the_folders_that_must_not_be_packages_are_none() -> None:
+    for folder in ("alembic", "tests"):
+        assert not list((REPOSITORY / folder).rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("kind", list(CredentialKind))
+@pytest.mark.parametrize("dialect", [postgresql.dialect, sqlite.dialect])
+def test_a_credential_is_looked_up_by_one_joined_statement(
+    kind: CredentialKind, dialect: type[sa.Dialect]
+) -> None:
+    digests = credentials.DIGESTS[kind].in_([b""])
+    text = str(credentials.find_live(kind, digests).compile(dialect=dialect()))
+    assert text.startswith("SELECT")
+    assert ";" not in text.replace("';'", "")
+    assert " JOIN users" in text
+
+
+def test_every_module_opens_with_one_sentence() -> None:
+    for module in modules():
+        first = inspect.getdoc(module)
+        assert first, module
+        assert first.splitlines()[0][-1] in ".:", module
+
+
+def test_nothing_but_the_settings_reads_the_environment() -> None:
+    for module in modules():
+        source = inspect.getsource(module)
+        assert "os.environ" not in source, module
+        assert "getenv" not in source, module
+
+
+def test_no_module_shadows_one_of_the_standard_library() -> None:
+    shadows = {"token", "secrets", "email", "logging", "types", "queue", "select", "signal"}
+    assert not shadows & {module.__name__.rpartition(".")[2] for module in modules()}
+
+
+def test_nothing_above_the_database_writes_sql() -> None:
+    """Statements are made in database/queries; other layers call its functions."""
+    makers = {"select", "insert", "update", "delete", "text", "func"}
+    for module in modules():
+        if module.__name__.startswith("database"):
+            continue
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sqlalchemy"):
+                assert not makers & {name.name for name in node.names}, module

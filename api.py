@@ -2,9 +2,11 @@
 
 import sys
 
-from api.serving import serve
-from authentication.commands import cli
-
 if __name__ == "__main__":
+    # Not above: every worker imports this file before it can answer for itself, and uvicorn takes
+    # one that does not answer for dead.
+    from api.serving import serve
+    from authentication.commands import cli
+
     cli.command()(serve)
     cli(sys.argv[1:] or ["serve"])

@@ -1,5 +1,6 @@
 """Puts the application together."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,19 +10,23 @@ from starlette.types import ASGIApp
 
 from api import access_log, credentials, errors, openapi, startup
 from api.console import application as console
-from api.middleware import Frame
+from api.logs import AccessLog
+from api.metrics import Metrics
+from api.middleware import Frame, OnEnd
 from api.routers import (
     admin,
     api_keys,
     docs,
     forward_auth,
     health,
+    metrics,
     oauth,
     sessions,
     tokens,
     users,
 )
-from api.settings import Settings, load
+from api.settings import Exposure, Settings, load
+from authentication.observer import NOBODY, Observer
 from authentication.service import Service
 from database.settings import InvalidSettings
 
@@ -34,11 +39,18 @@ class Counterfoil(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
-        settings = self.state.settings.api
+        settings: Settings = self.state.settings
+        on_end: list[OnEnd] = []
+        if isinstance(self.state.observer, Metrics):
+            on_end.append(self.state.observer.on_request)
+        if settings.api.access_log:
+            on_end.append(AccessLog(settings.api.proxy_networks).on_request)
         return Frame(
             super().build_middleware_stack(),
-            max_body_bytes=settings.max_body_bytes,
-            body_seconds=settings.request_body_seconds,
+            max_body_bytes=settings.api.max_body_bytes,
+            body_seconds=settings.api.request_body_seconds,
+            database_seconds=settings.database.database_deadline_seconds,
+            on_end=on_end,
         )
 
 
@@ -71,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
+    app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     access_log.install()
     errors.install(app)
     openapi.install(app)
@@ -78,6 +91,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
     for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
         app.router.routes.extend(noun.router.routes)
+    if isinstance(app.state.observer, Metrics):
+        metrics.install(app, app.state.observer)
     if settings.api.docs:
         docs.install(app)
     if settings.api.console:
@@ -88,15 +103,37 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    await startup.prepare_database(settings.database)
-    service = Service(settings=settings.authentication, database_settings=settings.database)
+    async with startup.prepared_database(settings.database), _running(app, settings):
+        with _tuned_collector():
+            yield
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    observer: Observer = app.state.observer
+    service = Service(
+        settings=settings.authentication, database_settings=settings.database, observer=observer
+    )
     try:
         await service.open()
         app.state.service = service
-        with _tuned_collector():
+        async with _watched(service):
             yield
     finally:
         await service.close()
+
+
+@asynccontextmanager
+async def _watched(service: Service) -> AsyncIterator[None]:
+    """Sample what the metrics cannot count, while the service runs."""
+    if not isinstance(service.observer, Metrics):
+        yield
+        return
+    watching = asyncio.get_running_loop().create_task(service.observer.watch(service))
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 @contextmanager

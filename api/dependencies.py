@@ -15,13 +15,13 @@ from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
 from api import client_address, credentials
+from api.middleware import RESOLVED
 from authentication import permissions
 from authentication.audit import Origin
 from authentication.errors import InvalidToken, NotAuthenticated, SessionRequired
 from authentication.identity import Identity
 from authentication.service import Service
 
-_RESOLVED = "counterfoil.identity"
 SCHEME_NAME = "Password"
 
 
@@ -72,8 +72,8 @@ async def resolve(request: Request) -> Identity | None:
     it answers from the first lookup, which began after the request arrived.
     """
     scope = request.scope
-    if _RESOLVED in scope:
-        known: Identity | None = scope[_RESOLVED]
+    if RESOLVED in scope:
+        known: Identity | None = scope[RESOLVED]
         return known
     state = scope["app"].state
     token = credentials.find(scope["headers"], state.api_key_headers)
@@ -82,7 +82,7 @@ async def resolve(request: Request) -> Identity | None:
         identity = await state.service.resolver.resolve(token)
         if identity is None:
             raise InvalidToken
-    scope[_RESOLVED] = identity
+    scope[RESOLVED] = identity
     return identity
 
 
@@ -124,7 +124,7 @@ def get_service(request: Request) -> Service:
 
 def get_origin(request: Request) -> Origin:
     """Where the request came from, and who sent it if that is known by now."""
-    identity: Identity | None = request.scope.get(_RESOLVED)
+    identity: Identity | None = request.scope.get(RESOLVED)
     return Origin(
         actor=identity.actor if identity else "anonymous",
         ip=client_address.of(request, request.app.state.proxy_networks),

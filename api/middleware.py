@@ -1,18 +1,24 @@
-"""The frame around every request: its id, the bounds of its body, the headers of its answer."""
+"""The frame around every request: its id, caps on its body and time, its headers, and its end."""
 
 import asyncio
 import logging
 import re
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from http import HTTPStatus
 from secrets import token_hex
+from time import perf_counter
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, oauth_errors, startup
+from database import deadlines
 
 log = logging.getLogger("counterfoil.errors")
+
+# Where a request's scope holds the identity, once it has been resolved.
+RESOLVED = "counterfoil.identity"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -29,31 +35,59 @@ _SECURITY_HEADERS = [
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
+OnEnd = Callable[[Scope, int, float], None]
+"""Told of each request when it is over: its scope, the status, and the seconds that it took."""
+
+# As nginx has it: the client went away before there was an answer.
+_CLIENT_GONE = 499
+
+
 class Frame:
     """One pure ASGI middleware for all of it: each further layer would cost every request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        body_seconds: float,
+        database_seconds: float,
+        on_end: Sequence[OnEnd] = (),
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
+        self._database_seconds = database_seconds
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, startup.without_traceback(send))
             return
+        began = perf_counter()
         identifier, length = _read(scope["headers"])
         request_id.set(identifier.decode())
-        send = _with_headers(send, identifier)
-        if length is not None and length > self._max_body_bytes:
-            await _refuse_body(scope, receive, send)
-            return
-        if scope["method"] not in _BODILESS:
-            receive = _bounded(receive, self._max_body_bytes, self._body_seconds)
+        deadlines.allow(self._database_seconds)
+        answer = _Answer(send, identifier)
         try:
-            await self._app(scope, receive, send)
+            await self._answer(scope, receive, answer.send, length)
         except Exception:
             # The client has been answered; the server would log the same again, without the id.
             log.exception("unexpected error in request %s", identifier.decode())
+            answer.status = answer.status or HTTPStatus.INTERNAL_SERVER_ERROR
+        finally:
+            seconds = perf_counter() - began
+            for tell in self._on_end:
+                tell(scope, answer.status or _CLIENT_GONE, seconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, length: int | None) -> None:
+        if length is not None and length > self._max_body_bytes:
+            await _refuse_body(scope, receive, send)
+        elif scope["method"] in _BODILESS:
+            await self._app(scope, receive, send)
+        else:
+            bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
+            await self._app(scope, bounded, send)
 
 
 def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
@@ -66,18 +100,26 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
     return identifier or token_hex(8).encode(), length
 
 
-def _with_headers(send: Send, identifier: bytes) -> Send:
-    async def send_with_headers(message: Message) -> None:
+class _Answer:
+    """Adds the headers on the way out, and keeps the status. It is 0 until there is one."""
+
+    __slots__ = ("_identifier", "_send", "status")
+
+    def __init__(self, send: Send, identifier: bytes) -> None:
+        self._send = send
+        self._identifier = identifier
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             headers = message["headers"]
             present = {name for name, _ in headers}
-            headers.append((b"x-request-id", identifier))
+            headers.append((b"x-request-id", self._identifier))
             headers.extend(pair for pair in _SECURITY_HEADERS if pair[0] not in present)
             if _POLICY[0] not in present:
                 headers.append(_POLICY)
-        await send(message)
-
-    return send_with_headers
+        await self._send(message)
 
 
 def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:

@@ -1,15 +1,22 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to uvicorn."""
 
+import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from logging.config import dictConfig
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
-from api import startup
-from api.bounded_protocol import BoundedProtocol
+from api import logs, metrics, startup
+from api.protocol import Protocol, Supervisor
 from api.settings import Settings, load
 from authentication import users
 from database.session import Database
@@ -31,22 +38,60 @@ def serve(
         typer.echo(f"counterfoil: {error}", err=True)
         raise typer.Exit(1) from None
     host, port = host or settings.api.host, settings.api.port if port is None else port
+    workers = workers or settings.api.workers
+    dictConfig(logs.configuration(settings.api))
     _introduce(settings, host, port)
-    uvicorn.run(
-        "api:app",
-        host=host,
-        port=port,
-        workers=workers or settings.api.workers,
-        reload=reload,
+    with _shared_metrics(workers):
+        _run(settings, host=host, port=port, workers=workers, reload=reload)
+
+
+def _run(settings: Settings, *, workers: int, reload: bool, **address: Any) -> None:
+    options: dict[str, Any] = {
+        **address,
+        "app": "api.serving:load_app",
+        "factory": True,
+        "workers": workers,
+        "reload": reload,
+        "http": Protocol,
+        # Set up by us, in the workers too. uvicorn would do it in them before it answers for
+        # them, and take a worker that is slow to import for dead.
+        "log_config": None,
+        "access_log": False,
         # Our own code reads the forwarded address, from trusted proxies alone.
-        proxy_headers=False,
-        server_header=False,
-        http=BoundedProtocol,
+        "proxy_headers": False,
+        "server_header": False,
         # Nothing here speaks WebSocket; a handshake is answered as the plain request that it is.
-        ws="none",
-        limit_concurrency=settings.api.max_connections,
-        timeout_graceful_shutdown=settings.api.shutdown_seconds,
-    )
+        "ws": "none",
+        "limit_concurrency": settings.api.max_connections,
+        "timeout_graceful_shutdown": settings.api.shutdown_seconds,
+    }
+    if workers == 1 or reload:
+        uvicorn.run(**options)
+        return
+    # The database has been found well. A worker that replaces another may come at a worse time.
+    os.environ["COUNTERFOIL_START_WITHOUT_DATABASE"] = "on"
+    config = uvicorn.Config(**options)
+    Supervisor(config, sockets=[config.bind_socket()]).run()
+
+
+def load_app() -> FastAPI:
+    """What each worker serves, once it logs as `serve` does."""
+    # By name, because beside the file api.py mypy does not see the package.
+    app: FastAPI = import_module("api").app
+    dictConfig(logs.configuration(app.state.settings.api))
+    return app
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A directory in which several workers gather their numbers, for as long as they serve."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="counterfoil-metrics-") as directory:
+        # prometheus-client looks for it when it is imported, which each worker does for itself.
+        os.environ[metrics.DIRECTORY] = directory
+        yield
 
 
 def _introduce(settings: Settings, host: str, port: int) -> None:

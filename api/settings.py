@@ -1,15 +1,42 @@
 """How the service is reached over HTTP; and all settings of all layers together."""
 
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings, LayerSettings, one_clear_line, refuse_unknown
 
 Network = IPv4Network | IPv6Network
+
+
+class Exposure(StrEnum):
+    """Who may ask for something that is not for everyone."""
+
+    OFF = "off"
+    LOCAL = "local"
+    ON = "on"
+
+
+class LogFormat(StrEnum):
+    """What a line of the log looks like."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """How grave something is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
 
 
 def _read_issuer(value: str) -> str:
@@ -33,6 +60,21 @@ class ApiSettings(LayerSettings):
 
     issuer: Annotated[str, AfterValidator(_read_issuer)] = "http://127.0.0.1:8000"
     """The public address of the service. Never taken from a request."""
+
+    metrics: Exposure = Exposure.LOCAL
+    """Who may read /metrics: `local` is this machine, `on` is everyone, `off` is nobody."""
+
+    metrics_token: SecretStr | None = None
+    """If set, /metrics wants it as a bearer token instead, from wherever it is asked."""
+
+    access_log: bool = True
+    """Whether `python api.py serve` logs a line for each request."""
+
+    log_format: LogFormat = LogFormat.AUTO
+    """How `python api.py serve` logs. `auto` is text at a terminal and JSON otherwise."""
+
+    log_level: Annotated[LogLevel, BeforeValidator(str.lower)] = LogLevel.INFO
+    """What `python api.py serve` logs: this and what is graver."""
 
     docs: bool = True
     """Whether the interactive documentation is served at /docs."""

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from database.queries import audit_events
 
+_RECORDED = "recorded"
+
 
 class Event(StrEnum):
     """Everything that is recorded."""
@@ -60,7 +62,9 @@ def record(
     session: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
 ) -> None:
     """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
-    audit_events.append(session, **_describe(event, origin, subject, detail))
+    described = _describe(event, origin, subject, detail)
+    audit_events.append(session, **described)
+    _remember(session, event, [described["detail"]])
 
 
 def record_all(
@@ -74,6 +78,7 @@ def record_all(
     """Append an event for each pair of a subject and its detail, all at once."""
     events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
     audit_events.append_all(session, events)
+    _remember(session, event, [described["detail"] for described in events])
 
 
 def _describe(
@@ -87,3 +92,14 @@ def _describe(
         "ip": origin.ip,
         "detail": known,
     }
+
+
+def take_recorded(session: Session) -> list[tuple[Event, dict[str, Any]]]:
+    """The events recorded since this was last asked, for whoever counts them after the commit."""
+    recorded: list[tuple[Event, dict[str, Any]]] = session.info.pop(_RECORDED, [])
+    return recorded
+
+
+def _remember(session: Session, event: Event, details: Iterable[dict[str, Any]]) -> None:
+    remembered = session.info.setdefault(_RECORDED, [])
+    remembered.extend((event, detail) for detail in details)

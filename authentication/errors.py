@@ -18,6 +18,7 @@ CounterfoilError
 ├── Conflict
 │   ├── EmailTaken
 │   ├── UsernameTaken
+│   ├── NotEmpty                the database has something in it already
 │   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       nobody would be left to administer
 ├── NotFound                    no such thing, or not yours
@@ -131,6 +132,11 @@ class EmailTaken(Conflict):
 class UsernameTaken(Conflict):
     code = "username_taken"
     detail = "An account with this username exists already."
+
+
+class NotEmpty(Conflict):
+    code = "not_empty"
+    detail = "The database is not empty. People are invented only where there is nobody yet."
 
 
 class ApiKeyReplaced(Conflict):

@@ -12,6 +12,7 @@ from authentication.settings import AuthenticationSettings
 from authentication.tokens import TokenKind
 from database import clock
 from database.models import AccessToken, LoginSession, RefreshToken, User
+from database.queries import access_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,27 @@ def issue(
     user: User,
     granted: str | None,
     scopes: str | None,
+    exchanged: tuple[RefreshToken, AccessToken] | None = None,
 ) -> TokenPair:
-    """A new pair in the session. `granted` stays with the refresh token; `scopes` may be less."""
+    """A new pair in the session. `granted` stays with the refresh token; `scopes` may be less.
+
+    It takes the place of the pair that was exchanged for it, if one was.
+    """
     now = clock.read(session)
     access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
-    stored = AccessToken(
-        session_id=login.id,
-        user_id=user.id,
-        token_digest=access.digest,
-        scopes=scopes,
-        created_at=now,
-        expires_at=policies.access_token_end(settings, now, login.expires_at),
-    )
-    session.add(stored)
-    session.flush()
+    fields = {
+        "token_digest": access.digest,
+        "scopes": scopes,
+        "created_at": now,
+        "expires_at": policies.access_token_end(settings, now, login.expires_at),
+    }
+    if exchanged is None:
+        stored = AccessToken(session_id=login.id, user_id=user.id, **fields)
+        session.add(stored)
+        session.flush()
+    else:
+        used, stored = exchanged
+        used.access_token_id = access_tokens.replace(session, stored, fields).id
     session.add(_refresh_token(settings, stored, refresh.digest, login, granted, now))
     session.flush()
     return TokenPair(

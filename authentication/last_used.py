@@ -7,6 +7,7 @@ at most once a minute. What is lost with a crash is only that note.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authentication import policies
+from authentication.observer import NOBODY, Observer
 from authentication.settings import AuthenticationSettings
 from database import clock
 from database.errors import DatabaseUnavailable
@@ -31,12 +33,16 @@ _MOST_WAITING = 50_000
 class LastUsedWriter:
     """`note` is called on the event loop for each use, and does no more than remember it."""
 
-    def __init__(self, settings: AuthenticationSettings, database: Database) -> None:
+    def __init__(
+        self, settings: AuthenticationSettings, database: Database, observer: Observer = NOBODY
+    ) -> None:
         self._settings = settings
+        self._observer = observer
         self._database = database
         self._sessions: set[UUID] = set()
         self._api_keys: set[UUID] = set()
         self._renewals: set[int] = set()
+        self._oldest: float | None = None
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -56,16 +62,22 @@ class LastUsedWriter:
 
     def note(self, kind: CredentialKind, found: LiveCredential) -> None:
         """Remember a use that is due to be written, and a token that is due to be extended."""
-        if self._is_due(found) and len(self._sessions) + len(self._api_keys) < _MOST_WAITING:
+        if self._is_due(found) and self.waiting() < _MOST_WAITING:
             if kind is CredentialKind.API_KEY:
                 self._api_keys.add(UUID(str(found.credential_id)))
             else:
                 self._sessions.add(UUID(found.session_id))
+            if self._oldest is None:
+                self._oldest = time.monotonic()
             self._wake.set()
         if self._settings.rolling_tokens and self._is_due_for_renewal(found):
             self._renewals.add(int(found.credential_id))
             self._wake.set()
             self._hurry.set()
+
+    def waiting(self) -> int:
+        """How many uses have been noted and not yet written."""
+        return len(self._sessions) + len(self._api_keys)
 
     def _is_due(self, found: LiveCredential) -> bool:
         if not self._settings.track_last_used:
@@ -98,16 +110,25 @@ class LastUsedWriter:
         sessions, self._sessions = self._sessions, set()
         api_keys, self._api_keys = self._api_keys, set()
         renewals, self._renewals = self._renewals, set()
+        oldest, self._oldest = self._oldest, None
         if not (sessions or api_keys or renewals):
             return
+        uses = len(sessions) + len(api_keys)
         try:
             await self._database.run(
                 lambda session: self._store(session, sessions, api_keys, renewals)
             )
         except (DatabaseUnavailable, DBAPIError) as error:
             # Whatever is wrong with the database now, it may be over by the next use.
-            uses = len(sessions) + len(api_keys)
             log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
+            self._observer.not_noted(credentials=uses)
+        except Exception:
+            # This task is the only one there is: whatever went wrong, the next round must come.
+            log.exception("uses of %d credentials were not noted", uses)
+            self._observer.not_noted(credentials=uses)
+        else:
+            if oldest is not None:
+                self._observer.noted(credentials=uses, lag=time.monotonic() - oldest)
 
     def _store(
         self,

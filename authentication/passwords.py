@@ -7,6 +7,7 @@ priority, so that token checks go first; past a bounded queue logins are refused
 import asyncio
 import os
 import threading
+import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from authentication.errors import HashingBusy, WeakPassword
+from authentication.observer import NOBODY, Observer
 from authentication.settings import AuthenticationSettings
 
 with warnings.catch_warnings():
@@ -84,7 +86,8 @@ class PasswordHasher:
 class HashingThreads:
     """A few threads at low priority, with a bounded queue."""
 
-    def __init__(self, settings: AuthenticationSettings) -> None:
+    def __init__(self, settings: AuthenticationSettings, observer: Observer = NOBODY) -> None:
+        self._observer = observer
         self._places = threading.BoundedSemaphore(settings.hashing_threads + settings.hashing_queue)
         self._threads = ThreadPoolExecutor(
             settings.hashing_threads, thread_name_prefix="hashing", initializer=_lower_priority
@@ -94,8 +97,9 @@ class HashingThreads:
     def reserve(self) -> Iterator["HashingPlace"]:
         """A place in the queue, to be had before anything else is done. Raises HashingBusy."""
         if not self._places.acquire(blocking=False):
+            self._observer.hashing_refused()
             raise HashingBusy
-        place = HashingPlace(self._threads)
+        place = HashingPlace(self._submit)
         try:
             yield place
         finally:
@@ -106,6 +110,18 @@ class HashingThreads:
         with self.reserve() as place:
             return await place.run(work)
 
+    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
+        self._observer.hashing_queued()
+        return self._threads.submit(self._do, work, time.perf_counter())
+
+    def _do(self, work: Callable[[], T], queued_at: float) -> T:
+        began = time.perf_counter()
+        self._observer.hashing_began(waited=began - queued_at)
+        try:
+            return work()
+        finally:
+            self._observer.hashed(seconds=time.perf_counter() - began)
+
     def close(self) -> None:
         """Drop what has not begun."""
         self._threads.shutdown(cancel_futures=True)
@@ -114,13 +130,13 @@ class HashingThreads:
 class HashingPlace:
     """One of the places in the queue, good for one piece of work at a time."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
+    def __init__(self, submit: Callable[[Callable[[], Any]], Future[Any]]) -> None:
+        self._submit = submit
         self._running: Future[Any] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Wait for a thread, and for the work to be done there."""
-        future = self._threads.submit(work)
+        future = self._submit(work)
         self._running = future
         return await asyncio.wrap_future(future)
 

@@ -13,8 +13,8 @@ from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.tokens import TokenKind
 from database import clock
-from database.models import LoginSession, RefreshToken
-from database.queries import access_tokens, refresh_tokens, sessions
+from database.models import AccessToken, LoginSession, RefreshToken
+from database.queries import refresh_tokens, sessions
 from database.queries import users as user_queries
 
 
@@ -48,15 +48,15 @@ def _exchange(
     session: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
 ) -> TokenPair | CounterfoilError:
     digest = tokens.digest(exchange.refresh_token)
-    found = refresh_tokens.find_by_digest(session, digest)
+    found = refresh_tokens.find_and_keep_user(session, digest)
     if found is None:
         return _refuse(session, None, origin, reason="unknown token")
     # Locked, so that of several exchanges at once each sees what the one before it did.
     login = sessions.lock_holding(session, found[0].session_id)
-    found = refresh_tokens.find_by_digest(session, digest)
+    found = refresh_tokens.lock(session, digest)
     if login is None or found is None:
         return _refuse(session, found[0] if found else None, origin, reason="session ended")
-    token, access_token = found
+    token, _ = found
     if login.client_id is not None and login.client_id != exchange.client_id:
         return _refuse(session, token, origin, reason="another client")
     origin = origin.acting_as(audit.user(login.user_id))
@@ -65,8 +65,7 @@ def _exchange(
         with session.begin_nested() if exchange.scope else nullcontext():
             if not _use(session, settings, token):
                 return _refuse_used(session, token, login, origin)
-            access_tokens.expire(session, access_token.id)
-            return _issue(session, settings, exchange, token, login, origin)
+            return _issue(session, settings, exchange, found, login, origin)
     except InvalidScope as error:
         _refuse(session, token, origin, reason=error.code)
         return error
@@ -83,10 +82,11 @@ def _issue(
     session: Session,
     settings: AuthenticationSettings,
     exchange: Exchange,
-    token: RefreshToken,
+    found: tuple[RefreshToken, AccessToken],
     login: LoginSession,
     origin: Origin,
 ) -> TokenPair:
+    token, _ = found
     user = user_queries.find(session, login.user_id)
     if user is None:
         raise InvalidRefreshToken
@@ -99,6 +99,7 @@ def _issue(
         user=user,
         granted=token.scopes,
         scopes=token.scopes if narrowed is None else narrowed,
+        exchanged=found,
     )
     login.last_used_at = clock.read(session)
     audit.record(

@@ -7,13 +7,17 @@ committed before is always seen.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 from authentication import tokens
 from authentication.identity import Identity, from_credential
+from authentication.observer import NOBODY, Observer
 from authentication.tokens import TokenKind
+from database import deadlines
 from database.errors import DatabaseUnavailable
 from database.lookup import MAX_BATCH, Lookup
 from database.queries.credentials import CredentialKind, LiveCredential
@@ -22,6 +26,8 @@ _KINDS = {
     TokenKind.ACCESS: CredentialKind.ACCESS_TOKEN,
     TokenKind.API_KEY: CredentialKind.API_KEY,
 }
+
+_TICK_SECONDS = 0.1
 
 
 def _kind_of(token: str) -> CredentialKind | None:
@@ -33,6 +39,11 @@ class _Waiter(NamedTuple):
     digest: bytes
     answer: asyncio.Future[LiveCredential | None]
     give_up_at: float
+
+    def fail(self, reason: str) -> None:
+        # An error of one's own for each: a shared one would gather all their tracebacks.
+        if not self.answer.done():
+            self.answer.set_exception(DatabaseUnavailable(reason))
 
 
 class Resolver:
@@ -47,19 +58,21 @@ class Resolver:
         *,
         deadline_seconds: float,
         on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
+        observer: Observer = NOBODY,
     ) -> None:
         self._lookup = lookup
+        self._observer = observer
         self._deadline_seconds = deadline_seconds
         self._on_use = on_use
         self._queues: dict[CredentialKind, deque[_Waiter]] = {
             kind: deque() for kind in CredentialKind
         }
-        self._in_flight: set[asyncio.Future[list[LiveCredential]]] = set()
+        self._in_flight: dict[asyncio.Future[list[LiveCredential]], list[_Waiter]] = {}
         self._send_is_due = False
         self._expiry: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
-        """Connect. Raises DatabaseUnavailable when that fails."""
+        """Connect. A server that cannot be reached yet is connected to as soon as it can be."""
         self._loop = asyncio.get_running_loop()
         self._lookup.on_free = self._send
         await self._lookup.open()
@@ -68,7 +81,7 @@ class Resolver:
         """Let what is in flight finish, then disconnect."""
         while self._in_flight:
             await asyncio.wait(self._in_flight)
-        self._fail_waiting(lambda _waiter: True)
+        self._fail_waiting(until=math.inf)
         await self._lookup.close()
 
     async def resolve(self, token: str) -> Identity | None:
@@ -79,7 +92,10 @@ class Resolver:
         kind = _kind_of(token)
         if kind is None:
             return None
-        return self._identify(kind, await self._find(kind, tokens.digest(token)))
+        began = self._loop.time()
+        found = await self._find(kind, tokens.digest(token))
+        deadlines.spend(self._loop.time() - began)
+        return self._identify(kind, found)
 
     async def resolve_both(
         self, first: str, second: str
@@ -89,9 +105,11 @@ class Resolver:
         if kinds[0] is None or kinds[1] is None:
             return await self.resolve(first), await self.resolve(second)
         # Futures and not coroutines, each of which would be given a task of its own.
+        began = self._loop.time()
         found = await asyncio.gather(
             self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
         )
+        deadlines.spend(self._loop.time() - began)
         return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
 
     def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
@@ -104,11 +122,15 @@ class Resolver:
         """Raises DatabaseUnavailable unless a token can be looked up right now."""
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
 
+    def waiting(self) -> int:
+        """How many tokens wait for a connection."""
+        return sum(map(len, self._queues.values()))
+
     def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
         if self._lookup.is_down():
             raise DatabaseUnavailable("no connection for token lookups")
         answer: asyncio.Future[LiveCredential | None] = self._loop.create_future()
-        give_up_at = self._loop.time() + self._deadline_seconds
+        give_up_at = self._loop.time() + deadlines.allowed(self._deadline_seconds)
         self._queues[kind].append(_Waiter(digest, answer, give_up_at))
         # Sent once this turn of the loop is over, so that requests read together go together.
         if not self._send_is_due:
@@ -121,49 +143,55 @@ class Resolver:
         for kind, queue in self._queues.items():
             while queue and self._lookup.is_free():
                 self._send_batch(kind, queue)
-        if self._expiry is None and any(self._queues.values()):
-            self._expiry = self._loop.call_later(self._deadline_seconds / 4, self._expire)
+        if self._expiry is None and (self._in_flight or any(self._queues.values())):
+            self._expiry = self._loop.call_later(_TICK_SECONDS, self._expire)
 
     def _send_batch(self, kind: CredentialKind, queue: deque[_Waiter]) -> None:
-        batch: dict[bytes, list[asyncio.Future[LiveCredential | None]]] = {}
-        while queue and len(batch) < MAX_BATCH:
+        waiters: list[_Waiter] = []
+        digests: dict[bytes, None] = {}
+        while queue and len(digests) < MAX_BATCH:
             waiter = queue.popleft()
-            # A client that has gone away leaves a cancelled future behind.
+            # Whoever has given up, or gone away, leaves a future behind that is done.
             if not waiter.answer.done():
-                batch.setdefault(waiter.digest, []).append(waiter.answer)
-        if batch:
-            lookup = self._lookup.find(kind, list(batch))
-            self._in_flight.add(lookup)
-            lookup.add_done_callback(lambda done: self._receive(batch, done))
+                waiters.append(waiter)
+                digests[waiter.digest] = None
+        if waiters:
+            began = time.perf_counter()
+            lookup = self._lookup.find(kind, list(digests))
+            self._in_flight[lookup] = waiters
+            lookup.add_done_callback(lambda done: self._receive(len(digests), began, done))
 
     def _receive(
-        self,
-        batch: dict[bytes, list[asyncio.Future[LiveCredential | None]]],
-        lookup: asyncio.Future[list[LiveCredential]],
+        self, count: int, began: float, lookup: asyncio.Future[list[LiveCredential]]
     ) -> None:
-        self._in_flight.discard(lookup)
+        waiters = self._in_flight.pop(lookup)
         failure = lookup.exception()
-        found = {} if failure else {row.digest: row for row in lookup.result()}
-        for digest, answers in batch.items():
-            for answer in answers:
-                if answer.done():
-                    continue
-                if failure:
-                    # One of its own for each: a shared one would gather all their tracebacks.
-                    answer.set_exception(DatabaseUnavailable(str(failure)))
-                else:
-                    answer.set_result(found.get(digest))
+        self._observer.looked_up(
+            tokens=count, seconds=time.perf_counter() - began, failed=failure is not None
+        )
+        if failure is not None:
+            for waiter in waiters:
+                waiter.fail(str(failure))
+            return
+        found = {row.digest: row for row in lookup.result()}
+        for waiter in waiters:
+            if not waiter.answer.done():
+                waiter.answer.set_result(found.get(waiter.digest))
 
     def _expire(self) -> None:
-        """Fail those who have waited for a connection past the deadline."""
-        now = self._loop.time()
         self._expiry = None
-        self._fail_waiting(lambda waiter: waiter.give_up_at <= now)
+        self._fail_waiting(until=self._loop.time())
         self._send()
 
-    def _fail_waiting(self, is_over: Callable[[_Waiter], bool]) -> None:
+    def _fail_waiting(self, *, until: float) -> None:
+        """Fail those whose time is over, in the queues as well as in flight.
+
+        A lookup in flight goes on without them: it may have begun long after they came.
+        """
+        for waiters in (*self._queues.values(), *self._in_flight.values()):
+            for waiter in waiters:
+                if waiter.give_up_at <= until:
+                    waiter.fail("no answer within the deadline")
         for queue in self._queues.values():
-            while queue and is_over(queue[0]):
-                answer = queue.popleft().answer
-                if not answer.done():
-                    answer.set_exception(DatabaseUnavailable("no connection within the deadline"))
+            while queue and queue[0].answer.done():
+                queue.popleft()

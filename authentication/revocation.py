@@ -37,7 +37,7 @@ def revoke(session: Session, text: str, *, origin: Origin) -> None:
 
 def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> None:
     token = access_tokens.find_by_digest(session, digest)
-    if token is not None and access_tokens.expire(session, token.id):
+    if token is not None and access_tokens.expire(session, digest):
         audit.record(
             session,
             Event.TOKEN_REVOKED,

@@ -1,7 +1,15 @@
 """Everything that a running service holds: opened once, closed once, passed to what needs it."""
 
+import asyncio
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from authentication import audit
 from authentication.floods import FloodMemory
+from authentication.housekeeping import Housekeeper
 from authentication.last_used import LastUsedWriter
+from authentication.observer import NOBODY, Observer
 from authentication.passwords import HashingThreads, PasswordHasher
 from authentication.resolver import Resolver
 from authentication.settings import AuthenticationSettings
@@ -14,24 +22,33 @@ class Service:
     """Belongs to the event loop it is opened on."""
 
     def __init__(
-        self, *, settings: AuthenticationSettings, database_settings: DatabaseSettings
+        self,
+        *,
+        settings: AuthenticationSettings,
+        database_settings: DatabaseSettings,
+        observer: Observer = NOBODY,
     ) -> None:
         self.settings = settings
+        self.observer = observer
         self.database = Database(database_settings)
+        event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
-        self.hashing = HashingThreads(settings)
+        self.hashing = HashingThreads(settings, observer)
         self.floods = FloodMemory()
-        self.last_used = LastUsedWriter(settings, self.database)
+        self.last_used = LastUsedWriter(settings, self.database, observer)
+        self.housekeeper = Housekeeper(settings, self.database, observer)
         self.resolver = Resolver(
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
             on_use=self.last_used.note,
+            observer=observer,
         )
 
     async def open(self) -> None:
-        """Raises DatabaseUnavailable if there is nothing to connect to."""
+        """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
+        self.housekeeper.start()
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""
@@ -42,5 +59,11 @@ class Service:
         """Finish what is in flight, write what waits to be written, disconnect."""
         await self.resolver.close()
         await self.last_used.stop()
+        await asyncio.to_thread(self.housekeeper.stop)
         self.hashing.close()
         self.database.close()
+
+    def _announce(self, session: Session) -> None:
+        """What was rolled back has not happened, so events count once they are committed."""
+        for recorded, detail in audit.take_recorded(session):
+            self.observer.recorded(recorded, detail)

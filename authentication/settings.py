@@ -110,3 +110,12 @@ class AuthenticationSettings(LayerSettings):
 
     last_used_seconds: Annotated[int, Field(ge=1, le=DAY)] = 60
     """How often that is noted for one session at most."""
+
+    prune_interval_seconds: Annotated[int, Field(ge=0, le=7 * DAY)] = 3600
+    """How often a worker removes rows that can no longer be used. 0 leaves it to `prune`."""
+
+    prune_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
+    """How many days ended sessions, expired tokens and used refresh tokens stay to be looked at."""
+
+    audit_keep_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
+    """How many days audit events stay; `none` is for ever, as evidence goes by decision only."""

@@ -11,21 +11,59 @@ import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg2
 from psycopg2 import extensions
 
+
+@dataclass(slots=True)
+class _Allowance:
+    """Shared by all that one request does, in whichever thread or copied context."""
+
+    seconds: float
+
+
+_allowance: contextvars.ContextVar[_Allowance | None] = contextvars.ContextVar(
+    "allowance", default=None
+)
 _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
+
+
+def allow(seconds: float) -> None:
+    """Let the request that begins here wait for the database so long, all its waits together."""
+    _allowance.set(_Allowance(seconds))
+
+
+def allowed(seconds: float) -> float:
+    """So many seconds, or what is left to this request if that is less."""
+    allowance = _allowance.get()
+    return seconds if allowance is None else max(0.0, min(seconds, allowance.seconds))
+
+
+def spend(seconds: float) -> None:
+    """Take from what is left to this request. Outside of requests nothing is counted."""
+    if (allowance := _allowance.get()) is not None:
+        allowance.seconds -= seconds
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Bound all waiting for the database in this block, also in threads it hands work to."""
-    token = _deadline.set(time.monotonic() + seconds)
-    try:
+    began = time.monotonic()
+    with _until(began + allowed(seconds)):
+        try:
+            yield
+        finally:
+            spend(time.monotonic() - began)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Bound a part of the work in progress more closely than the rest of it."""
+    remaining = remaining_seconds()
+    with _until(time.monotonic() + (seconds if remaining is None else min(seconds, remaining))):
         yield
-    finally:
-        _deadline.reset(token)
 
 
 def remaining_seconds() -> float | None:
@@ -37,6 +75,15 @@ def remaining_seconds() -> float | None:
 def install() -> None:
     """Make psycopg2 observe deadlines. Work with no deadline waits as long as it takes."""
     extensions.set_wait_callback(_wait)
+
+
+@contextmanager
+def _until(deadline: float) -> Iterator[None]:
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 def _wait(connection: extensions.connection) -> None:

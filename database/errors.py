@@ -1,11 +1,25 @@
 """What the database layer raises, whatever driver is below it."""
 
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+
+# A standby takes no writes, nor does a server that has been made read-only because its disk is
+# full: active_sql_transaction when a transaction asks to write, read_only_sql_transaction later.
+_READ_ONLY = frozenset({"25001", "25006"})
+
 
 class DatabaseUnavailable(Exception):
     """The database is down, too slow or too busy to answer within the deadline.
 
     A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
     """
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the database is the reason, and not what was asked of it."""
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        return True
+    # The drivers' plain DatabaseError stands for a lost connection or a damaged file.
+    return type(error) is DatabaseError or getattr(error.orig, "pgcode", None) in _READ_ONLY
 
 
 def reason_of(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, inspect, pool, text
 
+from database import deadlines
 from database.settings import parse_url
 
 _VERSIONS = Path(__file__).resolve().parent.parent / "alembic" / "versions"
@@ -15,7 +16,8 @@ _REVISION = re.compile(r'^(down_)?revision = "(.+)"$', re.MULTILINE)
 
 
 def is_current(url: str) -> bool:
-    """Waits for no lock and changes nothing. Raises SQLAlchemy's OperationalError."""
+    """Waits for no lock, changes nothing, observes a deadline. Raises what SQLAlchemy raises."""
+    deadlines.install()
     engine = create_engine(parse_url(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):

@@ -1,5 +1,6 @@
 """Transactions: returning commits, raising rolls back, and no wait is longer than the deadline."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -7,21 +8,16 @@ from typing import Any, TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.pool import QueuePool
 
-from database import clock, deadlines, sqlite
+from database import clock, deadlines, postgresql, sqlite
 from database.base import UTCDateTime
-from database.errors import DatabaseUnavailable
+from database.errors import DatabaseUnavailable, is_outage
 from database.settings import DatabaseSettings
 
-# One round trip begins a transaction, makes its commit durable whatever the server's default (an
-# acknowledged revocation must survive a crash) and reads the clock that judges expiry.
-_BEGIN_POSTGRESQL = text(
-    "SELECT set_config('synchronous_commit', 'on', true),"
-    " set_config('transaction_read_only', :read_only, true), now()"
-)
 _BEGIN_SQLITE = text(f"SELECT {clock.SQLITE_NOW} AS now").columns(now=UTCDateTime)
 
 T = TypeVar("T")
@@ -34,6 +30,8 @@ class Database:
         self.settings = settings
         self.engine = create_database_engine(settings)
         self._reader = self.engine.execution_options(read_only=True)
+        # Whoever wants to hear of commits listens to these sessions.
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
         # As many at work as there are connections: nobody waits in the pool holding a thread.
         self._slots = CapacityLimiter(settings.database_pool_size)
 
@@ -46,7 +44,7 @@ class Database:
     async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
         """Do `work` in a transaction of its own, in a thread."""
         async with self.session(read_only=read_only) as session:
-            return await to_thread.run_sync(work, session)
+            return await _in_thread(lambda: work(session))
 
     @asynccontextmanager
     async def session(self, *, read_only: bool = False) -> AsyncIterator[Session]:
@@ -59,10 +57,10 @@ class Database:
                 session = self._open(read_only)
                 try:
                     yield session
-                    await to_thread.run_sync(session.commit)
+                    await _in_thread(session.commit)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await to_thread.run_sync(session.close)
+                        await _in_thread(session.close)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -78,7 +76,16 @@ class Database:
             self._slots.release_on_behalf_of(holder)
 
     def _open(self, read_only: bool) -> Session:
-        return Session(self._reader if read_only else self.engine, expire_on_commit=False)
+        return self.sessions(bind=self._reader) if read_only else self.sessions()
+
+    def connections_in_use(self) -> int:
+        """How many are given out at this moment."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    def waiting(self) -> int:
+        """How many transactions wait for a connection at this moment."""
+        return self._slots.statistics().tasks_waiting
 
     def close(self) -> None:
         """Give back every connection that is not in use."""
@@ -92,7 +99,6 @@ def create_database_engine(settings: DatabaseSettings, **options: Any) -> Engine
         # Beside the requests, housekeeping and the writes behind them need one now and then.
         "max_overflow": 2,
         "pool_timeout": settings.database_deadline_seconds,
-        "pool_pre_ping": settings.url.get_backend_name() == "postgresql",
         # An echoed parameter may be a password hash or a digest.
         "hide_parameters": True,
         **options,
@@ -101,8 +107,19 @@ def create_database_engine(settings: DatabaseSettings, **options: Any) -> Engine
         engine = create_engine(settings.url, **options)
         sqlite.configure(engine, busy_seconds=settings.database_deadline_seconds)
         return engine
-    deadlines.install()
-    return create_engine(settings.url, **options)
+    engine = create_engine(settings.url, **options)
+    postgresql.configure(engine, patience_seconds=settings.database_deadline_seconds / 3)
+    return engine
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Does not return before the thread has, even if cancelled: it is using our session."""
+    thread = asyncio.ensure_future(to_thread.run_sync(work))
+    try:
+        return await asyncio.shield(thread)
+    finally:
+        if not thread.done():
+            await asyncio.wait({thread})
 
 
 @event.listens_for(Session, "after_begin")
@@ -110,17 +127,18 @@ def _begin(session: Session, transaction: SessionTransaction, connection: Connec
     if connection.in_nested_transaction():
         return
     if connection.dialect.name == "sqlite":
-        moment = connection.scalar(_BEGIN_SQLITE)
+        session.info["now"] = connection.scalar(_BEGIN_SQLITE)
     else:
-        read_only = bool(connection.get_execution_options().get("read_only"))
-        parameters = {"read_only": "on" if read_only else "off"}
-        *_, moment = connection.execute(_BEGIN_POSTGRESQL, parameters).one()
-    session.info["now"] = moment
+        session.info["now"] = postgresql.begin(connection)
 
 
 @contextmanager
 def _unavailable_by_one_name() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("every connection is in use") from error
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
+        raise DatabaseUnavailable(type(error.orig).__name__) from error

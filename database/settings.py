@@ -59,6 +59,9 @@ class DatabaseSettings(LayerSettings):
     migrate_on_start: bool = False
     """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
 
+    start_without_database: bool = False
+    """Whether to start while the database cannot be reached, and answer 503 until it can be."""
+
     @model_validator(mode="after")
     def _refuse_other_databases(self) -> Self:
         try:

@@ -75,7 +75,9 @@ def make_app(database_url: str) -> Callable[..., FastAPI]:
     """An application on the test's database. Takes settings by their names."""
 
     def make(**changes: Any) -> FastAPI:
-        values = {"database_url": database_url, "bcrypt_rounds": 4, **changes}
+        # Nothing but the test itself changes rows, unless it asks for that.
+        quiet = {"bcrypt_rounds": 4, "prune_interval_seconds": 0}
+        values = {"database_url": database_url, **quiet, **changes}
         layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}
         assert not unknown, f"no such settings: {unknown}"

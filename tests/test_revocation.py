@@ -126,7 +126,8 @@ def test_a_revocation_on_one_node_holds_on_the_other(make_client: MakeClient) ->
     assert_refused(other, tokens)
 
 
-ROUNDS = 100
+# On each database, so a hundred in all.
+ROUNDS = 50
 CONNECTIONS = 4
 
 

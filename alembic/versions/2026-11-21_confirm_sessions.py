@@ -5,8 +5,8 @@ from alembic import op
 
 from database.base import UTCDateTime
 
-revision = "0008_confirmed_at"
-down_revision = "0007_throttle"
+revision = "0009_confirmed_at"
+down_revision = "0008_throttle"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ from alembic import op
 from database import clock
 from database.base import BigId, UTCDateTime
 
-revision = "0007_throttle"
-down_revision = "0006_administration"
+revision = "0008_throttle"
+down_revision = "0007_index_revoked_at"
 branch_labels = None
 depends_on = None
 

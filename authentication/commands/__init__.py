@@ -2,7 +2,7 @@
 
 import typer
 
-from authentication.commands import api_keys, maintenance, sessions, users
+from authentication.commands import api_keys, demo, maintenance, sessions, users
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 for command in (
@@ -14,6 +14,7 @@ for command in (
     api_keys.create_api_key,
     maintenance.prune,
     maintenance.check,
+    demo.demo,
 ):
     cli.command()(command)
 

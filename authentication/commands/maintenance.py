@@ -1,15 +1,25 @@
 """Commands that look after the database: migrate, prune, check."""
 
 import sys
+from collections import Counter
 from typing import Annotated
 
 import typer
 
 from authentication import maintenance, users
 from authentication.commands import support
+from authentication.maintenance import Retention
 from database import revisions
+from database.session import Database
 
-KeepDays = Annotated[int, typer.Option(min=0, max=36_500, help="Keep what ended in the last days.")]
+KeepDays = Annotated[
+    int | None,
+    typer.Option(min=0, max=36_500, help="Keep what ended in the last days. Default: the setting."),
+]
+AuditKeepDays = Annotated[
+    int | None,
+    typer.Option(min=1, max=36_500, help="Keep events of the last days. Default: the setting."),
+]
 
 
 def migrate() -> None:
@@ -23,21 +33,34 @@ def migrate() -> None:
 
 
 def prune(
-    keep_days: KeepDays = 7,
+    keep_days: KeepDays = None,
+    audit_keep_days: AuditKeepDays = None,
     dry_run: Annotated[bool, typer.Option(help="Only say how many rows would go.")] = False,
 ) -> None:
-    """Remove sessions, tokens and API keys that ended long ago, in small batches."""
-    with support.connected() as (database, _):
-        counts = maintenance.count_prunable(database, keep_days=keep_days)
+    """Remove sessions, tokens and API keys that ended long ago, in small batches.
+
+    Audit events go only if a setting or the option says how long they are kept.
+    """
+    with support.connected() as (database, settings):
+        retention = Retention(
+            settings.prune_keep_days if keep_days is None else keep_days,
+            settings.audit_keep_days if audit_keep_days is None else audit_keep_days,
+        )
+        counts = maintenance.count_prunable(database, retention)
         if not dry_run:
-            total = sum(counts.values())
-            counts = dict.fromkeys(counts, 0)
-            with typer.progressbar(length=total, label="Pruning", file=sys.stderr) as bar:
-                for progress in maintenance.prune(database, keep_days=keep_days):
-                    counts[progress.table] += progress.rows
-                    bar.update(progress.rows)
+            counts = _prune(database, retention, expected=counts)
         for table, rows in counts.items():
             typer.echo(f"{table}\t{rows}")
+
+
+def _prune(database: Database, retention: Retention, *, expected: dict[str, int]) -> dict[str, int]:
+    """Returns what was removed, which may be more than expected: the service goes on meanwhile."""
+    removed = Counter(dict.fromkeys(expected, 0))
+    with typer.progressbar(length=sum(expected.values()), label="Pruning", file=sys.stderr) as bar:
+        for rows in maintenance.remove(database, retention):
+            removed.update(rows)
+            bar.update(sum(rows.values()))
+    return dict(removed)
 
 
 def check() -> None:

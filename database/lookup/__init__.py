@@ -24,7 +24,7 @@ class Lookup(Protocol):
     """Called on the event loop when a connection has become free, or has been replaced."""
 
     async def open(self) -> None:
-        """Connect. Raises DatabaseUnavailable when that fails."""
+        """Connect. A server that cannot be reached now is connected to as soon as it can be."""
 
     def is_free(self) -> bool:
         """Whether a batch can be sent right now."""

@@ -15,6 +15,7 @@ from psycopg2 import extensions
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql
 
+from database import connecting
 from database.errors import DatabaseUnavailable
 from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential
@@ -42,9 +43,10 @@ class LookupConnection:
         try:
             async with asyncio.timeout(self._settings.database_deadline_seconds):
                 await self._connect()
-                for statement in self._setup():
-                    await self._execute(statement)
-        except (TimeoutError, psycopg2.Error, DatabaseUnavailable) as error:
+                if self._settings.prepared_statements:
+                    async with self._step():
+                        await self._execute(self._setup())
+        except (OSError, psycopg2.Error, DatabaseUnavailable) as error:
             self.close()
             raise DatabaseUnavailable("no connection for token lookups") from error
         except asyncio.CancelledError:
@@ -60,7 +62,9 @@ class LookupConnection:
         array = "'{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}'"
         if self._settings.prepared_statements:
             return self._execute(f"EXECUTE {kind} ({array})")
-        return self._execute(_statement(kind).replace("$1", f"{array}::bytea[]"))
+        statement = _statement(kind).replace("$1", f"{array}::bytea[]")
+        # Sent as one, the two are one transaction, to which the limit is confined.
+        return self._execute(f"SET LOCAL {self._time_limit()}; {statement}")
 
     def close(self, reason: BaseException | None = None) -> None:
         """Drop the connection, and fail what is in flight."""
@@ -78,27 +82,38 @@ class LookupConnection:
             self._ready = False
             self._on_lost(self)
 
-    def _setup(self) -> list[str]:
-        if not self._settings.prepared_statements:
-            return []
-        milliseconds = int(self._settings.database_deadline_seconds * 1000)
-        return [
-            # Single keys would be planned anew each time, at four times the cost of the lookup.
-            "SET plan_cache_mode = force_generic_plan",
-            # What we have given up on, the server should give up too.
-            f"SET statement_timeout = {milliseconds}",
-            *(f"PREPARE {kind} (bytea[]) AS {_statement(kind)}" for kind in CredentialKind),
-        ]
+    def _setup(self) -> str:
+        """All in one go, because each round trip may be to a database far away."""
+        return "; ".join(
+            [
+                # Single keys would be planned anew each time, at four times the cost of the lookup.
+                "SET plan_cache_mode = force_generic_plan",
+                f"SET {self._time_limit()}",
+                *(f"PREPARE {kind} (bytea[]) AS {_statement(kind)}" for kind in CredentialKind),
+            ]
+        )
+
+    def _time_limit(self) -> str:
+        """What we have given up on, the server should give up too."""
+        return f"statement_timeout = {int(self._settings.database_deadline_seconds * 1000)}"
 
     async def _connect(self) -> None:
-        dialect = self._settings.url.get_dialect()()
-        _, options = dialect.create_connect_args(self._settings.url)
+        async with self._step():
+            options = await connecting.resolve_async(connecting.options(self._settings.url))
         self._connection = psycopg2.connect(**options, async_=True)
         while (state := self._connection.poll()) != extensions.POLL_OK:
-            await self._socket_ready(for_reading=state == extensions.POLL_READ)
+            async with self._step():
+                await self._socket_ready(for_reading=state == extensions.POLL_READ)
         self._descriptor = self._connection.fileno()
         self._cursor = self._connection.cursor()
         self._loop.add_reader(self._descriptor, self._on_readable)
+
+    def _step(self) -> asyncio.Timeout:
+        """Bounds one step of connecting: who is silent for longer has lost what we said.
+
+        Waiting for that one until the deadline would only put off the attempt that succeeds.
+        """
+        return asyncio.timeout(self._settings.database_deadline_seconds / 3)
 
     async def _socket_ready(self, *, for_reading: bool) -> None:
         # The descriptor may change between two steps, when libpq tries the next address.
@@ -134,7 +149,8 @@ class LookupConnection:
             state = self._connection.poll()
             if state == extensions.POLL_OK and self._answer is not None:
                 self._settle(self._rows())
-        except psycopg2.Error as error:
+        except Exception as error:
+            # Whatever it was: nobody must wait on for an answer that has been read.
             self.close(error)
 
     def _rows(self) -> list[LiveCredential]:

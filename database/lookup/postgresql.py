@@ -5,6 +5,7 @@ on our side, past which its connection is closed and replaced.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 
@@ -13,8 +14,10 @@ from database.lookup.connection import LookupConnection
 from database.queries.credentials import CredentialKind, LiveCredential
 from database.settings import DatabaseSettings
 
+log = logging.getLogger("counterfoil.lookup")
+
 _FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 0.5
 
 
 class PostgreSQLLookup:
@@ -30,8 +33,10 @@ class PostgreSQLLookup:
         self.on_free: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
+        """What cannot be reached yet is tried again and again, as after a loss."""
         for _ in range(self._settings.lookup_connections):
-            await self._connect()
+            self._begin_to_connect()
+        await asyncio.wait(self._opening, timeout=self._settings.database_deadline_seconds)
 
     def is_free(self) -> bool:
         return bool(self._free)
@@ -69,20 +74,32 @@ class PostgreSQLLookup:
         if connection in self._free:
             self._free.remove(connection)
         if not self._closed:
-            task = asyncio.get_running_loop().create_task(self._reconnect())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._begin_to_connect()
 
-    async def _reconnect(self) -> None:
+    def _begin_to_connect(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._keep_trying())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _keep_trying(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._connect()
-            except DatabaseUnavailable:
-                self._note_failure()
+        while not await self._try_to_connect():
             # Jitter keeps the workers from knocking all at once.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _try_to_connect(self) -> bool:
+        try:
+            await self._connect()
+        except DatabaseUnavailable:
+            self._note_failure()
+            return False
+        except Exception:
+            # Whatever it was: without another attempt the worker would be down for good.
+            log.exception("cannot connect for token lookups")
+            self._note_failure()
+            return False
+        return True
 
     def _note_failure(self) -> None:
         if not self._open and self._down_since is None:
@@ -90,7 +107,9 @@ class PostgreSQLLookup:
 
     async def close(self) -> None:
         self._closed = True
-        for task in list(self._opening):
+        opening = list(self._opening)
+        for task in opening:
             task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
         for connection in list(self._open):
             connection.close()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database import clock
@@ -31,4 +31,12 @@ class ApiKey(Base):
     replaced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    __table_args__ = (CheckConstraint("length(key_digest) = 32", name="key_digest_is_sha256"),)
+    __table_args__ = (
+        CheckConstraint("length(key_digest) = 32", name="key_digest_is_sha256"),
+        Index(
+            None,
+            revoked_at,
+            postgresql_where=revoked_at.isnot(None),
+            sqlite_where=revoked_at.isnot(None),
+        ),
+    )

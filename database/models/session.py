@@ -37,6 +37,14 @@ class LoginSession(Base):
     __table_args__ = (Index(None, user_id, created_at),)
 
 
+# For pruning. Few rows have it, so that the index stays small and most writes do not touch it.
+Index(
+    "ix_sessions_revoked_at",
+    LoginSession.revoked_at,
+    postgresql_where=LoginSession.revoked_at.isnot(None),
+    sqlite_where=LoginSession.revoked_at.isnot(None),
+)
+
 # For lists across all users, which would otherwise wade through what has been revoked.
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 

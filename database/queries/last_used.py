@@ -31,11 +31,12 @@ def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
 
 
 def note_api_keys(session: Session, ids: Sequence[UUID]) -> None:
-    """These API keys were used just now."""
+    """These API keys were used just now, but for those that somebody else is changing."""
     if ids:
+        unlocked = select(ApiKey.id).where(ApiKey.id.in_(ids))
         session.execute(
             update(ApiKey)
-            .where(ApiKey.id.in_(ids))
+            .where(ApiKey.id.in_(unlocked.with_for_update(skip_locked=True, key_share=True)))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )

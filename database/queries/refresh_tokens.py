@@ -1,15 +1,42 @@
 """Finds and uses up refresh tokens."""
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import AccessToken, RefreshToken
+from database.models import AccessToken, LoginSession, RefreshToken, User
 
 
 def find_by_digest(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """With the access token it was issued with, live or not."""
-    row = session.execute(
+    return _one(session, _with_access_token(digest))
+
+
+def find_and_keep_user(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+    """The same, with the user protected from being deleted until the transaction is over.
+
+    Else whoever deletes the user would hold the user and wait for the session, and we the reverse.
+    """
+    query = (
+        _with_access_token(digest)
+        .join(LoginSession, LoginSession.id == RefreshToken.session_id)
+        .join(User, User.id == LoginSession.user_id)
+    )
+    return _one(session, query.with_for_update(of=User, read=True, key_share=True))
+
+
+def lock(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+    """The same, with the access token held against changes.
+
+    Whoever deletes access tokens deletes their refresh tokens next, so this one has to be the first
+    to be locked.
+    """
+    query = _with_access_token(digest)
+    return _one(session, query.with_for_update(of=AccessToken))
+
+
+def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
+    return (
         select(RefreshToken, AccessToken)
         .join(
             AccessToken,
@@ -21,8 +48,13 @@ def find_by_digest(session: Session, digest: bytes) -> tuple[RefreshToken, Acces
             ),
         )
         .where(RefreshToken.token_digest == digest)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    )
+
+
+def _one(
+    session: Session, query: Select[RefreshToken, AccessToken]
+) -> tuple[RefreshToken, AccessToken] | None:
+    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
     return (row[0], row[1]) if row else None
 
 

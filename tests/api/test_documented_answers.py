@@ -1,5 +1,9 @@
-"""Every answer that the description has for API keys and the OAuth endpoints can really occur."""
+"""Every answer that the description has can really occur.
 
+Of API keys, the OAuth endpoints, administration and forward-auth.
+"""
+
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,10 +28,11 @@ class Operation:
     client: Client
     tokens: Tokens
     key: dict[str, Any]
+    known: dict[str, Any]
 
     def send(self, identifier: Any = None, **request: Any) -> Response:
         method, path = self.name.split()
-        path = path.replace("{api_key_id}", str(identifier or self.key["id"]))
+        path = re.sub("{(.*)}", lambda name: str(identifier or self.known[name[1]]), path)
         return self.client.http.request(method, path, **{"headers": self.tokens.headers, **request})
 
     def send_narrowed(self, **request: Any) -> Response:
@@ -48,7 +53,49 @@ WITH_ID: Provocations = {
 WITH_BODY: Provocations = {413: lambda call: call.send(content=b" " * 70_000)}
 OAUTH: Provocations = {400: lambda call: call.send(data={}), **WITH_BODY}
 
+ADMIN: Provocations = {**MANAGING, 403: lambda call: call.send_narrowed()}
+SEARCH: Provocations = {
+    **ADMIN,
+    200: lambda call: call.send(),
+    422: lambda call: call.send(params={"limit": 0}),
+}
+OF_A_USER: Provocations = {
+    **ADMIN,
+    404: lambda call: call.send(99),
+    422: lambda call: call.send("no-number"),
+}
+VERIFY: Provocations = {
+    200: lambda call: call.send(),
+    401: lambda call: call.send(headers={}),
+    403: lambda call: call.send_narrowed(params={"scope": "admin"}),
+}
+
 ANSWERS: dict[str, Provocations] = {
+    "GET /admin/users": SEARCH,
+    "GET /admin/users/{user_id}": {**OF_A_USER, 200: lambda call: call.send()},
+    "PATCH /admin/users/{user_id}": {
+        **ADMIN,
+        **WITH_BODY,
+        200: lambda call: call.send(json={}),
+        404: lambda call: call.send(99, json={}),
+        409: lambda call: call.send(json={"roles": []}),
+        422: lambda call: call.send(json={"password": "x"}),
+    },
+    "DELETE /admin/users/{user_id}/sessions": {**OF_A_USER, 200: lambda call: call.send()},
+    "GET /admin/users/{user_id}/api-keys": {**OF_A_USER, 200: lambda call: call.send()},
+    "DELETE /admin/api-keys/{api_key_id}": {**ADMIN, **WITH_ID, 204: lambda call: call.send()},
+    "GET /admin/sessions": SEARCH,
+    "DELETE /admin/sessions/{session_id}": {**ADMIN, **WITH_ID, 204: lambda call: call.send()},
+    "POST /admin/sessions/revoke": {
+        **ADMIN,
+        **WITH_BODY,
+        200: lambda call: call.send(json={"ids": ["*"]}),
+        422: lambda call: call.send(json={"ids": []}),
+    },
+    "GET /admin/audit-events": SEARCH,
+    "GET /admin/roles": {**ADMIN, 200: lambda call: call.send()},
+    "GET /verify": VERIFY,
+    "POST /verify/{path}": VERIFY,
     "GET /api-keys": {200: lambda call: call.send(), **MANAGING},
     "POST /api-keys": {
         201: lambda call: call.send(json={"name": "A key"}),
@@ -80,7 +127,10 @@ def prepare(client: Client, sql: Sql, name: str) -> Operation:
     client.register()
     give_role(sql, "admin")
     tokens = client.log_in()
-    return Operation(name, client, tokens, client.create_api_key(tokens))
+    key = client.create_api_key(tokens)
+    session_id = client.sessions(tokens)[0]["id"]
+    known = {"api_key_id": key["id"], "session_id": session_id, "user_id": 1, "path": "x"}
+    return Operation(name, client, tokens, key, known)
 
 
 @contextmanager

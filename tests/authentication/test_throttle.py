@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from tests.support.client import PASSWORD, Sql
+from tests.support.administrator import Sql
+from tests.support.client import PASSWORD
 
 HOME = "203.0.113.9"
 ELSEWHERE = "198.51.100.7"

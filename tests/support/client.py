@@ -1,11 +1,13 @@
 """Calls the service as its users do, in the words of the tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx2 import Client as HttpClient
 from httpx2 import Response
 
 PASSWORD = "correct horse battery staple"
@@ -70,6 +72,14 @@ class Client:
     def sessions(self, tokens: Tokens) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get("/sessions", headers=tokens.headers).json()
         return found
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Client]:
+    """A client of a service in a process of its own."""
+    with HttpClient(base_url=url, timeout=30) as http:
+        # The TestClient is one of these, with a portal to the application's event loop besides.
+        yield Client(cast("TestClient", http))
 
 
 def read_tokens(response: Response) -> Tokens:

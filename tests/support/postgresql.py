@@ -100,9 +100,26 @@ class PostgreSQL(DatabaseServer):
             raise
         return server
 
+    def launch_standby(self, options: Mapping[str, object] | None = None) -> "PostgreSQL":
+        """A copy that follows this server and answers queries, until it is promoted."""
+        standby = self._create({**self._options, **_as_text(options or {})})
+        standby._password = self._password
+        standby._address = self._address.set(port=standby.port)
+        try:
+            standby._copy(self)
+            standby.start()
+        except BaseException:
+            standby.close()
+            raise
+        return standby
+
+    def promote(self) -> None:
+        """Make a standby a server of its own, which takes writes once this returns."""
+        self._run(sql.SQL("SELECT pg_promote(wait => true)"))
+
     @classmethod
     def _create(cls, options: Mapping[str, str]) -> Self:
-        user = _unprivileged_user()
+        user = unprivileged_user()
         found = find_binaries()
         folder = Path(tempfile.mkdtemp(prefix="counterfoil-postgresql-"))
         server = cls(_runnable(found, folder, user), folder, user, options)
@@ -177,6 +194,14 @@ class PostgreSQL(DatabaseServer):
         if process.wait(START_SECONDS) != 0:
             raise RuntimeError(f"initdb fails:\n{self.log()}")
 
+    def _copy(self, primary: "PostgreSQL") -> None:
+        source = f"host=127.0.0.1 port={primary.port} user=postgres password={self._password}"
+        process = self._spawn(
+            "pg_basebackup", "-D", self._data, "-d", source, "-R", "-X", "stream", "-c", "fast"
+        )
+        if process.wait(START_SECONDS) != 0:
+            raise RuntimeError(f"pg_basebackup fails:\n{self.log()}")
+
     def _spawn(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         return spawn(
             [self._binaries / program, *arguments],
@@ -234,7 +259,7 @@ def _wheel_folders() -> Iterator[Path]:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Whom to run as: PostgreSQL refuses root. Others run it as themselves."""
     if os.geteuid() != 0:
         return None

@@ -57,8 +57,7 @@ class Server:
     def worker_pids(self) -> list[int]:
         """The processes that answer requests: a supervisor's children, or the process itself."""
         children = psutil.Process(self.pid).children()
-        workers = [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
-        return workers or [self.pid]
+        return [child.pid for child in children if _is_worker(child)] or [self.pid]
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -119,6 +118,14 @@ class Server:
         except ProcessLookupError:
             return
         self._process.wait(STOP_SECONDS)
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        # It has just ended; its supervisor will notice.
+        return False
 
 
 def _serve(workers: int) -> list[str]:

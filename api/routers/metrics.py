@@ -1,0 +1,47 @@
+"""The numbers that Prometheus collects, for those whom the settings allow them."""
+
+import secrets
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import SecretStr
+
+from api import client_address, credentials
+from api.metrics import Metrics
+from api.settings import ApiSettings, Exposure
+from authentication.errors import InvalidToken, NotAuthenticated
+
+# What proxies add. Through one on this machine the whole world would look local.
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+
+
+def install(app: FastAPI, metrics: Metrics) -> None:
+    """Serve /metrics."""
+    settings: ApiSettings = app.state.settings.api
+
+    @app.get("/metrics", include_in_schema=False)
+    def read_metrics(request: Request) -> Response:
+        if settings.metrics_token is not None:
+            _demand_token(request, settings.metrics_token)
+        elif settings.metrics is Exposure.LOCAL and not _is_local(request):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "Only this machine may read the metrics.")
+        return Response(metrics.render(request.app.state.service), media_type=CONTENT_TYPE_LATEST)
+
+
+def _demand_token(request: Request, expected: SecretStr) -> None:
+    """A fixed one, because the numbers matter most when the database cannot be asked."""
+    token = credentials.find(request.scope["headers"], frozenset())
+    if token is None:
+        raise NotAuthenticated
+    if not secrets.compare_digest(token.encode(), expected.get_secret_value().encode()):
+        raise InvalidToken
+
+
+def _is_local(request: Request) -> bool:
+    trusted = request.app.state.proxy_networks
+    if not trusted and any(header in request.headers for header in _FORWARDED):
+        return False
+    address = client_address.of(request, trusted)
+    return address is not None and ip_address(address).is_loopback

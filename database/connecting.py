@@ -1,0 +1,73 @@
+"""How both kinds of connection reach PostgreSQL: with keepalives, and with names resolved apart."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import Any
+
+from sqlalchemy import URL
+
+# A firewall that forgets an idle connection says so to nobody; half a minute of silence is broken.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
+
+# libpq resolves names by a call that a dead name server can hold up for as long as it likes, and in
+# asynchronous mode too. Here it holds up one of these threads, and those who wait have a deadline.
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="names")
+
+
+def options(url: URL) -> dict[str, Any]:
+    """The driver's arguments, before names are resolved."""
+    _, given = url.get_dialect()().create_connect_args(url)
+    return {**_KEEPALIVES, **given}
+
+
+def resolve(options: dict[str, Any], *, seconds: float | None) -> dict[str, Any]:
+    """Add the addresses of the hosts. Raises OSError, also when that takes longer."""
+    if not _needs_resolving(options):
+        return options
+    return _threads.submit(_resolved, options).result(seconds)
+
+
+async def resolve_async(options: dict[str, Any]) -> dict[str, Any]:
+    """The same for code on an event loop, which sets the deadline itself."""
+    if not _needs_resolving(options):
+        return options
+    return await asyncio.get_running_loop().run_in_executor(_threads, _resolved, options)
+
+
+def _needs_resolving(options: dict[str, Any]) -> bool:
+    return "hostaddr" not in options and any(map(_is_name, _split(options.get("host"))))
+
+
+def _resolved(options: dict[str, Any]) -> dict[str, Any]:
+    hosts, ports = _split(options["host"]), _split(options.get("port"))
+    if len(ports) != len(hosts):
+        ports = (ports or [""]) * len(hosts)
+    found = [row for host, port in zip(hosts, ports, strict=True) for row in _addresses(host, port)]
+    # libpq takes three lists of equal length. The names stay, as certificates are issued to them.
+    host, hostaddr, port = (",".join(column) for column in zip(*found, strict=True))
+    return {**options, "host": host, "hostaddr": hostaddr, "port": port}
+
+
+def _addresses(host: str, port: str) -> Iterator[tuple[str, str, str]]:
+    if not _is_name(host):
+        yield host, "" if host.startswith(("/", "@")) else host, port
+        return
+    for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+        yield host, str(address[0]), port
+
+
+def _is_name(host: str) -> bool:
+    if not host or host.startswith(("/", "@")):
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def _split(value: Any) -> list[str]:
+    return str(value).split(",") if value else []

@@ -1,0 +1,80 @@
+"""Whoever locks a user and their sessions locks the user first, so that no two wait in a circle."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+
+from authentication import policies
+from authentication.settings import AuthenticationSettings
+from database import deadlines
+from database.queries import last_used
+from database.session import Database
+from database.settings import DatabaseSettings
+from tests.support.administrator import Sql
+from tests.support.client import Client
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+WAITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@on_postgresql
+def test_ending_all_sessions_waits_for_the_user_before_it_holds_a_session(
+    client: Client, database_url: str, sql: Sql
+) -> None:
+    tokens = client.sign_up()
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as login:
+        login.cursor().execute("SELECT id FROM users FOR UPDATE")
+        ending = thread.submit(client.http.delete, "/sessions", headers=tokens.headers)
+        while not sql(WAITING):
+            time.sleep(0.01)
+        # What a login at the limit of sessions does next. Were they held, it would wait for ever.
+        sql("SELECT id FROM sessions FOR UPDATE NOWAIT")
+        login.rollback()
+        assert ending.result().json() == {"ended": 1}
+
+
+@on_postgresql
+def test_a_use_is_noted_without_waiting_for_anyone(
+    client: Client, database_url: str, sql: Sql
+) -> None:
+    client.sign_up()
+    client.log_in()
+    sql("UPDATE sessions SET last_used_at = last_used_at - interval '1 hour'")
+    database = Database(DatabaseSettings(database_url=database_url))
+    with closing(psycopg2.connect(database_url)) as other:
+        cursor = other.cursor()
+        cursor.execute("SELECT id FROM sessions LIMIT 1 FOR UPDATE")
+        with deadlines.within(3), database.transaction() as session:
+            ids = [row[0] for row in sql("SELECT id FROM sessions")]
+            last_used.note_sessions(session, ids)
+    database.close()
+    noted = "SELECT count(*) FROM sessions WHERE last_used_at > now() - interval '1 minute'"
+    assert sql(noted) == [(1,)]
+
+
+def test_without_a_grace_a_transaction_that_began_before_the_first_use_has_none() -> None:
+    used = datetime(2026, 11, 21, tzinfo=UTC)
+    before = used - timedelta(milliseconds=5)
+    strict, lenient = (AuthenticationSettings(refresh_grace_seconds=grace) for grace in (0, 10))
+    assert not policies.is_within_grace(strict, before, used)
+    assert policies.is_within_grace(lenient, before, used)
+
+
+def test_one_of_many_refreshes_at_once_wins(
+    make_client: Callable[..., Client],
+) -> None:
+    client = make_client()
+    client.sign_up()
+    with ThreadPoolExecutor(12) as threads:
+        for _ in range(4):
+            secret = client.log_in().refresh_token
+            found = list(threads.map(client.refresh, [secret] * 12))
+            assert sorted(answer.status_code for answer in found) == [200] + [400] * 11

@@ -1,0 +1,213 @@
+"""A PostgreSQL that is down, slow or silent costs a request its deadline and leaves no trace."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from threading import Event
+
+import psycopg2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+
+from database.errors import DatabaseUnavailable
+from database.session import Database
+from database.settings import DatabaseSettings
+from tests.support.administrator import Sql
+from tests.support.client import Client
+from tests.support.postgresql import PostgreSQL
+from tests.support.relay import Relay
+
+DEADLINE = 0.6
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+# Lookups are tried anew all the time.
+WAITING_WRITES = (
+    "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+    " AND wait_event_type = 'Lock' AND query LIKE 'INSERT%'"
+)
+
+MakeClient = Callable[..., Client]
+MakeApp = Callable[..., FastAPI]
+
+
+@pytest.fixture
+def relay(database_url: str) -> Iterator[Relay]:
+    with Relay(make_url(database_url).port or 5432) as relay:
+        yield relay
+
+
+@pytest.fixture
+def app(make_app: MakeApp, relay: Relay, database_url: str) -> FastAPI:
+    """Reaches its database by way of the relay."""
+    return make_app(database_url=relay.url(database_url), database_deadline_seconds=DEADLINE)
+
+
+def pool_of(app: FastAPI) -> Engine:
+    engine: Engine = app.state.service.database.engine
+    return engine
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.02)
+
+
+def test_a_silent_database_is_unavailable_and_then_available_again(
+    make_client: MakeClient, app: FastAPI, relay: Relay
+) -> None:
+    client = make_client(app)
+    tokens = client.sign_up()
+    relay.swallows = True
+    for answer in (client.me(tokens), client.try_to_log_in(), client.http.get("/health/ready")):
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+    assert client.http.get("/health/live").status_code == 200
+    assert pool_of(app).pool.checkedout() == 0  # type: ignore[attr-defined]
+    relay.swallows = False
+    wait_until(lambda: client.me(tokens).status_code == 200)
+    assert client.try_to_log_in().status_code == 200
+
+
+def test_connections_that_died_without_a_word_cost_no_request(
+    make_client: MakeClient, app: FastAPI, relay: Relay
+) -> None:
+    client = make_client(app)
+    client.sign_up()
+    relay.forget()
+    assert client.try_to_log_in().status_code == 200
+
+
+def test_all_the_transactions_of_a_request_share_one_deadline(
+    make_client: MakeClient, app: FastAPI, relay: Relay
+) -> None:
+    client = make_client(app)
+    client.sign_up()
+    # A login takes 5 round trips to read and 9 to write: either alone would be in time.
+    relay.delay_seconds = DEADLINE / 11
+    assert client.try_to_log_in().status_code == 503
+
+
+def test_what_we_have_given_up_on_the_server_gives_up_too(
+    make_client: MakeClient, make_app: MakeApp, database_url: str, sql: Sql
+) -> None:
+    app = make_app(database_deadline_seconds=1.5)
+    client = make_client(app)
+    tokens = client.sign_up()
+    kept = pool_of(app).pool.checkedin()  # type: ignore[attr-defined]
+    with closing(psycopg2.connect(database_url)) as other:
+        other.cursor().execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        assert client.try_to_log_in().status_code == 503
+        assert client.me(tokens).status_code == 503
+        wait_until(lambda: not sql(WAITING_WRITES))
+    assert pool_of(app).pool.checkedin() == kept  # type: ignore[attr-defined]
+
+
+def test_a_name_that_is_not_resolved_holds_up_nobody(
+    make_client: MakeClient,
+    make_app: MakeApp,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    by_name = make_url(database_url).set(host="localhost")
+    app = make_app(
+        database_url=by_name.render_as_string(hide_password=False),
+        database_deadline_seconds=DEADLINE,
+    )
+    client = make_client(app)
+    tokens = client.sign_up()
+    answering, ask = Event(), socket.getaddrinfo
+
+    def never_answer(*args: object, **options: object) -> object:
+        answering.wait()
+        return ask(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", never_answer)
+    pool_of(app).dispose()
+    try:
+        assert client.try_to_log_in().status_code == 503
+        assert client.http.get("/health/live").status_code == 200
+        assert client.me(tokens).status_code == 200
+    finally:
+        answering.set()
+
+
+def test_a_commit_whose_answer_was_lost_is_not_called_a_success(
+    make_client: MakeClient, make_app: MakeApp, relay: Relay, database_url: str
+) -> None:
+    app = make_app(database_url=relay.url(database_url), track_last_used=False)
+    client = make_client(app)
+    tokens = client.sign_up()
+    relay.commit_answers_to_lose = 1
+    assert client.http.post("/logout", headers=tokens.headers).status_code == 503
+    assert client.me(tokens).status_code == 401
+
+
+def test_a_transaction_that_is_cancelled_is_over_before_its_caller_goes_on(
+    database_url: str,
+) -> None:
+    async def cancel_in_the_middle() -> int:
+        database = Database(DatabaseSettings(database_url=database_url))
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def work(session: object) -> None:
+            session.execute(text("SELECT 1"))  # type: ignore[attr-defined]
+            loop.call_soon_threadsafe(begun.set)
+            session.execute(text("SELECT pg_sleep(0.2)"))  # type: ignore[attr-defined]
+
+        task = asyncio.create_task(database.run(work))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        out: int = database.engine.pool.checkedout()  # type: ignore[attr-defined]
+        database.close()
+        return out
+
+    assert asyncio.run(cancel_in_the_middle()) == 0
+
+
+def test_every_write_waits_for_the_disk_whatever_the_server_prefers(
+    client: Client, database_url: str, sql: Sql
+) -> None:
+    database = Database(DatabaseSettings(database_url=database_url))
+    name = make_url(database_url).database
+    sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    try:
+        with database.transaction() as session:
+            assert session.scalar(text("SHOW synchronous_commit")) == "on"
+    finally:
+        sql(f"ALTER DATABASE {name} RESET synchronous_commit")
+        database.close()
+
+
+def test_a_service_that_starts_before_its_database_answers_as_soon_as_it_is_there(
+    make_client: MakeClient, make_app: MakeApp, database_url: str
+) -> None:
+    with PostgreSQL.launch() as server:
+        url = server.create_database("counterfoil")
+        server.stop()
+        app = make_app(
+            database_url=url,
+            database_deadline_seconds=DEADLINE,
+            migrate_on_start=True,
+            start_without_database=True,
+        )
+        client = make_client(app)
+        assert client.http.get("/health/live").status_code == 200
+        assert client.http.get("/health/ready").status_code == 503
+        server.start()
+        wait_until(lambda: client.http.get("/health/ready").status_code == 200)
+        wait_until(lambda: client.register().status_code == 201)
+        assert client.me(client.log_in()).status_code == 200
+
+
+def test_a_connection_that_cannot_be_made_is_an_outage(database_url: str) -> None:
+    nowhere = make_url(database_url).set(port=1).render_as_string(hide_password=False)
+    database = Database(DatabaseSettings(database_url=nowhere))
+    with pytest.raises(DatabaseUnavailable), database.transaction() as session:
+        session.connection()

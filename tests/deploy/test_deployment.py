@@ -1,0 +1,161 @@
+"""What is shipped for deployment fits the code: names, paths, settings, metrics.
+
+No container is built here. What can be tried without an engine is tried: the same commands, in an
+environment like that of the image, and nothing is claimed beyond that.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.client import connected
+from tests.support.processes import free_port
+from tests.support.programs import require_program
+from tests.support.server import REPOSITORY, Server
+from tests.support.settings_reference import layers, read
+
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", " ")
+COMPOSE = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
+UNIT = (REPOSITORY / "deploy" / "counterfoil.service").read_text()
+DASHBOARD = json.loads((REPOSITORY / "deploy" / "grafana-dashboard.json").read_text())
+
+SETTINGS = {setting.name for layer in layers().values() for setting in read(layer)}
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of an instruction of the final stage."""
+    final = DOCKERFILE.rpartition("\nFROM ")[2]
+    return re.findall(rf"^\s*{name} +(.*)$", final, re.MULTILINE)
+
+
+def copied() -> list[str]:
+    """What the image takes from the repository."""
+    lines = [line.split() for line in instructions("COPY") if not line.startswith("--from")]
+    return [source for *sources, _ in lines for source in sources]
+
+
+def test_the_image_runs_with_what_it_copies_and_nothing_else(tmp_path: Path) -> None:
+    for source in copied():
+        copy = shutil.copytree if (REPOSITORY / source).is_dir() else shutil.copy
+        copy(REPOSITORY / source, tmp_path / source)
+    entry = json.loads(instructions("ENTRYPOINT")[0]) + json.loads(instructions("CMD")[-1])
+    assert entry == ["python", "api.py", "serve"]
+    port = free_port()
+    environment = {"COUNTERFOIL_PORT": str(port), "PYTHONPATH": ""}
+    command = ["env", "-C", str(tmp_path), sys.executable, *entry[1:]]
+    with Server.launch(command=command, environment=environment, port=port):
+        assert health_check(port) == 0
+    assert health_check(port) != 0
+
+
+def health_check(port: int) -> int:
+    """The exit status of the image's own check."""
+    line = re.search(r"HEALTHCHECK .*?CMD (\[.*\])", DOCKERFILE)
+    assert line is not None
+    _, *arguments = json.loads(line[1])
+    environment = {**os.environ, "COUNTERFOIL_PORT": str(port)}
+    check = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, check=False
+    )
+    return check.returncode
+
+
+def test_the_image_does_not_run_as_root_and_installs_by_hash() -> None:
+    assert instructions("USER") == ["10001:10001"]
+    assert "--require-hashes" in DOCKERFILE
+    assert "--only-binary :all:" in DOCKERFILE
+    names = [
+        assignment.split("=")[0] for line in instructions("ENV") for assignment in line.split()
+    ]
+    ours = {name for name in names if name.startswith("COUNTERFOIL_") or name == "DATABASE_URL"}
+    assert ours <= SETTINGS
+
+
+def test_neither_secrets_nor_databases_can_slip_into_the_image() -> None:
+    patterns = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    allowed = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
+    assert "*" in patterns
+    assert sorted(allowed) == sorted([*copied(), "requirements.lock"])
+    for secret in (".env", "counterfoil.db", ".git"):
+        assert not any(fnmatch(secret, pattern) for pattern in allowed)
+
+
+def test_compose_sets_only_what_there_is() -> None:
+    services: dict[str, Any] = COMPOSE["services"]
+    assert set(services) == {"database", "migrate", "counterfoil", "nginx"}
+    for name in ("migrate", "counterfoil"):
+        assert set(services[name]["environment"]) <= SETTINGS
+    mounted = services["nginx"]["volumes"][0].partition(":")[0]
+    assert (REPOSITORY / mounted).is_file()
+    assert services["migrate"]["command"] == ["migrate"]
+
+
+def test_only_nginx_can_be_reached_from_outside() -> None:
+    published = [
+        port for service in COMPOSE["services"].values() for port in service.get("ports", [])
+    ]
+    assert published == ["127.0.0.1:${HTTP_PORT:-8080}:80"]
+    assert COMPOSE["services"]["nginx"]["network_mode"] == "service:counterfoil"
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    analyze = require_program("systemd-analyze")
+    unit = tmp_path / "counterfoil.service"
+    # It looks whether the program is there, which it is only where it has been installed.
+    unit.write_text(UNIT.replace("/opt/counterfoil/.venv/bin/python", sys.executable))
+    found = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_the_unit_runs_commands_that_there_are(tmp_path: Path) -> None:
+    commands = re.findall(r"^Exec\w+=(.*)$", UNIT, re.MULTILINE)
+    assert [shlex.split(command)[2:] for command in commands] == [["migrate"], ["serve"]]
+    help_text = subprocess.run(
+        [sys.executable, REPOSITORY / "api.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    ).stdout
+    assert {"migrate", "serve"} <= set(help_text.split())
+
+
+@pytest.fixture(scope="module")
+def metrics() -> set[str]:
+    """The names that a service has, as Prometheus would store them."""
+    with Server.launch() as server, connected(server.url) as client:
+        families = text_string_to_metric_families(client.http.get("/metrics").text)
+        endings = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}
+        return {
+            family.name + ending
+            for family in families
+            for ending in endings.get(family.type, ("",))
+        }
+
+
+def queries() -> list[str]:
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("query", queries())
+def test_the_dashboard_asks_for_metrics_that_there_are(query: str, metrics: set[str]) -> None:
+    asked = set(re.findall(r"counterfoil_\w+", query))
+    assert asked
+    assert asked <= metrics
+
+
+def test_every_metric_is_on_the_dashboard(metrics: set[str]) -> None:
+    part = re.compile(r"_(bucket|sum|count)$")
+    asked = {part.sub("", name) for name in re.findall(r"counterfoil_\w+", " ".join(queries()))}
+    assert asked == {part.sub("", name) for name in metrics}

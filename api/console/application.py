@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
 from api.console import errors, rendering
-from api.console.pages import account, events, overview, sessions, sign_in, users
+from api.console.pages import account, api_keys, events, overview, sessions, sign_in, users
 
 _YEAR_SECONDS = 31_536_000
 
@@ -18,7 +18,7 @@ def install(app: FastAPI) -> None:
     console = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     console.state = app.state
     errors.install(console)
-    for pages in (sign_in, overview, users, sessions, events, account):
+    for pages in (sign_in, overview, users, sessions, events, account, api_keys):
         console.include_router(pages.router)
     console.mount("/static", _Files(directory=rendering.STATIC))
     app.mount("/console", console)

@@ -11,7 +11,7 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
 from api.dependencies import ServiceDep, SessionDep
-from authentication import administration, audit, sessions, users
+from authentication import administration, api_keys, audit, sessions, users
 from authentication.administration import AuditFilter, SessionFilter
 from authentication.audit import Origin
 from authentication.errors import CounterfoilError, InvalidField, NotFound, WrongPassword
@@ -43,6 +43,7 @@ def show_account(request: Request, visitor: VisitorDep, session: SessionDep) -> 
         found=logins,
         live=administration.count_sessions(session, [user_id]).get(user_id, 0),
         current=visitor.identity.session_id,
+        keys=api_keys.list_own(session, visitor.identity),
         events=events,
         # Others who did something are named by their numbers alone.
         names={user_id: visitor.identity.email},
@@ -99,7 +100,12 @@ async def change_password(
     try:
         current, new = _passwords(form)
         await users.change_password(
-            service, visitor.identity, current=current, new=new, origin=origin
+            service,
+            visitor.identity,
+            current=current,
+            new=new,
+            origin=origin,
+            end_api_keys=bool(form.text("end_api_keys")),
         )
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)

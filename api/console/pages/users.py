@@ -12,7 +12,7 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
-from authentication import administration, audit, roles
+from authentication import administration, api_keys, audit, roles
 from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
 from authentication.paging import Page
 from authentication.sessions import Order
@@ -69,6 +69,7 @@ def show_user(
             cursor=parameters.text(request, "cursor"),
         ),
         live=administration.count_sessions(session, [user_id]).get(user_id, 0),
+        keys=[key for key, _ in api_keys.list_everywhere(session, user_id=user_id)],
         events=events,
         names=administration.name_users(session, users_in(events.items)),
     )

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import access_log, credentials, errors, openapi, startup
+from api.console import application as console
 from api.logs import AccessLog
 from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
@@ -94,6 +95,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics.install(app, app.state.observer)
     if settings.api.docs:
         docs.install(app)
+    if settings.api.console:
+        console.install(app)
     return app
 
 

@@ -24,6 +24,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
+    errors.ConfirmationRequired: HTTPStatus.FORBIDDEN,
     errors.InsufficientScope: HTTPStatus.FORBIDDEN,
     errors.InsufficientRole: HTTPStatus.FORBIDDEN,
     errors.SessionRequired: HTTPStatus.FORBIDDEN,

@@ -80,6 +80,9 @@ class ApiSettings(LayerSettings):
     docs: bool = True
     """Whether the interactive documentation is served at /docs."""
 
+    console: bool = True
+    """Whether the web pages for administrators and users are served at /console."""
+
     api_key_headers: Annotated[tuple[str, ...], NoDecode] = ("X-API-Key", "Token")
     """Headers that may carry an API key, beside Authorization."""
 

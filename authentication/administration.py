@@ -16,7 +16,7 @@ from authentication.audit import Event, Origin
 from authentication.errors import NotFound
 from authentication.paging import Page
 from database.models import ApiKey, AuditEvent, LoginSession, User
-from database.queries import audit_events, session_search
+from database.queries import audit_events, session_search, statistics
 from database.queries import sessions as session_queries
 from database.queries import users as user_queries
 
@@ -53,6 +53,7 @@ class SessionFilter:
     user_id: int | None = None
     client: str | None = None
     ip: str | None = None
+    order: sessions.Order = sessions.Order.NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,13 @@ class UserSession:
 
     login: LoginSession
     user: User
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage(Page[UserSession]):
+    """`order` is how they are sorted: where many fit, newest first whatever was wanted."""
+
+    order: sessions.Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +133,8 @@ def end_user_sessions(session: Session, user_id: int, *, origin: Origin) -> int:
 
 def list_sessions(
     session: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
-) -> Page[UserSession]:
-    """Live sessions, newest first. Raises InvalidField for a cursor that is none.
+) -> SessionPage:
+    """Live sessions. Raises InvalidField for a cursor that is none.
 
     With filters that fit many, a page may hold fewer than `limit`, or none, and yet have a next.
     """
@@ -136,11 +144,13 @@ def list_sessions(
         user_id=wanted.user_id,
         client=wanted.client,
         ip=wanted.ip,
+        order=wanted.order,
         after=paging.decode_position(cursor, id_is_uuid=True),
         limit=limit,
     )
     items = [UserSession(login, user) for login, user in found.items]
-    return Page(items, paging.encode(*found.resume) if found.resume else None)
+    next_cursor = paging.encode(*found.resume) if found.resume else None
+    return SessionPage(items, next_cursor, found.order)
 
 
 def end_session(session: Session, session_id: UUID, *, origin: Origin) -> None:
@@ -192,6 +202,16 @@ def list_audit_events(
     rows, last = _cut(found, limit)
     items = [event for event, _ in rows]
     return Page(items, paging.encode(last[1], last[0].id) if last else None)
+
+
+def count_sessions(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+    """How many live sessions each of these users has. Those without any are left out."""
+    return statistics.count_live_sessions_of(session, user_ids)
+
+
+def name_users(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """The e-mail addresses of these users, as far as they still exist."""
+    return user_queries.find_emails(session, user_ids)
 
 
 def _end(session: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:

@@ -6,6 +6,7 @@ CounterfoilError
 ├── AmbiguousCredentials        more than one was sent
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
+├── ConfirmationRequired        it is too long ago that the password was asked for
 ├── InsufficientScope           the scopes do not suffice
 ├── InsufficientRole            the roles do not suffice
 ├── SessionRequired             an API key was sent where only a session will do
@@ -60,6 +61,11 @@ class InvalidCredentials(CounterfoilError):
 class WrongPassword(CounterfoilError):
     code = "wrong_password"
     detail = "The current password is wrong."
+
+
+class ConfirmationRequired(CounterfoilError):
+    code = "confirmation_required"
+    detail = "This needs your password once more."
 
 
 class InsufficientScope(CounterfoilError):

@@ -34,14 +34,21 @@ class Attempt:
     client_id: str | None = None
 
 
-async def log_in(service: Service, attempt: Attempt, *, origin: Origin) -> TokenPair:
-    """Check the password and begin a session.
+async def log_in(
+    service: Service,
+    attempt: Attempt,
+    *,
+    origin: Origin,
+    settings: AuthenticationSettings | None = None,
+) -> TokenPair:
+    """Check the password and begin a session, by the service's settings unless others are given.
 
     Raises InvalidCredentials, the same for an unknown user, a wrong password and a disabled user,
     after the same time; InvalidScope; SessionLimitReached; TooManyAttempts; HashingBusy. No
     connection is held while the password is hashed, so the user may change meanwhile: `_begin`
     looks again.
     """
+    rules = settings or service.settings
     memory = ("login", attempt.identifier, origin.ip or "")
     service.floods.refuse_again(*memory)
     with service.hashing.reserve() as place:
@@ -64,7 +71,7 @@ async def log_in(service: Service, attempt: Attempt, *, origin: Origin) -> Token
             return _refuse(session, attempt, user, origin, reason=_reason(user))
         if better_hash is not None:
             user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
-        return _begin(session, service.settings, attempt, user, counters, origin)
+        return _begin(session, rules, attempt, user, counters, origin)
 
     # Returned rather than raised inside: raising would roll the audit event back.
     outcome = await service.database.run(finish)
@@ -176,6 +183,7 @@ def _add_session(
         created_at=now,
         last_used_at=now,
         expires_at=policies.session_end(settings, now),
+        confirmed_at=now,
     )
     session.add(login)
     session.flush()

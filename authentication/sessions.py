@@ -12,6 +12,7 @@ from authentication.errors import NotFound, SessionRequired
 from authentication.identity import Identity
 from database.models import LoginSession, User
 from database.queries import access_tokens, refresh_tokens, sessions, users
+from database.queries.session_search import Order as Order
 
 
 def list_own(session: Session, identity: Identity) -> Sequence[LoginSession]:

@@ -49,6 +49,15 @@ class AuthenticationSettings(LayerSettings):
     api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY
     """How long a rotated API key goes on working beside its successor, unless asked for less."""
 
+    console_idle_seconds: Annotated[int, Field(ge=60, le=30 * DAY)] = 3600
+    """How long a session of the console lives without being used."""
+
+    console_session_seconds: Annotated[int, Field(ge=60, le=365 * DAY)] = 12 * 3600
+    """The absolute end of a session of the console, however much it is used."""
+
+    confirmation_seconds: Annotated[int, Field(ge=1, le=DAY)] = 300
+    """How long the console takes a password as fresh enough for what is dangerous."""
+
     bcrypt_rounds: Annotated[int, Field(ge=4, le=18)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is for tests."""
 

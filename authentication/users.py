@@ -176,7 +176,7 @@ async def change_profile(
     checked = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
-        checked = await _check_password(service, identity, password, origin)
+        checked = await check_password(service, identity, password, origin)
 
     def write(session: Session) -> User:
         if checked is not None:
@@ -215,7 +215,7 @@ async def change_password(
         context=_context(identity.email, identity),
         field="new_password",
     )
-    checked = await _check_password(service, identity, current, origin)
+    checked = await check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new))
 
     def change(session: Session) -> None:
@@ -265,7 +265,7 @@ def delete(session: Session, user_id: int, *, origin: Origin) -> None:
     audit.record(session, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
 
-async def _check_password(
+async def check_password(
     service: Service, identity: Identity, password: str, origin: Origin
 ) -> User:
     """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""

@@ -6,7 +6,7 @@ Two nodes whose clocks differ agree on what has expired, because neither is aske
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float
+from sqlalchemy import BigInteger, ColumnElement, Float, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -42,6 +42,16 @@ class epoch_seconds(FunctionElement[float]):
         super().__init__(moment)
 
 
+class bucket(FunctionElement[int]):
+    """The number of the stretch of so many seconds, counted from 1970, that a moment falls into."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+    def __init__(self, moment: ColumnElement[Any] | InstrumentedAttribute[Any], seconds: int):
+        super().__init__(moment, literal_column(str(int(seconds))))
+
+
 @compiles(now, "postgresql")
 def _now_postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
     return "now()"
@@ -73,6 +83,18 @@ def _epoch_sqlite(element: epoch_seconds, compiler: SQLCompiler, **kw: Any) -> s
     moment = compiler.process(element.clauses, **kw)
     # julianday() is off by some microseconds; whole seconds and the fraction are not.
     return f"strftime('%s', {moment}) + (strftime('%f', {moment}) - strftime('%S', {moment}))"
+
+
+@compiles(bucket, "postgresql")
+def _bucket_postgresql(element: bucket, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, seconds = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"floor(date_part('epoch', {moment}) / {seconds})::bigint"
+
+
+@compiles(bucket, "sqlite")
+def _bucket_sqlite(element: bucket, compiler: SQLCompiler, **kw: Any) -> str:
+    moment, seconds = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(strftime('%s', {moment}) AS INTEGER) / {seconds}"
 
 
 def read(session: Session) -> datetime:

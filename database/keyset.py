@@ -78,6 +78,20 @@ def newest_first(
     return query.order_by(moment.desc(), identifier.desc())
 
 
+def oldest_first(
+    query: Select[*Columns],
+    moment: InstrumentedAttribute[datetime],
+    identifier: InstrumentedAttribute[Any],
+    *,
+    after: Position | None,
+) -> Select[*Columns]:
+    """The rows behind a position, oldest first."""
+    position = tuple_(type_coerce(moment, StoredMoment()), identifier)
+    if after is not None:
+        query = query.where(position > _literal(after, identifier))
+    return query.order_by(moment, identifier)
+
+
 def _literal(position: Position, identifier: InstrumentedAttribute[Any]) -> Tuple:
     moment = literal(position.moment, StoredMoment())
     return tuple_(moment, literal(position.id, identifier.type))

@@ -12,7 +12,10 @@ from database.models.user import User
 
 
 class LoginSession(Base):
-    """Named so that it is not taken for SQLAlchemy's `Session`. The table is `sessions`."""
+    """Named so that it is not taken for SQLAlchemy's `Session`. The table is `sessions`.
+
+    `confirmed_at` is when the user's password was last asked for in it, and was right.
+    """
 
     __tablename__ = "sessions"
 
@@ -27,6 +30,7 @@ class LoginSession(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
+    confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     user: Mapped[User] = relationship(lazy="raise")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -30,6 +31,20 @@ def expire(session: Session, digest: bytes) -> bool:
         .execution_options(synchronize_session=False)
     )
     return ended.one_or_none() is not None
+
+
+def extend(session: Session, session_id: UUID, *, until: datetime) -> None:
+    """Let the unexpired tokens of a session live until then, unless they live longer."""
+    session.execute(
+        update(AccessToken)
+        .where(
+            AccessToken.session_id == session_id,
+            AccessToken.expires_at > clock.now(),
+            AccessToken.expires_at < until,
+        )
+        .values(expires_at=until)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def replace(session: Session, token: AccessToken, successor: dict[str, Any]) -> AccessToken:

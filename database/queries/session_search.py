@@ -6,6 +6,7 @@ it has. Left to choose for itself, PostgreSQL collects and sorts everything that
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, select
@@ -26,11 +27,34 @@ _UNREVOKED = LoginSession.revoked_at.is_(None)
 _POSITION = (LoginSession.created_at, LoginSession.id)
 
 
+class Order(StrEnum):
+    """How sessions can be sorted."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    USED = "used"
+    IDLE = "idle"
+    ENDING = "ending"
+
+
+_MOMENTS = {
+    Order.NEWEST: LoginSession.created_at,
+    Order.OLDEST: LoginSession.created_at,
+    Order.USED: LoginSession.last_used_at,
+    Order.IDLE: LoginSession.last_used_at,
+    Order.ENDING: LoginSession.expires_at,
+}
+
+
 class Found(NamedTuple):
-    """`resume` is where the next page begins, None behind the last one."""
+    """`resume` is where the next page begins, None behind the last one.
+
+    `order` is how they are sorted: what fits many sessions comes newest first, whatever was wanted.
+    """
 
     items: Sequence[tuple[LoginSession, User]]
     resume: Position | None
+    order: Order
 
 
 def search_live(
@@ -40,6 +64,7 @@ def search_live(
     user_id: int | None = None,
     client: str | None = None,
     ip: str | None = None,
+    order: Order = Order.NEWEST,
     after: Position | None = None,
     limit: int,
 ) -> Found:
@@ -50,35 +75,47 @@ def search_live(
         _beginning(session, LoginSession.ip, ip) if ip is not None else None,
     ]
     given = [one for one in filters if one is not None]
-    query = _live().where(*(condition for condition, _ in given))
+    is_narrow = user_id is not None or any(is_few for _, is_few in given)
+    order = order if is_narrow else Order.NEWEST
+    query = _live(order).where(*(condition for condition, _ in given))
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
-    is_narrow = user_id is not None or any(is_few for _, is_few in given)
-    end = None if is_narrow else _end_of_stretch(session, after)
-    return _read(session, query, after=after, end=end, limit=limit)
+    if is_narrow:
+        return _cut(session, _sort(query, order, after), order, end=None, limit=limit)
+    end = _end_of_stretch(session, after)
+    query = keyset.newest_first(query, *_POSITION, after=after, until=end)
+    return _cut(session, query, order, end=end, limit=limit)
 
 
-def _live() -> Select[LoginSession, User, str]:
-    moment = keyset.stored(LoginSession.created_at)
+def _live(order: Order) -> Select[LoginSession, User, str]:
+    moment = keyset.stored(_MOMENTS[order])
     query = select(LoginSession, User, moment).join(LoginSession.user)
     return query.where(live.session_is_live())
 
 
-def _read(
+def _sort(
+    query: Select[LoginSession, User, str], order: Order, after: Position | None
+) -> Select[LoginSession, User, str]:
+    is_descending = order in {Order.NEWEST, Order.USED}
+    sort = keyset.newest_first if is_descending else keyset.oldest_first
+    return sort(query, _MOMENTS[order], LoginSession.id, after=after)
+
+
+def _cut(
     session: Session,
     query: Select[LoginSession, User, str],
+    order: Order,
     *,
-    after: Position | None,
     end: Position | None,
     limit: int,
 ) -> Found:
-    query = keyset.newest_first(query, *_POSITION, after=after, until=end)
+    """A page's worth; behind it comes the rest of the rows, or else what is behind `end`."""
     rows = session.execute(query.limit(limit + 1)).all()
     items = [(login, user) for login, user, _ in rows[:limit]]
     if len(rows) > limit:
         last, _, moment = rows[limit - 1]
-        return Found(items, Position(moment, last.id))
-    return Found(items, end)
+        return Found(items, Position(moment, last.id), order)
+    return Found(items, end, order)
 
 
 def _users(session: Session, text: str) -> tuple[ColumnElement[bool], bool]:

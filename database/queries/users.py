@@ -62,6 +62,12 @@ def search(
     return session.scalars(query.order_by(User.id.desc()).limit(limit)).all()
 
 
+def find_emails(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """Of those of these users that exist."""
+    rows = session.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
+    return dict(rows.all())
+
+
 def matching(session: Session, text: str) -> Select[tuple[int]]:
     """The ids of those whom somebody may mean who types these letters.
 

@@ -1,0 +1,1 @@
+"""The web pages: the administrator's console, and everybody's own sessions and API keys."""

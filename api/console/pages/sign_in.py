@@ -1,0 +1,119 @@
+"""Signing in and out: a session of ours in a cookie, a new one each time."""
+
+import contextlib
+import re
+import secrets
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.console import cookies, csrf, errors, forms
+from api.console.forms import Form, FormDep
+from api.console.rendering import page, redirect
+from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep, find_visitor
+from api.dependencies import OriginDep, ServiceDep, SessionDep
+from authentication import console_sessions, sessions
+from authentication.audit import Origin
+from authentication.errors import CounterfoilError, InvalidCredentials, NotFound
+from authentication.service import Service
+
+router = APIRouter()
+
+_LONGEST_NAME = 254
+_LONGEST_PASSWORD = 1024
+# What may be gone to after signing in: an address of the console, never one of another site.
+_NEXT = re.compile(r"/[A-Za-z0-9/_-]*(\?[A-Za-z0-9/_=&.%:+~@-]*)?", re.ASCII)
+_NO_COOKIE = (
+    "Your browser did not send back the cookie of this page. Allow cookies for this site, reload "
+    "and try again. (Over plain HTTP, some browsers keep none: use HTTPS.)"
+)
+
+VisitorOrNone = Annotated[Visitor | None, Depends(find_visitor)]
+
+
+@router.get("/sign-in")
+async def show_sign_in(request: Request, visitor: VisitorOrNone) -> Response:
+    """The form; whoever is signed in already goes on."""
+    if visitor is not None:
+        return redirect(request, "/")
+    return _show(request, next_page=request.query_params.get("next", ""))
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request, visitor: VisitorOrNone, service: ServiceDep, origin: OriginDep
+) -> Response:
+    """Begin a session. One that the browser had before ends, so that none is left behind."""
+    form = await forms.read(request)
+    name, next_page = form.text("username").strip(), form.text("next")
+    key = cookies.read(request, cookies.SIGN_IN)
+    if key is None:
+        return _show(request, next_page, name, _NO_COOKIE, HTTPStatus.FORBIDDEN)
+    csrf.check(request, key, form.text(csrf.FIELD))
+    try:
+        token = await _begin(service, form, name, origin)
+    except CounterfoilError as error:
+        status, headers = errors.status_of(error), errors.headers_of(error)
+        return _show(request, next_page, name, error.detail, status, headers)
+    if visitor is not None:
+        await _end(service, visitor, origin)
+    response = redirect(request, next_page if _NEXT.fullmatch(next_page) else "/")
+    cookies.write(request, response, cookies.SESSION, token)
+    cookies.clear(request, response, cookies.SIGN_IN)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(
+    request: Request,
+    visitor: VisitorDep,
+    form: FormDep,
+    session: SessionDep,
+    origin: ConsoleOriginDep,
+) -> Response:
+    """End the session, so that the cookie is worth nothing wherever a copy of it may be."""
+    sessions.log_out(session, visitor.identity, origin=origin)
+    response = redirect(request, "/sign-in", notice="signed-out")
+    cookies.clear(request, response, cookies.SESSION)
+    return response
+
+
+async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str:
+    password = form.text("password")
+    if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= _LONGEST_PASSWORD:
+        raise InvalidCredentials
+    pair = await console_sessions.begin(service, name, password, origin=origin)
+    return pair.access_token
+
+
+async def _end(service: Service, visitor: Visitor, origin: Origin) -> None:
+    origin = origin.acting_as(visitor.identity.actor)
+    with contextlib.suppress(NotFound):
+        await service.database.run(
+            lambda session: sessions.log_out(session, visitor.identity, origin=origin)
+        )
+
+
+def _show(
+    request: Request,
+    next_page: str,
+    username: str = "",
+    error: str | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The form. Its token hangs on a cookie of its own, as there is no session yet."""
+    key = cookies.read(request, cookies.SIGN_IN) or secrets.token_urlsafe(32)
+    response = page(
+        request,
+        "sign_in.html",
+        status=status,
+        headers=headers,
+        sign_in_token=csrf.token(key),
+        next_page=next_page,
+        username=username,
+        error=error,
+    )
+    cookies.write(request, response, cookies.SIGN_IN, key)
+    return response

@@ -1,0 +1,97 @@
+"""Turns templates into answers: one place for their headers, addresses and messages."""
+
+from functools import cache
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.console import cookies, csrf, words
+from api.console.visitors import Visitor
+
+STATIC = Path(__file__).parent / "static"
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    # With no-referrer, browsers send `Origin: null` with a form of our own.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(words.FILTERS)
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+    **context: Any,
+) -> Response:
+    """A page for whoever is signed in, with the message that the last form left, if any."""
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    html = _ENVIRONMENT.get_template(template).render(
+        visitor=visitor,
+        here=own_address(request),
+        link=lambda path, **query: link(request, path, **query),
+        asset=lambda name: f"{link(request, '/static/' + name)}?v={_version(name)}",
+        csrf_field=csrf.FIELD,
+        csrf_token=lambda: csrf.token(visitor.token) if visitor else "",
+        notice=words.notice(cookies.read(request, cookies.NOTICE)),
+        **context,
+    )
+    headers = {**HEADERS, **(headers or {})}
+    response = Response(html, status, headers=headers, media_type="text/html")
+    cookies.clear(request, response, cookies.NOTICE)
+    return response
+
+
+def redirect(
+    request: Request,
+    path: str,
+    *,
+    notice: str | None = None,
+    count: int | None = None,
+    **query: Any,
+) -> Response:
+    """Go on to a page with GET. `notice` is the name of a message in words.NOTICES."""
+    headers = {**HEADERS, "Location": link(request, path, **query)}
+    response = Response(status_code=HTTPStatus.SEE_OTHER, headers=headers)
+    if notice is not None:
+        text = notice if count is None else f"{notice}.{count}"
+        cookies.write(request, response, cookies.NOTICE, text)
+    return response
+
+
+def link(request: Request, path: str, **query: Any) -> str:
+    """The address of a page, also where a proxy serves us below a path of the issuer's."""
+    below = urlsplit(request.app.state.settings.api.issuer).path.rstrip("/")
+    known = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{below}/console{path}" + (f"?{urlencode(known)}" if known else "")
+
+
+def own_address(request: Request) -> str:
+    """What was asked for, as `link` takes it."""
+    path = request.scope["path"].removeprefix(request.scope["root_path"]) or "/"
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(path) + (f"?{query}" if query else "")
+
+
+@cache
+def _version(name: str) -> str:
+    """Changes with the file, so that browsers may keep it for as long as they like."""
+    return sha256((STATIC / name).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,171 @@
+"""Says in words what rows say in codes: agents, events, times, and what a form has done."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from authentication.audit import Event
+
+if TYPE_CHECKING:
+    from ua_parser import Parser
+
+_LONGEST_AGENT = 60
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+# What a form can have done, by a name that a cookie carries to the next page, with its count.
+NOTICES: dict[str, tuple[str, str]] = {
+    "signed-out": ("You are signed out.", ""),
+    "session-over": ("Your session is over. Sign in again.", ""),
+    "sessions-ended": (
+        "1 session has ended. Its next request is refused.",
+        "{count} sessions have ended. The next request of each is refused.",
+    ),
+    "nothing-selected": ("No session was selected, so none has ended.", ""),
+    "more-sessions": (
+        "1 session has ended, and there are more. Do it again to end the next ones.",
+        "{count} sessions have ended, and there are more. Do it again to end the next ones.",
+    ),
+    "user-disabled": ("The account is disabled. Its sessions have ended.", ""),
+    "user-enabled": ("The account is enabled.", ""),
+    "roles-changed": ("The roles are changed, from the next request on.", ""),
+    "password-changed": (
+        "Your password is changed. Your other sessions have ended.",
+        "",
+    ),
+    "key-revoked": ("The API key is revoked. Its next request is refused.", ""),
+}
+
+_NOTHING_LEFT = "There was nothing left to end."
+
+EVENTS: dict[str, str] = {
+    Event.USER_CREATED: "Account created",
+    Event.USER_CHANGED: "Account changed",
+    Event.USER_DELETED: "Account deleted",
+    Event.USER_DISABLED: "Account disabled",
+    Event.USER_ENABLED: "Account enabled",
+    Event.ROLES_CHANGED: "Roles changed",
+    Event.PASSWORD_CHANGED: "Password changed",
+    Event.PASSWORD_REFUSED: "Wrong password in the account",
+    Event.LOGIN_SUCCEEDED: "Signed in",
+    Event.LOGIN_FAILED: "Sign-in failed",
+    Event.ATTEMPTS_THROTTLED: "Attempts throttled",
+    Event.TOKEN_REVOKED: "Token revoked",
+    Event.TOKEN_REFRESHED: "Tokens refreshed",
+    Event.REFRESH_FAILED: "Refresh failed",
+    Event.REFRESH_REUSED: "Refresh token reused",
+    Event.SESSION_REVOKED: "Session ended",
+    Event.SESSIONS_REVOKED: "Sessions ended",
+    Event.API_KEY_CREATED: "API key created",
+    Event.API_KEY_ROTATED: "API key rotated",
+    Event.API_KEY_REVOKED: "API key revoked",
+}
+_BAD_NEWS = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
+_WARNINGS = {Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED}
+
+
+def notice(text: str | None) -> str | None:
+    """The message that a cookie names. Nothing else can be shown by it."""
+    name, _, number = (text or "").partition(".")
+    if name not in NOTICES:
+        return None
+    one, many = NOTICES[name]
+    if number == "0":
+        return _NOTHING_LEFT
+    if not many or number == "1":
+        return one
+    return many.format(count=number) if re.fullmatch("[0-9]{1,9}", number) else None
+
+
+def event(name: str) -> str:
+    """An event in words; one that we do not know yet by its own name."""
+    return EVENTS.get(name, name)
+
+
+def event_kind(name: str) -> str:
+    """How much an event should draw the eye."""
+    if name in _BAD_NEWS:
+        return "bad"
+    return "warning" if name in _WARNINGS else "plain"
+
+
+@lru_cache(maxsize=4096)
+def agent(text: str | None) -> str:
+    """Who a client says it is, such as "Firefox on Windows"; else the beginning of its own words.
+
+    Whatever comes out of it is text from a stranger.
+    """
+    if not text:
+        return "Unknown client"
+    browser, system = _parser().parse_user_agent(text), _parser().parse_os(text)
+    if browser is None:
+        return text[:_LONGEST_AGENT]
+    if system is None or system.family == browser.family:
+        return _plain(browser.family)
+    return f"{_plain(browser.family)} on {_plain(system.family)}"
+
+
+def moment(at: datetime | None) -> str:
+    """A point in time, in UTC; with the year unless it is this one."""
+    if at is None:
+        return "never"
+    this_year = at.astimezone(UTC).year == datetime.now(UTC).year
+    return at.astimezone(UTC).strftime("%-d %b, %H:%M" if this_year else "%-d %b %Y, %H:%M")
+
+
+def distance(at: datetime | None, now: datetime | None = None) -> str:
+    """How long ago or how far ahead: "3 minutes ago", "in 2 days"."""
+    if at is None:
+        return "never"
+    difference = (now or datetime.now(UTC)) - at
+    if abs(difference) < timedelta(minutes=1):
+        return "just now" if difference >= timedelta(0) else "in a moment"
+    length = _length(abs(difference))
+    return f"{length} ago" if difference > timedelta(0) else f"in {length}"
+
+
+def _length(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "a moment"
+
+
+def is_identifier(value: object) -> bool:
+    """Whether it is a long number that nobody reads to the end."""
+    return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value))
+
+
+def count(number: int) -> str:
+    """With thin spaces between the thousands."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _plain(family: str) -> str:
+    return {"Mobile Safari": "Safari", "Chrome Mobile": "Chrome", "Mac OS X": "macOS"}.get(
+        family, family.removesuffix(" Mobile")
+    )
+
+
+@cache
+def _parser() -> "Parser":
+    # Imported when first needed: its tables of expressions take a moment, and 9 MB.
+    from ua_parser import Parser
+    from ua_parser.basic import Resolver
+    from ua_parser.loaders import load_lazy_builtins
+
+    return Parser(Resolver(load_lazy_builtins()))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "agent": agent,
+    "count": count,
+    "distance": distance,
+    "event": event,
+    "event_kind": event_kind,
+    "is_identifier": is_identifier,
+    "moment": moment,
+}

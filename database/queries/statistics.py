@@ -1,0 +1,90 @@
+"""Counts for the overview: what happened in each stretch of time, and what is there now.
+
+A stretch of time is a bucket: number n begins n times its seconds after 1970.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import case, func, null, select
+from sqlalchemy.orm import Session
+
+from database import clock
+from database.models import AuditEvent, LoginSession, User
+from database.queries import live
+
+
+class EventCount(NamedTuple):
+    """How often an event was recorded. One that speaks of many sessions counts for all of them."""
+
+    bucket: int
+    event: str
+    total: int
+
+
+class SessionCount(NamedTuple):
+    """How many sessions began in one bucket and ended in another.
+
+    `begun` is None for those that were there before, `ended` for those that are there still.
+    """
+
+    begun: int | None
+    ended: int | None
+    total: int
+
+
+def count_events(
+    session: Session, events: Sequence[str], *, since: datetime, seconds: int
+) -> list[EventCount]:
+    """How often each of these events was recorded in each bucket of so many seconds."""
+    bucket = clock.bucket(AuditEvent.at, seconds).label("bucket")
+    sessions = func.coalesce(AuditEvent.detail["count"].as_integer(), 1)
+    weight = case((AuditEvent.event == "sessions.revoked", sessions), else_=1)
+    query = (
+        select(bucket, AuditEvent.event, func.sum(weight))
+        .where(AuditEvent.event.in_(events), AuditEvent.at >= since)
+        .group_by(bucket, AuditEvent.event)
+    )
+    return [EventCount(at, event, int(total)) for at, event, total in session.execute(query)]
+
+
+def count_sessions(session: Session, *, since: datetime, seconds: int) -> list[SessionCount]:
+    """When the sessions began and ended that were there at some time since then.
+
+    As their own rows say; what a raised epoch or a disabled user ended by SQL alone is not in them.
+    """
+    end = case(
+        (LoginSession.revoked_at < LoginSession.expires_at, LoginSession.revoked_at),
+        else_=LoginSession.expires_at,
+    )
+    begun = case(
+        (LoginSession.created_at >= since, clock.bucket(LoginSession.created_at, seconds)),
+        else_=null(),
+    ).label("begun")
+    ended = case((end <= clock.now(), clock.bucket(end, seconds)), else_=null()).label("ended")
+    query = select(begun, ended, func.count()).where(end > since).group_by(begun, ended)
+    return [SessionCount(*row) for row in session.execute(query)]
+
+
+def count_live_sessions(session: Session, *, limit: int) -> int:
+    """How many sessions are live now, counted no further than the limit."""
+    found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_live())
+    newest = found.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+    return session.scalar(select(func.count()).select_from(newest.subquery())) or 0
+
+
+def count_live_sessions_of(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+    """How many sessions each of these users has live now, if any."""
+    query = (
+        select(LoginSession.user_id, func.count())
+        .join(LoginSession.user)
+        .where(LoginSession.user_id.in_(user_ids), live.session_is_live())
+        .group_by(LoginSession.user_id)
+    )
+    return dict(session.execute(query).all())
+
+
+def count_users(session: Session) -> int:
+    """How many accounts there are."""
+    return session.scalar(select(func.count()).select_from(User)) or 0

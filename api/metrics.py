@@ -125,9 +125,6 @@ class Metrics(Observer):
                 reason = _word(detail.get("reason"))
                 self._revoked.labels(reason).inc(detail.get("count", 1))
 
-    def throttled(self, limit: str) -> None:
-        self._throttled.labels(limit).inc()
-
     def noted(self, *, credentials: int, lag: float) -> None:
         self._uses.labels("written").inc(credentials)
         self._lag.observe(lag)
@@ -185,7 +182,6 @@ class Metrics(Observer):
         self._logins = self._counter("logins", "By what came of them.", "outcome")
         self._refreshes = self._counter("refreshes", "By what came of them.", "outcome")
         self._revoked = self._counter("sessions_revoked", "Sessions ended.", "reason")
-        self._throttled = self._counter("throttled", "Attempts refused unexamined.", "limit")
         self._events = self._counter("audit_events", "Events recorded.", "event")
 
     def _define_hashing(self) -> None:

@@ -31,9 +31,6 @@ class Observer:
     def recorded(self, event: Event, detail: Mapping[str, Any]) -> None:
         """An audit event has been committed: a login, a refresh, a revocation and so on."""
 
-    def throttled(self, limit: str) -> None:
-        """An attempt was refused unexamined. `limit` is one of few fixed words, never input."""
-
     def noted(self, *, credentials: int, lag: float) -> None:
         """Uses have been written, the oldest of them so long after it happened."""
 

@@ -92,7 +92,10 @@ def test_sessions_that_ended_long_ago_go_with_their_tokens(
     backdate("sessions", column, 8)
     client.log_in()
     expected = count_prunable(database, Retention(7))
-    assert expected == {"sessions": 1, "access_tokens": 1, "api_keys": 0}
+    assert {table: rows for table, rows in expected.items() if rows} == {
+        "sessions": 1,
+        "access_tokens": 1,
+    }
     assert prune(database) == {"sessions": 1, "access_tokens": 1}
     assert [count(table) for table in ALL_TABLES] == [1, 1, 1, 0]
 
@@ -111,7 +114,8 @@ def test_a_used_refresh_token_stays_as_long_as_its_return_would_betray_a_theft(
 ) -> None:
     tokens = client.sign_up()
     client.refresh(tokens.refresh_token)
-    backdate("access_tokens", "expires_at", 10, "id = (SELECT min(id) FROM access_tokens)")
+    its_pair = "id = (SELECT access_token_id FROM refresh_tokens WHERE first_used_at IS NOT NULL)"
+    backdate("access_tokens", "expires_at", 10, its_pair)
     assert prune(database) == {}
     assert client.refresh(tokens.refresh_token).json()["error"] == "invalid_grant"
     assert client.sessions(client.log_in())[1:] == []

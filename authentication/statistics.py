@@ -24,12 +24,12 @@ class Span(StrEnum):
 # How many stretches of time a span is divided into, and how many seconds each of them has.
 _DIVISIONS = {Span.DAY: (24, 3600), Span.WEEK: (28, DAY // 4), Span.MONTH: (30, DAY)}
 
-_REVOCATIONS = (Event.SESSION_REVOKED, Event.SESSIONS_REVOKED, Event.REFRESH_REUSED)
 _EVENTS = (
     Event.LOGIN_SUCCEEDED,
     Event.LOGIN_FAILED,
     Event.ATTEMPTS_THROTTLED,
-    *_REVOCATIONS,
+    Event.SESSION_REVOKED,
+    Event.REFRESH_REUSED,
 )
 
 
@@ -82,6 +82,9 @@ def read_overview(session: Session, span: Span) -> Overview:
     buckets = range(last - length + 1, last + 1)
     since = datetime.fromtimestamp(buckets[0] * seconds, UTC)
     events = statistics.count_events(session, _EVENTS, since=since, seconds=seconds)
+    events += statistics.count_sessions_in_events(
+        session, Event.SESSIONS_REVOKED, since=since, seconds=seconds
+    )
     sessions = statistics.count_sessions(session, since=since, seconds=seconds)
     return Overview(
         span=span,
@@ -102,7 +105,7 @@ def _stretch(
         logins=total(Event.LOGIN_SUCCEEDED),
         failures=total(Event.LOGIN_FAILED),
         throttled=total(Event.ATTEMPTS_THROTTLED),
-        revoked=total(*_REVOCATIONS),
+        revoked=total(Event.SESSION_REVOKED, Event.SESSIONS_REVOKED, Event.REFRESH_REUSED),
         open=sum(one.total for one in sessions if _is_open(one, bucket)),
     )
 

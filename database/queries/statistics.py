@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import case, func, null, select
+from sqlalchemy import ColumnElement, case, func, null, select
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -16,7 +16,7 @@ from database.queries import live
 
 
 class EventCount(NamedTuple):
-    """How often an event was recorded. One that speaks of many sessions counts for all of them."""
+    """How often an event was recorded, or how many sessions it spoke of."""
 
     bucket: int
     event: str
@@ -38,15 +38,35 @@ def count_events(
     session: Session, events: Sequence[str], *, since: datetime, seconds: int
 ) -> list[EventCount]:
     """How often each of these events was recorded in each bucket of so many seconds."""
+    return _count_events(session, events, func.count(), since=since, seconds=seconds)
+
+
+def count_sessions_in_events(
+    session: Session, event: str, *, since: datetime, seconds: int
+) -> list[EventCount]:
+    """How many sessions an event spoke of that speaks of several at once.
+
+    Apart from `count_events`, which has no need to read more than the index.
+    """
+    total = func.sum(func.coalesce(AuditEvent.detail["count"].as_integer(), 0))
+    return _count_events(session, [event], total, since=since, seconds=seconds)
+
+
+def _count_events(
+    session: Session,
+    events: Sequence[str],
+    total: ColumnElement[int],
+    *,
+    since: datetime,
+    seconds: int,
+) -> list[EventCount]:
     bucket = clock.bucket(AuditEvent.at, seconds).label("bucket")
-    sessions = func.coalesce(AuditEvent.detail["count"].as_integer(), 1)
-    weight = case((AuditEvent.event == "sessions.revoked", sessions), else_=1)
     query = (
-        select(bucket, AuditEvent.event, func.sum(weight))
+        select(bucket, AuditEvent.event, total)
         .where(AuditEvent.event.in_(events), AuditEvent.at >= since)
         .group_by(bucket, AuditEvent.event)
     )
-    return [EventCount(at, event, int(total)) for at, event, total in session.execute(query)]
+    return [EventCount(at, event, int(number)) for at, event, number in session.execute(query)]
 
 
 def count_sessions(session: Session, *, since: datetime, seconds: int) -> list[SessionCount]:

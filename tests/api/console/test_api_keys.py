@@ -49,7 +49,7 @@ def test_a_key_has_the_scopes_that_were_ticked_and_the_life_that_was_chosen(
 
 def test_what_cannot_be_made_says_why_and_keeps_the_fields(ada: ConsoleClient) -> None:
     for fields, refusal in (
-        ({"name": " ", "days": "90"}, "Use 1 to 200 characters."),
+        ({"name": " ", "days": "90"}, "Use 1 to 200"),
         ({"name": "Report", "days": "90", "scope": "admin"}, "A scope was asked for"),
         ({"name": "Report", "days": "1000000"}, "Choose one of these."),
     ):

@@ -20,21 +20,23 @@ SETTINGS = {"prepared_statements": False, "database_deadline_seconds": 1.5}
 def test_a_database_that_goes_silent_behind_it_is_unavailable_and_comes_back(
     make_client: MakeClient, database_url: str
 ) -> None:
-    with Relay(make_url(database_url).port or 5432) as relay:
-        with pooled(relay.url(database_url)) as address:
-            client = make_client(database_url=address, **SETTINGS)
-            tokens = client.sign_up()
-            relay.swallows = True
-            assert client.me(tokens).status_code == 503
-            assert client.try_to_log_in().status_code == 503
-            assert client.http.get("/health/live").status_code == 200
-            relay.swallows = False
-            # As a network does whose connections have died; until then PgBouncer waits for them.
-            relay.cut()
-            while client.me(tokens).status_code == 503:
-                continue
-            assert client.me(tokens).status_code == 200
-            assert client.try_to_log_in().status_code == 200
+    with (
+        Relay(make_url(database_url).port or 5432) as relay,
+        pooled(relay.url(database_url)) as address,
+    ):
+        client = make_client(database_url=address, **SETTINGS)
+        tokens = client.sign_up()
+        relay.swallows = True
+        assert client.me(tokens).status_code == 503
+        assert client.try_to_log_in().status_code == 503
+        assert client.http.get("/health/live").status_code == 200
+        relay.swallows = False
+        # As a network does whose connections have died; until then PgBouncer waits for them.
+        relay.cut()
+        while client.me(tokens).status_code == 503:
+            continue
+        assert client.me(tokens).status_code == 200
+        assert client.try_to_log_in().status_code == 200
 
 
 def test_our_limits_end_with_our_transactions(make_client: MakeClient, database_url: str) -> None:

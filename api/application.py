@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -140,7 +141,7 @@ async def _watched(service: Service) -> AsyncIterator[None]:
 def _tuned_collector() -> Iterator[None]:
     """What is there at the start stays: the garbage collector need not look at it again."""
     thresholds = gc.get_threshold()
-    gc.collect()
+    _collect_what_imports_left()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
@@ -148,3 +149,9 @@ def _tuned_collector() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+
+
+@cache
+def _collect_what_imports_left() -> None:
+    """Once in a process, as it takes long where there is much, such as under the tests."""
+    gc.collect()

@@ -245,11 +245,19 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     demanded: set[str] = set()
     for path in description["paths"].values():
         for operation in path.values():
+            _drop_undeclared_refusal(operation)
             demanded.update(_offer_alternatives(operation, headers))
     # The scopes of your own routes are listed beside ours.
     scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
     components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
     return description
+
+
+def _drop_undeclared_refusal(operation: dict[str, Any]) -> None:
+    """FastAPI adds a 422 of its own form, which we never send, wherever a route has parameters."""
+    content = operation.get("responses", {}).get("422", {}).get("content", {})
+    if "application/json" in content:
+        del operation["responses"]["422"]
 
 
 def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:

@@ -285,7 +285,14 @@ async def check_password(
             lambda session: _record_wrong_password(session, identity.user_id, origin)
         )
         raise WrongPassword
-    await service.database.run(lambda session: throttle.give_back(session, counters))
+
+    def give_back(session: Session) -> None:
+        # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
+        if users.lock(session, identity.user_id) is None:
+            raise InvalidToken
+        throttle.give_back(session, counters)
+
+    await service.database.run(give_back)
     return user
 
 

@@ -8,8 +8,10 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -31,7 +33,14 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("is out of range") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _refuse_number(value: object) -> object:
+    # pydantic takes a bare number for seconds since 1970, which the description does not offer.
+    if isinstance(value, str) and ":" not in value:
+        raise ValueError("must be a date and a time with a zone (RFC 3339)")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_in_utc)]
 SearchText = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
 ]
@@ -112,7 +121,7 @@ class AdminUserUpdate(BaseModel):
         json_schema_extra={"examples": [{"is_active": False}, {"roles": ["moderator", "user"]}]},
     )
 
-    is_active: bool | None = None
+    is_active: StrictBool | None = None
     roles: list[RoleName] | None = Field(None, max_length=50)
 
 
@@ -134,7 +143,7 @@ class SessionsRevoke(BaseModel):
     )
 
     ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=MOST_IDS)
-    include_current: bool = Field(
+    include_current: StrictBool = Field(
         False, description='Whether `"*"` ends the session that asks as well.'
     )
 

@@ -30,7 +30,7 @@ class ApiKeyCreate(BaseModel):
     scopes: Annotated[list[ScopeName], Field(max_length=100)] | None = Field(
         None, description="Left out or null: all that the token has by which the key is made."
     )
-    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+    expires_in_days: Annotated[int, Field(ge=1, le=3650, strict=True)] | None = Field(
         None, description="Left out: as long as the settings say. null: without an end."
     )
 
@@ -45,7 +45,7 @@ class ApiKeyRotate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
-    overlap_seconds: Annotated[int, Field(ge=0)] | None = Field(
+    overlap_seconds: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         None,
         description="How long the old key works on: at most as long as the settings say, "
         "and so long if it is left out. 0: not at all.",

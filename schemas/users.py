@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StrictBool
 
 from schemas.text import Email, LongText, Name, Password, ShortText, Username
 
@@ -71,7 +71,7 @@ class PasswordChange(BaseModel):
 
     current_password: Password
     new_password: Password
-    end_api_keys: bool = False
+    end_api_keys: StrictBool = False
 
 
 class UserRead(BaseModel):

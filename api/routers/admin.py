@@ -120,11 +120,12 @@ def list_sessions(
 
 
 @router.delete(
-    "/sessions/{session_id}",
+    # A UUID and nothing else, so that /sessions/revoke is not taken for one.
+    "/sessions/{session_id:uuid}",
     summary="End a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="It has ended.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(400, 401, 403, 404, 503),
 )
 def end_session(
     admin: Administrator, session: SessionDep, origin: OriginDep, session_id: UUID

@@ -85,7 +85,11 @@ ANSWERS: dict[str, Provocations] = {
     "GET /admin/users/{user_id}/api-keys": {**OF_A_USER, 200: lambda call: call.send()},
     "DELETE /admin/api-keys/{api_key_id}": {**ADMIN, **WITH_ID, 204: lambda call: call.send()},
     "GET /admin/sessions": SEARCH,
-    "DELETE /admin/sessions/{session_id}": {**ADMIN, **WITH_ID, 204: lambda call: call.send()},
+    "DELETE /admin/sessions/{session_id}": {
+        **ADMIN,
+        404: WITH_ID[404],
+        204: lambda call: call.send(),
+    },
     "POST /admin/sessions/revoke": {
         **ADMIN,
         **WITH_BODY,

@@ -100,7 +100,7 @@ def test_an_unexpected_error_is_one_line_with_its_traceback_and_the_id_of_the_re
         answer = client.http.get("/broken", headers={"X-Request-Id": "the-broken-one"})
         until(lambda: len(lines_with_id(server, "the-broken-one")) >= 2)
         server.stop()
-        access, traceback = lines_with_id(server, "the-broken-one")
+        traceback, access = lines_with_id(server, "the-broken-one")
         assert all(line["level"] != "forged" for line in lines_of(server))
     assert answer.status_code == 500
     assert "first line" not in answer.text

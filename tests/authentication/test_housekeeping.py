@@ -237,6 +237,8 @@ def another_that_prunes(database_url: str) -> Iterator[None]:
     with closing(psycopg2.connect(database_url)) as server, server.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [0x63662D7072756E65])
         yield
+        # Closing a connection does not wait until the server has let go of its locks.
+        server.rollback()
 
 
 def test_while_another_process_prunes_this_one_does_not(

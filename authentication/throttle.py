@@ -113,7 +113,7 @@ def take(
     refusal = _judge(counters, counts)
     if refusal is not None:
         exceeded = [one for one in counters if one.is_exceeded_by(counts)]
-        throttle_counters.decrement(session, [one.key for one in counters if one not in exceeded])
+        give_back(session, [one for one in counters if one not in exceeded])
         for counter in exceeded:
             _record(session, counter, counts, origin)
     return refusal
@@ -134,8 +134,13 @@ async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin
 
 
 def give_back(session: Session, counters: Sequence[Counter]) -> None:
-    """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
+    """The attempt was not made after all. What failed before it still counts."""
     throttle_counters.decrement(session, [counter.key for counter in counters])
+
+
+def note_success(session: Session, counters: Sequence[Counter]) -> None:
+    """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
+    throttle_counters.decrement(session, [one.key for one in counters], ending_rows=True)
 
 
 def note_login(
@@ -152,7 +157,7 @@ def note_login(
     # From wherever it came, it ends what strangers have gathered in failures in a row.
     account = _for_account(settings, user_id, "login", f"user {user_id}")
     in_a_row = [one for one in account if one.is_consecutive and one not in counters]
-    give_back(session, [*counters, *in_a_row])
+    note_success(session, [*counters, *in_a_row])
     note_address(session, user_id=user_id, origin=origin)
 
 

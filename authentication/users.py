@@ -286,13 +286,13 @@ async def check_password(
         )
         raise WrongPassword
 
-    def give_back(session: Session) -> None:
+    def note_success(session: Session) -> None:
         # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
         if users.lock(session, identity.user_id) is None:
             raise InvalidToken
-        throttle.give_back(session, counters)
+        throttle.note_success(session, counters)
 
-    await service.database.run(give_back)
+    await service.database.run(note_success)
     return user
 
 

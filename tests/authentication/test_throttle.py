@@ -17,6 +17,10 @@ ELSEWHERE = "198.51.100.7"
 ADA = "ada@example.org"
 FEW: dict[str, Any] = {"login_attempts_per_account": 3, "login_attempts_per_address": 5}
 
+END_WINDOWS = (
+    "UPDATE throttle_counters SET ends_at = '2020-01-01 00:00:00+00:00' WHERE ends_at IS NOT NULL"
+)
+
 
 class World:
     """Requests from any address to one running service, which trusts its proxy."""
@@ -146,15 +150,24 @@ def test_a_hundred_failures_in_a_row_end_only_with_a_login(
     world.register()
     for n in range(4):
         assert world.guess(ip=f"198.51.100.{n}") == [401]
-        sql(
-            "UPDATE throttle_counters SET ends_at = '2020-01-01 00:00:00+00:00'"
-            " WHERE ends_at IS NOT NULL"
-        )
+        sql(END_WINDOWS)
     refused = world.log_in(ip=ELSEWHERE)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "86400")
 
     assert world.log_in(ip=HOME).status_code == 200
     assert world.log_in(ip="192.0.2.1").status_code == 200
+
+
+def test_an_attempt_that_is_refused_does_not_end_the_failures_in_a_row(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world(login_attempts_per_account=3, login_failures_per_account=5)
+    world.register()
+    assert world.guess(ip=ELSEWHERE, times=4) == [401, 401, 401, 429]
+    sql(END_WINDOWS)
+    refusals = [world.log_in(password="wrong", ip=f"192.0.2.{n}") for n in range(3)]
+    assert [one.status_code for one in refusals] == [401, 401, 429]
+    assert refusals[-1].headers["Retry-After"] == "86400"
 
 
 def test_failures_in_a_row_are_told_no_differently_for_nobody(

@@ -7,10 +7,12 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.floods import FloodMemory
+from authentication.hashing import HashingThreads
 from authentication.housekeeping import Housekeeper
+from authentication.known_addresses import KnownAddresses
 from authentication.last_used import LastUsedWriter
 from authentication.observer import NOBODY, Observer
-from authentication.passwords import HashingThreads, PasswordHasher
+from authentication.passwords import PasswordHasher
 from authentication.resolver import Resolver
 from authentication.settings import AuthenticationSettings
 from database.lookup import open_lookup
@@ -33,7 +35,7 @@ class Service:
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
-        self.hashing = HashingThreads(settings, observer)
+        self.known_addresses = KnownAddresses(self.database)
         self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.housekeeper = Housekeeper(settings, self.database, observer)
@@ -43,6 +45,7 @@ class Service:
             on_use=self.last_used.note,
             observer=observer,
         )
+        self.hashing = HashingThreads(settings, observer, is_in_demand=self.resolver.is_in_demand)
 
     async def open(self) -> None:
         """A database that cannot be reached yet is connected to as soon as it can be."""
@@ -60,6 +63,7 @@ class Service:
         await self.resolver.close()
         await self.last_used.stop()
         await asyncio.to_thread(self.housekeeper.stop)
+        await self.known_addresses.close()
         self.hashing.close()
         self.database.close()
 

@@ -13,6 +13,7 @@ from authentication.addresses import normalise_email
 from authentication.audit import Event, Origin
 from authentication.errors import (
     EmailTaken,
+    HashingBusy,
     InvalidField,
     InvalidToken,
     LastAdministrator,
@@ -216,7 +217,7 @@ async def change_password(
         field="new_password",
     )
     checked = await check_password(service, identity, current, origin)
-    hashed = await service.hashing.run(lambda: service.hasher.hash(new))
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
 
     def change(session: Session) -> None:
         user = _lock_unchanged(session, checked, identity)
@@ -275,11 +276,17 @@ async def check_password(
         user = _lock(session, identity.user_id)
         return user, throttle.take(session, counters, origin=origin)
 
-    with service.hashing.reserve() as place:
+    with service.hashing.reserve(identity.user_id) as place:
         user, refusal = await service.database.run(count)
         if refusal is not None:
             raise refusal
-        correct, _ = await place.run(lambda: service.hasher.verify(password, user.hashed_password))
+        try:
+            correct, _ = await place.run(
+                lambda: service.hasher.verify(password, user.hashed_password), account=user.id
+            )
+        except HashingBusy:
+            await throttle.take_back(service, counters)
+            raise
     if not correct:
         await service.database.run(
             lambda session: _record_wrong_password(session, identity.user_id, origin)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -79,6 +80,29 @@ def test_no_stranger_locks_out_an_owner_who_has_logged_in_from_there_before(worl
     assert world.guess(ip=ELSEWHERE, times=5)[-1] == 429
     assert world.log_in(ip="192.0.2.44").status_code == 200
     assert world.log_in(ip=HOME).status_code == 200, "where the account was made is known too"
+
+
+def test_an_owner_gets_in_from_an_address_whose_allowance_others_have_used_up(
+    world: World,
+) -> None:
+    names = [f"user{n}@example.org" for n in range(8)]
+    statuses = [world.guess(name, ip=HOME)[0] for name in names]
+    assert statuses == [401] * 5 + [429] * 3
+    assert world.log_in(ip=HOME).status_code == 200
+    assert world.log_in("nobody\x00", ip=HOME).status_code in {422, 429}
+    assert world.log_in("ADA@example.ORG", ip=HOME).status_code == 200
+
+
+def test_an_owner_gets_in_while_strangers_fill_the_queue_for_hashing(world: World) -> None:
+    hashing = world.http.app.state.service.hashing  # type: ignore[attr-defined]
+    with ExitStack() as taken:
+        while not hashing.is_full():
+            taken.enter_context(hashing.reserve())
+        stranger = world.log_in(ip=ELSEWHERE)
+        assert (stranger.status_code, stranger.json()["code"]) == (503, "busy")
+        assert stranger.headers["Retry-After"] == "1"
+        assert world.log_in(ip=HOME).status_code == 200
+        assert world.guess("nobody@example.org", ip=HOME) == [503]
 
 
 def test_a_known_address_has_an_allowance_and_no_more(world: World) -> None:

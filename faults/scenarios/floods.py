@@ -4,6 +4,7 @@ import statistics
 import time
 from collections import Counter
 from ipaddress import ip_address
+from itertools import pairwise
 
 from faults.calls import Caller
 from faults.flood import PER_SECOND, Attack, flooding
@@ -71,7 +72,7 @@ def _flood(stage: Stage, attack: Attack) -> Seen:
         calm.append(_p99(service.url, token))
     ratio = statistics.median(flood) / statistics.median(calm)
     # What the machine does by itself: one calm round against the next.
-    control = statistics.median(max(a, b) / min(a, b) for a, b in zip(calm, calm[1:], strict=False))
+    control = statistics.median(max(a, b) / min(a, b) for a, b in pairwise(calm))
     held = ratio < 2 and all(tries) and not {"500", "broken", "200"} & answers.keys()
     return Seen(
         held and answers["429"] + answers["503"] > 0,

@@ -61,7 +61,9 @@ def _attack(url: str, service_url: str, token: str, *, allowed_seconds: int) -> 
             left = _connections(service_url)
             attack.terminate()
         held = held and p99 < max(2 * calm, _UNNOTICED_SECONDS) and left <= _KEPT_BY_A_PROXY
-        figures.append(f"{name}: {most} connections, p99 {1000 * p99:.1f} ms, {left} left at the service")
+        figures.append(
+            f"{name}: {most} connections, p99 {1000 * p99:.1f} ms, {left} left at the service"
+        )
     return Seen(
         held,
         f"p99 of others {1000 * calm:.1f} ms; {'; '.join(figures)} after {allowed_seconds} s",

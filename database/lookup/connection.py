@@ -88,6 +88,8 @@ class LookupConnection:
             [
                 # Single keys would be planned anew each time, at four times the cost of the lookup.
                 "SET plan_cache_mode = force_generic_plan",
+                # A plan made while the tables were empty would scan them until the next ANALYZE.
+                "SET enable_seqscan = off",
                 f"SET {self._time_limit()}",
                 *(f"PREPARE {kind} (bytea[]) AS {_statement(kind)}" for kind in CredentialKind),
             ]

@@ -117,5 +117,8 @@ class AuthenticationSettings(LayerSettings):
     prune_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
     """How many days ended sessions, expired tokens and used refresh tokens stay to be looked at."""
 
+    audit_refused_tokens: bool = True
+    """Whether the audit log says why access tokens and API keys are refused, now and then."""
+
     audit_keep_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
     """How many days audit events stay; `none` is for ever, as evidence goes by decision only."""

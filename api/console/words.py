@@ -52,6 +52,7 @@ EVENTS: dict[str, str] = {
     Event.LOGIN_FAILED: "Sign-in failed",
     Event.ATTEMPTS_THROTTLED: "Attempts throttled",
     Event.TOKEN_REVOKED: "Token revoked",
+    Event.TOKEN_REFUSED: "Token refused",
     Event.TOKEN_REFRESHED: "Tokens refreshed",
     Event.REFRESH_FAILED: "Refresh failed",
     Event.REFRESH_REUSED: "Refresh token reused",

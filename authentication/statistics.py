@@ -110,9 +110,7 @@ def _count_events(session: Session, since: datetime, seconds: int) -> list[Event
     )
 
 
-def _count_open(
-    session: Session, buckets: range, since: datetime, seconds: int
-) -> dict[int, int]:
+def _count_open(session: Session, buckets: range, since: datetime, seconds: int) -> dict[int, int]:
     """How many were open at the end of each bucket: as many as now, but for what has changed."""
     number = statistics.count_open_sessions(session)
     changes = statistics.count_session_changes(session, since=since, seconds=seconds)

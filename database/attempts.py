@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from psycopg2.errorcodes import QUERY_CANCELED
 from sqlalchemy import Connection, func, select
@@ -72,8 +72,7 @@ def _limited(connection: Connection, seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def _interrupted(connection: Connection, end: float) -> Iterator[None]:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
+    driver: Any = connection.connection.driver_connection
     driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     try:
         yield

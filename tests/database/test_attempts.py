@@ -37,7 +37,7 @@ def soon(session: Session) -> Any:
 
 
 def test_what_takes_too_long_is_given_up_and_the_rest_is_not(session: Session) -> None:
-    attempts = Attempts(session, 3, seconds=1.5)
+    attempts = Attempts(session, 3, seconds=0.6)
     assert [attempts.make(work) for work in (never, soon, never)] == [None, 42, None]
     assert soon(session) == 42
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
-from api.openapi import problems
+from api.openapi_problems import problems
 from api.routers.api_keys import fields_of
 from authentication import administration, permissions, roles
 from authentication.administration import (

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
-from api.openapi import problems
+from api.openapi_problems import problems
 from authentication import password_changes, profiles, registration, users
 from authentication.identity import Identity
 from authentication.profiles import ProfileChange

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from authentication.errors import HashingBusy, WeakPassword
 from authentication.observer import NOBODY, Observer
@@ -146,6 +146,30 @@ class HashingPlace:
             release()
         else:
             self._running.add_done_callback(lambda _: release())
+
+
+class Person(Protocol):
+    """An account, there already or about to be made."""
+
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def surname(self) -> str | None: ...
+
+
+def known_of(email: str, person: Person) -> tuple[str | None, ...]:
+    """What others know of a person, and will try first."""
+    full_name = f"{person.name} {person.surname}" if person.surname else None
+    return (
+        email,
+        email.partition("@")[0],
+        person.username,
+        person.name,
+        person.surname,
+        full_name,
+    )
 
 
 def refuse_weak(

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
-from api.openapi import problems
+from api.openapi_problems import problems
 from authentication import api_keys, policies
 from authentication.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings

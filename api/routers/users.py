@@ -7,10 +7,11 @@ from fastapi import APIRouter, Response
 
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.lean_routes import LeanRoute
-from api.openapi import problems
-from authentication import users
+from api.openapi_problems import problems
+from authentication import password_changes, profiles, registration, users
 from authentication.identity import Identity
-from authentication.users import ProfileChange, Registration
+from authentication.profiles import ProfileChange
+from authentication.registration import Registration
 from database.models import User
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
@@ -28,8 +29,8 @@ busy_router = APIRouter(tags=["users"], route_class=LeanRoute)
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are compared in one normal form, whatever their spelling."""
-    registration = Registration(**body.model_dump())
-    return _from_user(await users.register(service, registration, origin=origin))
+    account = Registration(**body.model_dump())
+    return _from_user(await registration.register(service, account, origin=origin))
 
 
 @busy_router.get(
@@ -58,7 +59,7 @@ async def update_me(
     if changes.get("name", "") is None:
         del changes["name"]
     change = ProfileChange(fields=changes, email=body.email, current_password=body.current_password)
-    return _from_user(await users.change_profile(service, identity, change, origin=origin))
+    return _from_user(await profiles.change_profile(service, identity, change, origin=origin))
 
 
 @router.delete(
@@ -87,7 +88,7 @@ async def change_password(
 
     API keys live on, because integrations do not know the password; `end_api_keys` ends them too.
     """
-    await users.change_password(
+    await password_changes.change_password(
         service,
         identity,
         current=body.current_password,

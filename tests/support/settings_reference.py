@@ -1,4 +1,4 @@
-"""Writes `.env.example` and docs/settings.md from the settings classes, docstrings included.
+"""Writes `.env.example` and docs/reference/settings.md from the settings classes, docstrings included.
 
 Run `python -m tests.support.settings_reference` after a change of settings; a test compares.
 """
@@ -17,7 +17,7 @@ from database.settings import PREFIX, LayerSettings
 from tests.support.server import REPOSITORY
 
 ENV_EXAMPLE = REPOSITORY / ".env.example"
-REFERENCE = REPOSITORY / "docs" / "settings.md"
+REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
 
 _ENV_HEAD = """\
 # Every setting with its default. Copy this file to `.env` and remove the # before what you change.
@@ -28,9 +28,9 @@ _REFERENCE_HEAD = """\
 
 Settings are variables of the environment, or lines of a file `.env` in the folder where the service
 is started; the environment wins. A name or a value that is not understood stops the start with one
-line that says which. [.env.example](../.env.example) has all of them to copy from.
+line that says which. [.env.example](../../.env.example) has all of them to copy from.
 
-This page is made from the settings classes. [CONTRIBUTING.md](../CONTRIBUTING.md) says how.
+This page is made from the settings classes. [CONTRIBUTING.md](../../CONTRIBUTING.md) says how.
 """
 
 
@@ -68,7 +68,7 @@ def env_example() -> str:
 
 
 def reference() -> str:
-    """The text of docs/settings.md."""
+    """The text of docs/reference/settings.md."""
     text = _REFERENCE_HEAD
     for name, layer in layers().items():
         text += f"\n## {_title(name)}\n\n| variable | default | allowed | what it is |\n"

@@ -1,0 +1,65 @@
+"""Every command, statement and program in README.md and docs/ is run, and prints what is said."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import documentation
+from tests.support.documentation import COMMANDS, FENCE, NOT_RUN, OUTPUT
+from tests.support.server import REPOSITORY
+from tests.support.walk import Walk
+
+# These two begin with an empty folder; the others with a service and an administrator.
+FROM_NOTHING = {"README.md", "docs/tutorial.md"}
+# Of these, test_commands_reference.py runs each command by itself.
+TESTED_ELSEWHERE = {"docs/reference/commands.md"}
+CONFIGURATION = {"yaml"}
+
+PAGES = [page for page in documentation.pages() if documentation.commands(page)]
+WALKS = [
+    pytest.param(page, database, id=f"{documentation.name_of(page)}-{database}")
+    for page in PAGES
+    for database in documentation.databases_of(page)
+    if documentation.name_of(page) not in TESTED_ELSEWHERE
+]
+
+
+@pytest.mark.parametrize(("page", "database_url"), WALKS, indirect=["database_url"])
+def test_a_page_does_what_it_says(page: Path, database_url: str, tmp_path: Path) -> None:
+    begins_with_nothing = documentation.name_of(page) in FROM_NOTHING
+    with Walk(tmp_path / "clone", database_url, from_nothing=begins_with_nothing) as walk:
+        for block in documentation.commands(page):
+            if block.is_for(walk.database):
+                walk.take(block)
+
+
+def test_nothing_that_could_be_run_hides_in_a_block_of_another_kind() -> None:
+    for page in documentation.pages():
+        opened = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(), re.MULTILINE)[::2]
+        assert len(opened) == len(FENCE.findall(page.read_text())), page
+        assert set(opened) <= COMMANDS | OUTPUT | CONFIGURATION, page
+
+
+@pytest.mark.parametrize("exception", NOT_RUN)
+def test_what_is_not_run_can_at_least_be_read_by_a_shell(exception: tuple[str, str]) -> None:
+    name, first_line = exception
+    page = REPOSITORY / name
+    blocks = [one for one in documentation.every_command(page) if one.text.startswith(first_line)]
+    assert len(blocks) == 1
+    subprocess.run(["bash", "-n"], input=blocks[0].text, text=True, check=True)
+
+
+def test_every_link_leads_to_a_file() -> None:
+    others = [REPOSITORY / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+    for page in [*documentation.pages(), *others]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = REPOSITORY / "docs" / "README.md"
+    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text())}
+    decisions = (REPOSITORY / "docs" / "decisions").glob("0*.md")
+    assert set(documentation.pages()) - linked - set(decisions) <= {index, REPOSITORY / "README.md"}

@@ -1,7 +1,4 @@
-"""Writes `.env.example` and docs/reference/settings.md from the settings classes, docstrings included.
-
-Run `python -m tests.support.settings_reference` after a change of settings; a test compares.
-"""
+"""Writes `.env.example` and docs/reference/settings.md from the settings classes, with docstrings."""
 
 import ast
 import inspect
@@ -143,12 +140,3 @@ def _members(kind: Any) -> list[Any]:
 
 def _title(layer: str) -> str:
     return {"api": "HTTP"}.get(layer, layer.capitalize())
-
-
-def main() -> None:
-    ENV_EXAMPLE.write_text(env_example())
-    REFERENCE.write_text(reference())
-
-
-if __name__ == "__main__":
-    main()

@@ -4,17 +4,28 @@ import re
 import subprocess
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from tests.support import documentation
+from tests.support.administrator import Sql
+from tests.support.client import Client
 from tests.support.documentation import COMMANDS, FENCE, NOT_RUN, OUTPUT
 from tests.support.server import REPOSITORY
 from tests.support.walk import Walk
 
-# These two begin with an empty folder; the others with a service and an administrator.
-FROM_NOTHING = {"README.md", "docs/tutorial.md"}
-# Of these, test_commands_reference.py runs each command by itself.
-TESTED_ELSEWHERE = {"docs/reference/commands.md"}
+# The others begin with a service, and an administrator of number 42 whose token is in $TOKEN.
+FROM_NOTHING = {
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/deployment.md",
+    "docs/how-to/postgresql.md",
+}
+# Of these, other tests run each command and each statement by itself.
+TESTED_ELSEWHERE = {
+    "docs/how-to/moving.md": "test_moving.py",
+    "docs/reference/commands.md": "test_references.py",
+}
 CONFIGURATION = {"yaml"}
 
 PAGES = [page for page in documentation.pages() if documentation.commands(page)]
@@ -33,6 +44,34 @@ def test_a_page_does_what_it_says(page: Path, database_url: str, tmp_path: Path)
         for block in documentation.commands(page):
             if block.is_for(walk.database):
                 walk.take(block)
+
+
+WITH_SQL = [
+    page
+    for page in PAGES
+    if any(one.language == "sql" and not one.databases() for one in documentation.commands(page))
+    and documentation.databases_of(page) == ["sqlite"]
+]
+
+
+@pytest.mark.parametrize("page", WITH_SQL, ids=documentation.name_of)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_understands_what_was_typed_into_sqlite(
+    page: Path, client: Client, sql: Sql
+) -> None:
+    sql("ALTER SEQUENCE users_id_seq RESTART WITH 42")
+    client.sign_up()
+    blocks = [one.text for one in documentation.commands(page) if one.language == "sql"]
+    # In one transaction, which is rolled back: tables that a page makes are not for other tests.
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        sql("".join(blocks) + "SELECT 1 / 0;")
+
+
+def test_sql_within_a_sentence_stands_in_a_block_somewhere() -> None:
+    text = "".join(one.text for page in PAGES for one in documentation.every_command(page))
+    for page in documentation.pages():
+        for said in re.findall(r"`((?:SELECT|UPDATE|DELETE FROM|INSERT INTO) [^`]+)`", page.read_text()):
+            assert said.rstrip(";") in text, f"{page.name}: {said}"
 
 
 def test_nothing_that_could_be_run_hides_in_a_block_of_another_kind() -> None:

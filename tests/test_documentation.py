@@ -70,7 +70,9 @@ def test_postgresql_understands_what_was_typed_into_sqlite(
 def test_sql_within_a_sentence_stands_in_a_block_somewhere() -> None:
     text = "".join(one.text for page in PAGES for one in documentation.every_command(page))
     for page in documentation.pages():
-        for said in re.findall(r"`((?:SELECT|UPDATE|DELETE FROM|INSERT INTO) [^`]+)`", page.read_text()):
+        for said in re.findall(
+            r"`((?:SELECT|UPDATE|DELETE FROM|INSERT INTO) [^`]+)`", page.read_text()
+        ):
             assert said.rstrip(";") in text, f"{page.name}: {said}"
 
 
@@ -99,6 +101,8 @@ def test_every_link_leads_to_a_file() -> None:
 
 def test_every_page_can_be_reached_from_the_index() -> None:
     index = REPOSITORY / "docs" / "README.md"
-    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text())}
+    linked = {
+        (index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text())
+    }
     decisions = (REPOSITORY / "docs" / "decisions").glob("0*.md")
     assert set(documentation.pages()) - linked - set(decisions) <= {index, REPOSITORY / "README.md"}

@@ -15,11 +15,12 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "commands.md"
 _HEAD = """\
 # Commands
 
-`python api.py` serves; `python api.py COMMAND` runs a command, with the same [settings](settings.md). `python` is
-that of `.venv`, as `scripts/serve` makes it. `--help` after any of them says what is written here.
+`python api.py` serves; `python api.py COMMAND` runs a command, with the same
+[settings](settings.md). `python` is that of `.venv`, as `scripts/serve` makes it. `--help` after
+any of them says what is written here.
 
-Results go to standard output, one row a line with tabs between the columns; talk goes to standard error. The exit
-status is
+Results go to standard output, one row a line with tabs between the columns; talk goes to standard
+error. The exit status is
 
 | status | means |
 |---|---|
@@ -27,9 +28,10 @@ status is
 | 1 | refused, or the database cannot be used; one line on standard error says why |
 | 2 | wrong arguments |
 
-A user is named by e-mail address, username or number. What a command does is in the audit log with the actor `command`.
-In the examples `password.txt` holds a password, `token.txt` a token and `key.txt` an API key, in one line each,
-since what is typed as an argument can be read by other users of the machine.
+A user is named by e-mail address, username or number. What a command does is in the audit log with
+the actor `command`. In the examples `password.txt` holds a password, `token.txt` a token and
+`key.txt` an API key, in one line each, since what is typed as an argument can be read by other
+users of the machine.
 
 This page is made from the commands: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """

@@ -15,13 +15,13 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "endpoints.md"
 _HEAD = """\
 # Endpoints
 
-Every path with who may call it, the status of success, and those of refusals; what a refusal holds is in
-[errors](errors.md). `/docs` of a running service shows the bodies and lets you try; `/openapi.json` has them
-for programs.
+Every path with who may call it, the status of success, and those of refusals; what a refusal holds
+is in [errors](errors.md). `/docs` of a running service shows the bodies and lets you try;
+`/openapi.json` has them for programs.
 
-Besides those listed, another method is answered by 405, another path by 404, and any request may be refused with
-400 (it is not HTTP/1.1), 408, 431, 500 and 503 (too many connections). "Session" means its access token. Scopes
-are those that the credential has at the moment of the request.
+Besides those listed, another method is answered by 405, another path by 404, and any request may be
+refused with 400 (it is not HTTP/1.1), 408, 431, 500 and 503 (too many connections). "Session" means
+its access token. Scopes are those that the credential has at the moment of the request.
 
 This page is made from the description of the service: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
@@ -30,10 +30,10 @@ _TAIL = """
 
 | path | who | what |
 |---|---|---|
-| `GET /docs`, `/docs/static/...`, `/openapi.json` | anyone, unless `COUNTERFOIL_DOCS` is off | interactive documentation |
+| `GET /docs`, `/docs/static/...`, `/openapi.json` | anyone | not with `COUNTERFOIL_DOCS=off` |
 | `GET /console`, `/console/...` | see [the console](../console.md) | pages for people |
-| `GET /metrics` | this machine, unless the settings say otherwise | [numbers for Prometheus](../how-to/deployment.md#metrics-and-logs) |
-| `GET /.well-known/oauth-authorization-server/{path}` | anyone | the metadata where `COUNTERFOIL_ISSUER` has a path |
+| `GET /metrics` | this machine, or as the settings say | [numbers](../how-to/deployment.md) |
+| `GET /.well-known/oauth-authorization-server/{path}` | anyone | for an issuer with a path |
 """
 
 _TITLES = {"api_keys": "API keys", "oauth": "OAuth"}

@@ -1,7 +1,7 @@
 """Writes the pages of docs/reference/ that are made from the code.
 
-Run `python -m tests.support.references` after a change of settings, commands, endpoints or tables; a
-test compares.
+Run `python -m tests.support.references` after a change of settings, commands, endpoints or tables;
+a test compares.
 """
 
 from tests.support import (

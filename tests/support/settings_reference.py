@@ -1,4 +1,4 @@
-"""Writes `.env.example` and docs/reference/settings.md from the settings classes, with docstrings."""
+"""Writes `.env.example` and docs/reference/settings.md from the settings classes."""
 
 import ast
 import inspect

@@ -2,15 +2,16 @@
 
 TABLES = {
     "users": "Accounts.",
-    "roles": "Names that carry scopes. `user`, `moderator` and `admin` are there from the beginning.",
+    "roles": "Names that carry scopes. `user`, `moderator` and `admin` are there at first.",
     "user_roles": "Who has which role.",
     "sessions": "Logins: one of one user on one client.",
-    "access_tokens": "What clients send. A row that a refresh has replaced stays until it is pruned,"
-    " since it holds the used\nrefresh token, whose return betrays a theft.",
+    "access_tokens": "What clients send. A row that a refresh has replaced stays until it is"
+    " pruned, since it holds the used\nrefresh token, whose return betrays a theft.",
     "refresh_tokens": "What is exchanged for the next pair.",
     "api_keys": "Credentials of integrations.",
-    "audit_events": "What happened. Only ever appended, and without foreign keys: an event outlives what it names.",
-    "throttle_counters": "How often something was tried. No e-mail address and no network address is stored.",
+    "audit_events": "What happened. Only ever appended, and without foreign keys: an event outlives"
+    " what it names.",
+    "throttle_counters": "How often something was tried. Neither names nor addresses are stored.",
     "known_addresses": "From where users have logged in before, as digests.",
 }
 
@@ -19,12 +20,12 @@ _ENDS = "from when on it is refused"
 
 COLUMNS = {
     "users.id": "never used twice, also after a deletion",
-    "users.email": "in its normal form, by which it is looked up; one account for each, in any case of letters",
+    "users.email": "in its normal form, by which it is looked up; one account for each",
     "users.username": "another name to log in by; no `@` in it",
     "users.name": "how to call them",
     "users.surname": "",
     "users.website": "",
-    "users.hashed_password": "bcrypt over SHA-256; [plain bcrypt](../how-to/moving.md#what-happens-to-passwords) is taken too",
+    "users.hashed_password": "bcrypt over SHA-256; or [bcrypt](../how-to/moving.md)",
     "users.is_active": "whether any credential of theirs is accepted",
     "users.session_epoch": "raising it ends all sessions, and logins under way",
     "users.created_at": _CREATED,
@@ -37,7 +38,7 @@ COLUMNS = {
     "user_roles.role_id": "",
     "sessions.id": "public: shown to its owner, never secret",
     "sessions.user_id": "",
-    "sessions.epoch": "the user's `session_epoch` when the password was checked; another one now means it has ended",
+    "sessions.epoch": "the user's `session_epoch` at the login; another one now ends it",
     "sessions.client_id": "a label that the client chose",
     "sessions.ip": "where the login came from",
     "sessions.user_agent": "what the client said of itself",

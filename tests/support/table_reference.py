@@ -1,7 +1,6 @@
 """Writes docs/reference/tables.md from the models, with what each column means."""
 
-from sqlalchemy import Column, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Column, Table, make_url
 
 from database.models import User
 from tests.support.server import REPOSITORY
@@ -12,11 +11,12 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "tables.md"
 _HEAD = """\
 # Tables
 
-Types are those of PostgreSQL. SQLite has the same tables: numbers as INTEGER, points in time as text in UTC
-(`2026-11-22 09:30:00.000000`), UUIDs as text with dashes, digests as BLOB, booleans as 0 and 1.
+Types are those of PostgreSQL. SQLite has the same tables: numbers as INTEGER, points in time as
+text in UTC (`2026-11-22 09:30:00.000000`), UUIDs as text with dashes, digests as BLOB, booleans as
+0 and 1.
 
-- Deleting a row deletes what refers to it (`ON DELETE CASCADE`, for every foreign key): a user takes sessions, tokens and
-  API keys along. In SQLite only with `PRAGMA foreign_keys = ON`.
+- Deleting a row deletes what refers to it (`ON DELETE CASCADE`, for every foreign key): a user
+  takes sessions, tokens and API keys along. In SQLite only with `PRAGMA foreign_keys = ON`.
 - A digest is the 32 bytes of a SHA-256. No token and no API key is stored.
 - Points in time are set and judged by the database's clock.
 - What may be written by SQL is in [Revoke by SQL](../how-to/revoke-by-sql.md) and
@@ -24,6 +24,16 @@ Types are those of PostgreSQL. SQLite has the same tables: numbers as INTEGER, p
 
 This page is made from the models: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
+_VIEW_HEAD = """
+## live_sessions
+
+A view of the sessions that can be used at this moment, by an access token or a refresh token, with
+whose they are. A test holds it to what the lookup calls live.
+
+| column | what |
+|---|---|
+"""
+_POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()
 
 
 def reference() -> str:
@@ -46,14 +56,12 @@ def _section(table: Table) -> str:
 
 
 def _view() -> str:
-    text = "\n## live_sessions\n\nA view of the sessions that can be used at this moment, by an access token or a"
-    text += " refresh token, with\nwhose they are. A test holds it to what the lookup calls live.\n\n"
-    text += "| column | what |\n|---|---|\n"
-    return text + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in VIEW.items())
+    rows = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in VIEW.items())
+    return _VIEW_HEAD + rows
 
 
 def _type(column: Column[object]) -> str:
-    name = column.type.compile(dialect=postgresql.dialect())
+    name = column.type.compile(dialect=_POSTGRESQL)
     return str(name).lower().replace("timestamp with time zone", "timestamptz")
 
 

@@ -18,7 +18,7 @@ from tests.support.postgresql import find_binaries
 from tests.support.programs import require_program
 from tests.support.server import REPOSITORY, Server
 
-# A block that begins so serves until the next one of that port does: readers have several terminals.
+# A block that begins so serves until the next one of that port does, in a terminal of its own.
 SERVES = re.compile(r"(scripts/serve|\.venv/bin/uvicorn )")
 PLAIN = "scripts/serve"
 PORT = "8000"

@@ -70,6 +70,17 @@ def test_the_readme_names_settings_that_exist_with_their_defaults() -> None:
     assert dict(rows).items() <= known.items()
 
 
+def test_settings_that_are_mentioned_anywhere_exist() -> None:
+    known = {
+        setting.name
+        for layer in settings_reference.layers().values()
+        for setting in settings_reference.read(layer)
+    }
+    for page in [*(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*.md")]:
+        named = set(re.findall(r"COUNTERFOIL_[A-Z_]+", page.read_text()))
+        assert named <= known, page.name
+
+
 def test_every_command_has_an_example_and_the_other_way_round() -> None:
     assert [name for name, _ in command_reference.commands()] == sorted(EXAMPLES)
 

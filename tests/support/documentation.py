@@ -17,12 +17,16 @@ DATABASES = {
     "postgresql": ("psql ", "-- PostgreSQL\n", "postgresql://"),
 }
 
-# Blocks of the shell that no test runs, by page and first line, with the reason. Their syntax is
-# checked all the same.
+# Blocks of the shell that no test runs, by page and beginning, with the reason; and those that none
+# runs on any page. Their syntax is checked all the same.
 NOT_RUN = {
-    ("README.md", "scripts/test\n"): "it would run itself",
     ("docs/how-to/deployment.md", "printf 'POSTGRES_PASSWORD="): "needs a container engine",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
+}
+NEVER_RUN = {
+    "scripts/test": "it would run itself",
+    "scripts/bench": "takes minutes, and would measure the other tests",
+    "scripts/faults": "takes minutes; tests/faults/ plays the quick scenarios",
 }
 
 
@@ -69,9 +73,8 @@ def every_command(page: Path) -> Iterator[Block]:
 
 
 def is_exception(page: Path, block: Block) -> bool:
-    return any(
-        name == name_of(page) and block.text.startswith(first_line) for name, first_line in NOT_RUN
-    )
+    here = [beginning for name, beginning in NOT_RUN if name == name_of(page)]
+    return block.text.startswith((*here, *NEVER_RUN))
 
 
 def databases_of(page: Path) -> list[str]:

@@ -97,8 +97,9 @@ class Walk:
         self._shell.stdin.flush()
         printed = bytearray()
         while (character := self._shell.stdout.read(1)) != b"\0":
-            complaints = (self.folder / "complaints").read_text()
-            assert character, f"{commands}\nfailed:\n{printed.decode()}\n{complaints}"
+            if not character:
+                complaints = (self.folder / "complaints").read_text()
+                raise AssertionError(f"{commands}\nfailed:\n{printed.decode()}\n{complaints}")
             printed += character
         return printed.decode()
 

@@ -78,7 +78,8 @@ def test_sql_within_a_sentence_stands_in_a_block_somewhere() -> None:
 
 def test_nothing_that_could_be_run_hides_in_a_block_of_another_kind() -> None:
     typed = re.compile(
-        r"\$ |#!|curl |python |psql |sqlite3 |scripts/|SELECT |UPDATE \w+ SET|DELETE FROM|INSERT INTO"
+        r"\$ |#!|curl |python |psql |sqlite3 |scripts/"
+        r"|SELECT |UPDATE \w+ SET|DELETE FROM|INSERT INTO"
     )
     for page in documentation.pages():
         found = FENCE.findall(page.read_text())

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tests.support.server import REPOSITORY
 
-ADDRESS = "http://127.0.0.1:8000"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a reader types, or writes into a file of their own. The rest is output and configuration.
 COMMANDS = {"sh", "sql", "python"}

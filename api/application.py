@@ -88,8 +88,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     access_log.install()
     errors.install(app)
     openapi.install(app)
-    # Other services ask these as often as they are asked themselves.
-    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    # Other services ask these as often as they are asked themselves, so they are found first.
+    app.router.routes.extend([forward_auth.route, *oauth.plain_routes, *users.busy_router.routes])
     for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
         app.router.routes.extend(noun.router.routes)
     if isinstance(app.state.observer, Metrics):

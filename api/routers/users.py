@@ -6,6 +6,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.lean_routes import LeanRoute
 from api.openapi import problems
 from authentication import users
 from authentication.identity import Identity
@@ -14,6 +15,8 @@ from database.models import User
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
 router = APIRouter(tags=["users"])
+# What clients call most.
+busy_router = APIRouter(tags=["users"], route_class=LeanRoute)
 
 
 @router.post(
@@ -29,7 +32,7 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
     return _from_user(await users.register(service, registration, origin=origin))
 
 
-@router.get(
+@busy_router.get(
     "/users/me",
     summary="Read your account",
     response_description="Your account.",
@@ -38,7 +41,6 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
 )
 async def read_me(identity: CurrentIdentity) -> Response:
     """Everything in the answer came with the lookup of the token."""
-    # Serialised here and once: this is the route that clients call most.
     return Response(_from_identity(identity).model_dump_json(), media_type="application/json")
 
 

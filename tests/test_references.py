@@ -101,6 +101,8 @@ def folder(client: Client, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return tmp_path
 
 
+# What commands do on either database is tested beside their code.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {"demo", "serve"}))
 def test_an_example_of_a_command_does_its_work(name: str, database_url: str, folder: Path) -> None:
     for line in EXAMPLES[name].replace("\\\n", "").splitlines():

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from api.dependencies import SCHEME_NAME
+from api.route_group import flatten
 from authentication import permissions
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
@@ -221,7 +222,8 @@ def install(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    for route in app.routes:
+    routes = list(flatten(app.routes))
+    for route in routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.operation_id or operation_id(route)
     description = get_openapi(
@@ -231,9 +233,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         license_info=app.license_info,
         tags=app.openapi_tags,
-        routes=app.routes,
+        routes=routes,
     )
-    for route in app.routes:
+    for route in routes:
         if isinstance(route, PlainRoute):
             description["paths"].update(route.path_items())
     components = description.setdefault("components", {})

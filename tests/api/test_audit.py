@@ -276,6 +276,6 @@ def test_what_cannot_be_recorded_does_not_happen(client: Client, sql: Sql) -> No
 
 
 def test_every_event_is_documented() -> None:
-    text = (REPOSITORY / "docs" / "administration.md").read_text()
+    text = (REPOSITORY / "docs" / "reference" / "administration.md").read_text()
 
     assert [event for event in Event if f"`{event}`" not in text] == []

@@ -1,4 +1,4 @@
-# Counterfoil in an image: `docker build -t counterfoil .`, and see docs/deployment.md.
+# Counterfoil in an image: `docker build -t counterfoil .`, and see docs/how-to/deployment.md.
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build

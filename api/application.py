@@ -14,6 +14,7 @@ from api.console import application as console
 from api.logs import AccessLog
 from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
+from api.route_group import RouteGroup
 from api.routers import (
     admin,
     api_keys,
@@ -88,8 +89,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     access_log.install()
     errors.install(app)
     openapi.install(app)
-    # Other services ask these as often as they are asked themselves.
-    app.router.routes.extend([forward_auth.route, *oauth.plain_routes])
+    _add_routes(app, settings)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
         app.router.routes.extend(noun.router.routes)
     if isinstance(app.state.observer, Metrics):
@@ -98,7 +102,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs.install(app)
     if settings.api.console:
         console.install(app)
-    return app
+    # Other services ask these as often as they are asked themselves, so they are found first.
+    busy = [forward_auth.route, *oauth.plain_routes, *users.busy_router.routes]
+    app.router.routes[:] = [*busy, RouteGroup(app.router.routes)]
 
 
 @asynccontextmanager

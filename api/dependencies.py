@@ -81,6 +81,7 @@ async def resolve(request: Request) -> Identity | None:
     if token is not None:
         identity = await state.service.resolver.resolve(token)
         if identity is None:
+            state.service.refusals.note(token, get_origin(request).ip)
             raise InvalidToken
     scope[RESOLVED] = identity
     return identity

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.route_group import flatten
 from authentication import errors
 from authentication.errors import CounterfoilError
 from database.errors import DatabaseUnavailable
@@ -154,7 +155,7 @@ def from_http(error: HTTPException) -> Response:
 def _allowed(request: Request) -> str:
     """The methods of every route at this path; the framework names those of the first alone."""
     methods: set[str] = set()
-    for route in request.app.router.routes:
+    for route in flatten(request.app.router.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
             methods.update(getattr(route, "methods", None) or ())
     # A mounted folder of files has seen to it that nothing matches any more.

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.types import Scope
 
+from api.route_group import flatten
 from api.settings import SharedMetrics
 from authentication.audit import Event
 from authentication.observer import Observer
@@ -233,7 +234,7 @@ class Metrics(Observer):
 
 def _declared_path(app: Starlette, endpoint: Any) -> str:
     """Plain routes and mounts leave no trace of themselves but what they call."""
-    for route in app.routes:
+    for route in flatten(app.routes):
         if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None)):
             return str(getattr(route, "path", _UNMATCHED))
     return _UNMATCHED

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from secrets import token_hex
 from time import perf_counter
 
@@ -61,13 +62,17 @@ class Frame:
         self._body_seconds = body_seconds
         self._database_seconds = database_seconds
         self._on_end = on_end
+        # Unique among all processes, and not worth random bytes for each request.
+        self._id_prefix = token_hex(6)
+        self._id_numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, startup.without_traceback(send))
             return
         began = perf_counter()
-        identifier, length = _read(scope["headers"])
+        sent_identifier, length = _read(scope["headers"])
+        identifier = sent_identifier or f"{self._id_prefix}-{next(self._id_numbers):x}".encode()
         request_id.set(identifier.decode())
         deadlines.allow(self._database_seconds)
         answer = _Answer(send, identifier)
@@ -100,7 +105,7 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
             identifier = value
         elif name == b"content-length" and value.isdigit():
             length = int(value)
-    return identifier or token_hex(8).encode(), length
+    return identifier, length
 
 
 class _Answer:

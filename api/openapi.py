@@ -1,8 +1,7 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -10,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from api.dependencies import SCHEME_NAME
+from api.route_group import flatten
 from authentication import permissions
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
@@ -40,145 +40,6 @@ SCOPES = {
     permissions.INTROSPECT: "Ask whether other people's tokens are live.",
     permissions.ADMIN: "Administer users, sessions and keys.",
 }
-
-
-class _Meaning(NamedTuple):
-    """What a status means here, with an example of the body's `code` and `detail`."""
-
-    description: str
-    code: str
-    detail: str
-
-
-MEANINGS = {
-    400: _Meaning(
-        "A body that cannot be read, a scope that cannot be given, or several credentials.",
-        "ambiguous_credentials",
-        "More than one credential was sent. Send one.",
-    ),
-    401: _Meaning(
-        "No credential, or one that is not live.", "invalid_token", "The token is not valid."
-    ),
-    403: _Meaning(
-        "The credential does not suffice.",
-        "insufficient_scope",
-        "This needs the scope account.",
-    ),
-    404: _Meaning(
-        "There is no such thing, or it is not yours.", "not_found", "There is no such thing."
-    ),
-    409: _Meaning(
-        "It contradicts what is there.",
-        "email_taken",
-        "An account with this e-mail address exists already.",
-    ),
-    408: _Meaning(
-        "The body took too long to arrive.",
-        "request_timeout",
-        "The body took too long to arrive.",
-    ),
-    413: _Meaning(
-        "The body is too large.",
-        "body_too_large",
-        "The body is larger than this service takes.",
-    ),
-    422: _Meaning(
-        "The request does not have the form that is needed.",
-        "validation_failed",
-        "The request does not have the form that is needed.",
-    ),
-    429: _Meaning(
-        "Too many attempts; see Retry-After.",
-        "too_many_attempts",
-        "Too many attempts. Try again later.",
-    ),
-    503: _Meaning(
-        "The database cannot be reached, or too much is waiting; see Retry-After.",
-        "database_unavailable",
-        "The database cannot be reached at the moment.",
-    ),
-}
-_HEADERS = {
-    401: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
-    429: {"Retry-After": "Seconds."},
-    503: {"Retry-After": "Seconds."},
-}
-
-TOKEN_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["password", "refresh_token"]},
-                        "username": {"type": "string", "description": "E-mail or username."},
-                        "password": {"type": "string", "format": "password"},
-                        "refresh_token": {"type": "string"},
-                        "scope": {
-                            "type": "string",
-                            "description": "Divided by spaces. None: all that the roles give.",
-                        },
-                        "client_id": {
-                            "type": "string",
-                            "maxLength": 200,
-                            "description": "A label that the client chooses for itself.",
-                        },
-                    },
-                    # FastAPI's own form leaves grant_type out, and is taken for a login.
-                    "anyOf": [
-                        {"required": ["username", "password"]},
-                        {"required": ["grant_type", "refresh_token"]},
-                    ],
-                },
-                "examples": {
-                    "password": {
-                        "summary": "Log in",
-                        "value": {
-                            "grant_type": "password",
-                            "username": "ada@example.org",
-                            "password": "correct horse battery staple",
-                        },
-                    },
-                    "refresh_token": {
-                        "summary": "Refresh",
-                        "value": {"grant_type": "refresh_token", "refresh_token": "cfr_9bD1xw..."},
-                    },
-                },
-            }
-        },
-    }
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for its `responses`."""
-    return {status: _problem(HTTPStatus(status)) for status in statuses}
-
-
-def _problem(status: HTTPStatus) -> dict[str, Any]:
-    name = status.name.lower()
-    meaning = MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
-    example: dict[str, Any] = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "code": meaning.code,
-        "detail": meaning.detail,
-    }
-    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        example["errors"] = [{"field": "password", "message": "Use at least 8 characters."}]
-    schema = {"$ref": "#/components/schemas/Problem"}
-    headers = _HEADERS.get(status, {})
-    return {
-        "description": meaning.description,
-        "content": {"application/problem+json": {"schema": schema, "example": example}},
-        "headers": {
-            name: {"description": text, "schema": {"type": "string"}}
-            for name, text in headers.items()
-        },
-    }
 
 
 class PlainRoute(Route):
@@ -221,7 +82,8 @@ def install(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    for route in app.routes:
+    routes = list(flatten(app.routes))
+    for route in routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.operation_id or operation_id(route)
     description = get_openapi(
@@ -231,9 +93,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         license_info=app.license_info,
         tags=app.openapi_tags,
-        routes=app.routes,
+        routes=routes,
     )
-    for route in app.routes:
+    for route in routes:
         if isinstance(route, PlainRoute):
             description["paths"].update(route.path_items())
     components = description.setdefault("components", {})

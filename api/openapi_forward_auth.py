@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.dependencies import SCHEME_NAME
-from api.openapi import MEANINGS
+from api.openapi_problems import MEANINGS
 
 # OpenAPI has no word for "any", and none for the methods that are not listed here.
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "options")

@@ -124,3 +124,50 @@ INTROSPECTION: dict[str, Any] = {
     },
     **ONE_TOKEN_FORM,
 }
+
+TOKEN_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "grant_type": {"type": "string", "enum": ["password", "refresh_token"]},
+                        "username": {"type": "string", "description": "E-mail or username."},
+                        "password": {"type": "string", "format": "password"},
+                        "refresh_token": {"type": "string"},
+                        "scope": {
+                            "type": "string",
+                            "description": "Divided by spaces. None: all that the roles give.",
+                        },
+                        "client_id": {
+                            "type": "string",
+                            "maxLength": 200,
+                            "description": "A label that the client chooses for itself.",
+                        },
+                    },
+                    # FastAPI's own form leaves grant_type out, and is taken for a login.
+                    "anyOf": [
+                        {"required": ["username", "password"]},
+                        {"required": ["grant_type", "refresh_token"]},
+                    ],
+                },
+                "examples": {
+                    "password": {
+                        "summary": "Log in",
+                        "value": {
+                            "grant_type": "password",
+                            "username": "ada@example.org",
+                            "password": "correct horse battery staple",
+                        },
+                    },
+                    "refresh_token": {
+                        "summary": "Refresh",
+                        "value": {"grant_type": "refresh_token", "refresh_token": "cfr_9bD1xw..."},
+                    },
+                },
+            }
+        },
+    }
+}

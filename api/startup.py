@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
 from database import deadlines, revisions
-from database.errors import is_outage, reason_of
+from database.errors import NewerTables, is_outage, reason_of
 from database.settings import DatabaseSettings
 
 log = logging.getLogger("counterfoil.startup")
@@ -89,6 +89,8 @@ def prepare_database_now(settings: DatabaseSettings) -> None:
         from database import migrations
 
         migrations.upgrade(settings.database_url)
+    except NewerTables as error:
+        raise CannotStart(f"{settings.address}: {error}") from None
     except DBAPIError as error:
         reason = f"{settings.address} cannot be used: {reason_of(error)}"
         raise (CannotReach if is_outage(error) else CannotStart)(reason) from None

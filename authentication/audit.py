@@ -27,6 +27,7 @@ class Event(StrEnum):
     LOGIN_FAILED = "login.failed"
     ATTEMPTS_THROTTLED = "attempts.throttled"
     TOKEN_REVOKED = "token.revoked"
+    TOKEN_REFUSED = "token.refused"
     TOKEN_REFRESHED = "token.refreshed"
     REFRESH_FAILED = "token.refresh_failed"
     REFRESH_REUSED = "token.refresh_reused"

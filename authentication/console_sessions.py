@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from authentication import login, policies, users
+from authentication import login, password_changes, policies
 from authentication.audit import Origin
 from authentication.errors import ConfirmationRequired, InvalidToken
 from authentication.identity import Identity
@@ -59,7 +59,7 @@ async def keep_alive(service: Service, identity: Identity) -> None:
 
 async def confirm(service: Service, identity: Identity, password: str, *, origin: Origin) -> None:
     """Take the password once more. Raises WrongPassword, TooManyAttempts, HashingBusy."""
-    await users.check_password(service, identity, password, origin)
+    await password_changes.check_password(service, identity, password, origin)
 
     def note(session: Session) -> None:
         held = _hold(session, identity)

@@ -19,6 +19,7 @@ CounterfoilError
 │   ├── EmailTaken
 │   ├── UsernameTaken
 │   ├── NotEmpty                the database has something in it already
+│   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       nobody would be left to administer
 ├── NotFound                    no such thing, or not yours
@@ -141,6 +142,11 @@ class UsernameTaken(Conflict):
 class NotEmpty(Conflict):
     code = "not_empty"
     detail = "The database is not empty. People are invented only where there is nobody yet."
+
+
+class ApiKeyLimitReached(Conflict):
+    code = "api_key_limit_reached"
+    detail = "You have as many API keys as allowed. Revoke one of them first."
 
 
 class ApiKeyReplaced(Conflict):

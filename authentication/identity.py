@@ -1,14 +1,13 @@
 """An identity: the frozen result of resolving a credential."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from authentication import permissions
 from database.queries.credentials import CredentialKind, LiveCredential
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who is calling, and what they may do at this moment. Times are seconds since 1970.
 
     `session_id` is None for an API key, `api_key_id` for an access token.

@@ -4,8 +4,6 @@ Uses are gathered for a moment and written by a few statements for all of them; 
 at most once a minute. What is lost with a crash is only that note.
 """
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -17,6 +15,7 @@ from sqlalchemy.orm import Session
 from authentication import policies
 from authentication.observer import NOBODY, Observer
 from authentication.settings import AuthenticationSettings
+from authentication.write_behind import WriteBehind
 from database import clock
 from database.errors import DatabaseUnavailable
 from database.queries import access_tokens, last_used
@@ -25,7 +24,6 @@ from database.session import Database
 
 log = logging.getLogger("counterfoil.last_used")
 
-_GATHER_SECONDS = 1.0
 # What cannot be written while the database is down is dropped beyond this.
 _MOST_WAITING = 50_000
 
@@ -43,22 +41,8 @@ class LastUsedWriter:
         self._api_keys: set[UUID] = set()
         self._renewals: set[int] = set()
         self._oldest: float | None = None
-        self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """Write what waits, and end."""
-        self._stopping = True
-        self._wake.set()
-        self._hurry.set()
-        if self._task is not None:
-            await self._task
+        self._writer = WriteBehind(self._write)
+        self.start, self.stop = self._writer.start, self._writer.stop
 
     def note(self, kind: CredentialKind, found: LiveCredential) -> None:
         """Remember a use that is due to be written, and a token that is due to be extended."""
@@ -69,11 +53,11 @@ class LastUsedWriter:
                 self._sessions.add(UUID(found.session_id))
             if self._oldest is None:
                 self._oldest = time.monotonic()
-            self._wake.set()
+            self._writer.wake()
         if self._settings.rolling_tokens and self._is_due_for_renewal(found):
             self._renewals.add(int(found.credential_id))
-            self._wake.set()
-            self._hurry.set()
+            # It must come before the token's end.
+            self._writer.wake(hurry=True)
 
     def waiting(self) -> int:
         """How many uses have been noted and not yet written."""
@@ -94,17 +78,6 @@ class LastUsedWriter:
             expires_at=found.expires_at,
             session_end=found.session_expires_at,
         )
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            await self._wake.wait()
-            # Others may join in, unless there is a renewal: it must come before the token's end.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), _GATHER_SECONDS)
-            self._wake.clear()
-            self._hurry.clear()
-            await self._write()
-        await self._write()
 
     async def _write(self) -> None:
         sessions, self._sessions = self._sessions, set()

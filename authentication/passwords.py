@@ -7,6 +7,7 @@ threads, and who waits for them.
 import unicodedata
 import warnings
 from functools import cache
+from typing import Protocol
 
 from authentication.errors import WeakPassword
 from authentication.settings import AuthenticationSettings
@@ -69,6 +70,30 @@ class PasswordHasher:
         # Whatever was sent: it may be what bcrypt refuses.
         self._context.verify("", self._nobodys_hash)
         return False, None
+
+
+class Person(Protocol):
+    """An account, there already or about to be made."""
+
+    @property
+    def username(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def surname(self) -> str | None: ...
+
+
+def known_of(email: str, person: Person) -> tuple[str | None, ...]:
+    """What others know of a person, and will try first."""
+    full_name = f"{person.name} {person.surname}" if person.surname else None
+    return (
+        email,
+        email.partition("@")[0],
+        person.username,
+        person.name,
+        person.surname,
+        full_name,
+    )
 
 
 def refuse_weak(

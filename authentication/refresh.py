@@ -34,11 +34,14 @@ async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> To
     because either this caller or the earlier one is a thief. Raises InvalidScope, and then nothing
     is used up.
     """
-    if tokens.kind_of(exchange.refresh_token) is not TokenKind.REFRESH:
+    outcome = None
+    if tokens.kind_of(exchange.refresh_token) is TokenKind.REFRESH:
+        outcome = await service.database.run(
+            lambda session: _exchange(session, service.settings, exchange, origin)
+        )
+    if outcome is None:
+        service.refusals.note(exchange.refresh_token, origin.ip)
         raise InvalidRefreshToken
-    outcome = await service.database.run(
-        lambda session: _exchange(session, service.settings, exchange, origin)
-    )
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
@@ -46,11 +49,12 @@ async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> To
 
 def _exchange(
     session: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
-) -> TokenPair | CounterfoilError:
+) -> TokenPair | CounterfoilError | None:
+    """None for a token that we never issued, or have forgotten."""
     digest = tokens.digest(exchange.refresh_token)
     found = refresh_tokens.find_and_keep_user(session, digest)
     if found is None:
-        return _refuse(session, None, origin, reason="unknown token")
+        return None
     # Locked, so that of several exchanges at once each sees what the one before it did.
     login = sessions.lock_holding(session, found[0].session_id)
     found = refresh_tokens.lock(session, digest)

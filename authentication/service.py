@@ -13,6 +13,7 @@ from authentication.known_addresses import KnownAddresses
 from authentication.last_used import LastUsedWriter
 from authentication.observer import NOBODY, Observer
 from authentication.passwords import PasswordHasher
+from authentication.refusals import RefusalLog
 from authentication.resolver import Resolver
 from authentication.settings import AuthenticationSettings
 from database.lookup import open_lookup
@@ -38,6 +39,7 @@ class Service:
         self.known_addresses = KnownAddresses(self.database)
         self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
+        self.refusals = RefusalLog(settings, self.database)
         self.housekeeper = Housekeeper(settings, self.database, observer)
         self.resolver = Resolver(
             open_lookup(database_settings),
@@ -51,6 +53,7 @@ class Service:
         """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
+        self.refusals.start()
         self.housekeeper.start()
 
     async def check(self) -> None:
@@ -62,6 +65,7 @@ class Service:
         """Finish what is in flight, write what waits to be written, disconnect."""
         await self.resolver.close()
         await self.last_used.stop()
+        await self.refusals.stop()
         await asyncio.to_thread(self.housekeeper.stop)
         await self.known_addresses.close()
         self.hashing.close()

@@ -49,6 +49,9 @@ class AuthenticationSettings(LayerSettings):
     api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY
     """How long a rotated API key goes on working beside its successor, unless asked for less."""
 
+    max_api_keys_per_user: Annotated[int | None, Field(ge=1)] = 100
+    """How many live API keys a user may make; `none` sets no limit. Replaced ones do not count."""
+
     console_idle_seconds: Annotated[int, Field(ge=60, le=30 * DAY)] = 3600
     """How long a session of the console lives without being used."""
 
@@ -125,6 +128,9 @@ class AuthenticationSettings(LayerSettings):
 
     prune_keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
     """How many days ended sessions, expired tokens and used refresh tokens stay to be looked at."""
+
+    audit_refused_tokens: bool = True
+    """Whether the audit log says why access tokens and API keys are refused, now and then."""
 
     audit_keep_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
     """How many days audit events stay; `none` is for ever, as evidence goes by decision only."""

@@ -29,6 +29,8 @@ class NewToken(NamedTuple):
 
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Two digits at a time, as every request has its token checked.
+_PAIRS = [first + second for first in _BASE62 for second in _BASE62]
 _CHECKSUM_LENGTH = 6
 _FORMAT = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
 
@@ -54,9 +56,6 @@ def digest(text: str) -> bytes:
 
 
 def _checksum(body: str) -> str:
-    number = zlib.crc32(body.encode())
-    digits = ""
-    for _ in range(_CHECKSUM_LENGTH):
-        number, digit = divmod(number, 62)
-        digits = _BASE62[digit] + digits
-    return digits
+    rest, last = divmod(zlib.crc32(body.encode()), len(_PAIRS))
+    first, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]

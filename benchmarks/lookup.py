@@ -27,7 +27,9 @@ def run(work: Workspace, result: Result) -> None:
     series = run_rounds(first, subjects, work.options)
     result.add_series(series)
     for one in series:
-        result.figures |= figures_of_series(one) | compare(one, product.USERS_ME, PEERS)
+        result.figures |= figures_of_series(one)
+        for ours in (product.USERS_ME, product.OWN_ROUTE):
+            result.figures |= compare(one, ours, PEERS)
     note_servers([ceiling, *targets], result)
 
 
@@ -38,8 +40,7 @@ def set_up_product(work: Workspace) -> list[Target]:
     database = product.set_up_product(
         work, "counterfoil", options.rows, options.users, options.sample
     )
-    server = product.start_product(work, database)
-    return product.make_targets(work, server, database)
+    return product.make_targets(work, database)
 
 
 def make_subject(work: Workspace, target: Target) -> Subject:

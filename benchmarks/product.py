@@ -15,12 +15,15 @@ from benchmarks.workspace import Workspace
 from database import migrations
 from tests.support.processes import free_port
 
-USERS_ME, VERIFY, INTROSPECT = "users-me", "verify", "introspect"
+USERS_ME, OWN_ROUTE = "users-me", "own-route"
+VERIFY, INTROSPECT = "verify", "introspect"
 LABELS = {
     USERS_ME: "Counterfoil, GET /users/me",
+    OWN_ROUTE: "Counterfoil, a route of one's own",
     VERIFY: "Counterfoil, GET /verify",
     INTROSPECT: "Counterfoil, POST /introspect",
 }
+PATHS = {USERS_ME: "/users/me", OWN_ROUTE: "/account", VERIFY: "/verify"}
 PYTHON = Path(sys.executable)
 ADMINISTRATOR = "administrator@example.org"
 # The command checks new passwords against a blocklist, so it must not be a common one.
@@ -73,22 +76,29 @@ def start_product(
     product: Product,
     *,
     name: str = "counterfoil",
+    application: str = "api:app",
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
 ) -> Server:
     port = free_port()
-    command = uvicorn(PYTHON, "api:app", port, workers)
+    command = uvicorn(PYTHON, application, port, workers)
     environment = product.environment | dict(settings or {})
     probe = get("/users/me", product.tokens[0])
     return work.start(Server(name, command, environment, port, probe))
 
 
-def make_targets(work: Workspace, server: Server, product: Product) -> list[Target]:
+def make_targets(work: Workspace, product: Product) -> list[Target]:
     """The wanted ways to check a token, each over all the tokens of the sample."""
+    names = [name for name in LABELS if work.options.wants(name)]
+    servers = {}
+    if any(name != OWN_ROUTE for name in names):
+        servers = dict.fromkeys(names, start_product(work, product))
+    if OWN_ROUTE in names:
+        application = "benchmarks.own_route:app"
+        servers[OWN_ROUTE] = start_product(work, product, name=OWN_ROUTE, application=application)
     return [
-        make_target(work.folder, name, server, make_requests(name, product))
-        for name in LABELS
-        if work.options.wants(name)
+        make_target(work.folder, name, servers[name], make_requests(name, product))
+        for name in names
     ]
 
 
@@ -96,5 +106,4 @@ def make_requests(name: str, product: Product) -> list[bytes]:
     if name == INTROSPECT:
         key = create_api_key(product.url)
         return [post_form("/introspect", {"token": token}, key) for token in product.tokens]
-    path = "/verify" if name == VERIFY else "/users/me"
-    return [get(path, token) for token in product.tokens]
+    return [get(PATHS[name], token) for token in product.tokens]

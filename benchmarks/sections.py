@@ -69,15 +69,17 @@ def ratio_table(
 
 
 def against_table(connections: Sequence[int], figures: Figures) -> list[str]:
-    """The product's `/users/me` against each peer, both relative to the ceiling beside them."""
-    head = ["requests a second, times those of", *(f"{number} conn." for number in connections)]
-    stem = f"{product.USERS_ME}.against"
-    rows = [
-        [LABELS[peer], *(cell(figures, f"{stem}.{peer}.{one}") for one in connections)]
-        for peer in contestants.PEERS
-        if f"{stem}.{peer}.{connections[0]}" in figures
-    ]
-    return table(head, rows) if rows else []
+    """The product's routes against each peer, both relative to the ceiling beside them."""
+    tables = []
+    for ours in (product.USERS_ME, product.OWN_ROUTE):
+        head = [f"{LABELS[ours]}: times those of", *(f"{number} conn." for number in connections)]
+        rows = [
+            [LABELS[peer], *(cell(figures, f"{ours}.against.{peer}.{one}") for one in connections)]
+            for peer in contestants.PEERS
+            if f"{ours}.against.{peer}.{connections[0]}" in figures
+        ]
+        tables += table(head, rows) if rows else []
+    return tables
 
 
 ABSOLUTE = {

@@ -14,6 +14,13 @@ class DatabaseUnavailable(Exception):
     """
 
 
+class NewerTables(Exception):
+    """The tables are at a migration that this code does not know: newer code has made it."""
+
+    def __init__(self) -> None:
+        super().__init__("the tables are newer than this code: run the code that migrated them")
+
+
 def is_outage(error: DBAPIError) -> bool:
     """Whether the database is the reason, and not what was asked of it."""
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, inspect, pool, text
 
 from database import deadlines
+from database.errors import NewerTables
 from database.settings import parse_url
 
 _VERSIONS = Path(__file__).resolve().parent.parent / "alembic" / "versions"
@@ -16,19 +17,31 @@ _REVISION = re.compile(r'^(down_)?revision = "(.+)"$', re.MULTILINE)
 
 
 def is_current(url: str) -> bool:
-    """Waits for no lock, changes nothing, observes a deadline. Raises what SQLAlchemy raises."""
+    """Waits for no lock, changes nothing, observes a deadline.
+
+    Raises NewerTables, and what SQLAlchemy raises.
+    """
     deadlines.install()
     engine = create_engine(parse_url(url), poolclass=pool.NullPool)
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
         found = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
-    return list(found) == [newest()]
+    known, followed = _migrations()
+    if not known.issuperset(found):
+        raise NewerTables
+    return set(found) == known - followed
 
 
 def newest() -> str:
     """The migration that no other one follows."""
+    known, followed = _migrations()
+    (last,) = known - followed
+    return last
+
+
+def _migrations() -> tuple[set[str], set[str]]:
+    """All of them, and those that another one follows."""
     files = "\n".join(path.read_text() for path in _VERSIONS.glob("*.py"))
     named: list[tuple[str, str]] = _REVISION.findall(files)
-    (last,) = {name for down, name in named if not down} - {name for down, name in named if down}
-    return last
+    return {name for down, name in named if not down}, {name for down, name in named if down}

@@ -1,17 +1,21 @@
 """Works out where the bars and lines of a chart lie; the templates draw them as inline SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from authentication.settings import DAY
 from authentication.statistics import Overview, Span
 
+# Bars and lines are drawn in these units and stretched; words stand beside them at a percentage.
 WIDTH = 600
 HEIGHT = 160
 _GAP = 0.28
 
 _LABEL_FORMATS = {Span.DAY: "%H:%M", Span.WEEK: "%-d %b", Span.MONTH: "%-d %b"}
 _ROW_FORMATS = {Span.DAY: "%-d %b, %H:%M", Span.WEEK: "%-d %b, %H:%M", Span.MONTH: "%-d %b"}
-_LABELS = 5
+# How many seconds lie between two labels.
+_LABEL_STEPS = {Span.DAY: 3 * 3600, Span.WEEK: DAY, Span.MONTH: 5 * DAY}
+_UNITS = {Span.DAY: "per hour", Span.WEEK: "per 6 hours", Span.MONTH: "per day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,36 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A time, at so many percent of the width. A narrow screen has no room for every other one."""
+
+    x: float
+    text: str
+    is_spare: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """All that a template needs; `rows` are the same figures for who cannot see the picture."""
+    """All that a template needs; `rows` are the same figures for who cannot see the picture.
+
+    Without rows, the figures were not counted in time.
+    """
 
     name: str
     title: str
     series: Sequence[Series]
-    top: int
-    labels: list[str]
-    rows: list[tuple[str, list[int]]]
-    bars: list[Bar]
-    line: str
-    area: str
+    unit: str = ""
+    top: int = 0
+    labels: Sequence[Label] = ()
+    rows: Sequence[tuple[str, list[int]]] = ()
+    bars: Sequence[Bar] = ()
+    line: str = ""
+    area: str = ""
+
+    @property
+    def scale(self) -> list[tuple[int, int]]:
+        """Three numbers, each with how many percent below the top of the picture it belongs."""
+        return [(0, self.top), (50, self.top // 2), (100, 0)]
 
     def total(self, field: str) -> int:
         """The sum of a series; of what there is at each moment, what there was last."""
@@ -68,37 +90,49 @@ class Chart:
 
 def stacked(name: str, title: str, overview: Overview, series: Sequence[Series]) -> Chart:
     """Bars, one for each stretch of time, with the series on top of each other."""
-    rows = _rows(overview, series)
+    if not (rows := _rows(overview, series)):
+        return Chart(name, title, series)
     top = _round_up(max(sum(numbers) for _, numbers in rows))
-    step = WIDTH / len(rows)
-    bars = []
-    for index, (_, numbers) in enumerate(rows):
-        base = float(HEIGHT)
-        for one, number in zip(series, numbers, strict=True):
-            height = HEIGHT * number / top
-            base -= height
-            if number:
-                x = round((index + _GAP / 2) * step, 2)
-                width = round(step * (1 - _GAP), 2)
-                bars.append(Bar(x, round(base, 2), width, round(height, 2), one.colour))
-    return Chart(name, title, series, top, _labels(overview), rows, bars, "", "")
+    bars = [
+        bar
+        for place, (_, numbers) in enumerate(rows)
+        for bar in _stack(place, len(rows), numbers, top, series)
+    ]
+    unit = _UNITS[overview.span]
+    return Chart(name, title, series, unit, top, _labels(overview), rows, bars)
+
+
+def _stack(
+    place: int, places: int, numbers: Sequence[int], top: int, series: Sequence[Series]
+) -> Iterator[Bar]:
+    step, base = WIDTH / places, float(HEIGHT)
+    x, width = round((place + _GAP / 2) * step, 2), round(step * (1 - _GAP), 2)
+    for one, number in zip(series, numbers, strict=True):
+        height = HEIGHT * number / top
+        base -= height
+        if number:
+            yield Bar(x, round(base, 2), width, round(height, 2), one.colour)
 
 
 def line(name: str, title: str, overview: Overview, series: Series) -> Chart:
     """A line with the area below it."""
-    rows = _rows(overview, [series])
+    if not (rows := _rows(overview, [series])):
+        return Chart(name, title, [series])
     top = _round_up(max(numbers[0] for _, numbers in rows))
-    step = WIDTH / (len(rows) - 1)
+    step = WIDTH / len(rows)
     points = [
-        f"{index * step:.2f},{HEIGHT - HEIGHT * numbers[0] / top:.2f}"
-        for index, (_, numbers) in enumerate(rows)
+        f"{(place + 0.5) * step:.2f},{HEIGHT - HEIGHT * numbers[0] / top:.2f}"
+        for place, (_, numbers) in enumerate(rows)
     ]
     path = " ".join(points)
-    area = f"0,{HEIGHT} {path} {WIDTH},{HEIGHT}"
-    return Chart(name, title, [series], top, _labels(overview), rows, [], path, area)
+    area = f"{step / 2:.2f},{HEIGHT} {path} {WIDTH - step / 2:.2f},{HEIGHT}"
+    return Chart(name, title, [series], "", top, _labels(overview), rows, [], path, area)
 
 
 def _rows(overview: Overview, series: Sequence[Series]) -> list[tuple[str, list[int]]]:
+    """The figures; none at all if one of them is missing."""
+    if any(overview.total(one.field) is None for one in series):
+        return []
     form = _ROW_FORMATS[overview.span]
     return [
         (
@@ -109,13 +143,16 @@ def _rows(overview: Overview, series: Sequence[Series]) -> list[tuple[str, list[
     ]
 
 
-def _labels(overview: Overview) -> list[str]:
-    """A few of the times, evenly spread from the first to the last."""
-    stretches = overview.stretches
-    form = _LABEL_FORMATS[overview.span]
-    last = len(stretches) - 1
-    places = [round(last * place / (_LABELS - 1)) for place in range(_LABELS)]
-    return [stretches[place].begins_at.strftime(form) for place in places]
+def _labels(overview: Overview) -> list[Label]:
+    """Below the middle of some stretches: those that begin at a round time."""
+    step, form = _LABEL_STEPS[overview.span], _LABEL_FORMATS[overview.span]
+    labels = []
+    for place, stretch in enumerate(overview.stretches):
+        number, rest = divmod(int(stretch.begins_at.timestamp()), step)
+        if rest == 0:
+            x = round(100 * (place + 0.5) / len(overview.stretches), 2)
+            labels.append(Label(x, stretch.begins_at.strftime(form), number % 2 == 1))
+    return labels
 
 
 def _round_up(number: int) -> int:

@@ -36,7 +36,10 @@ class Visitor:
 async def find_visitor(request: Request) -> Visitor | None:
     """Who is signed in at this moment, if anyone. Raises DatabaseUnavailable."""
     token = cookies.read(request, cookies.SESSION)
-    identity = await get_service(request).resolver.resolve(token) if token else None
+    service = get_service(request)
+    identity = await service.resolver.resolve(token) if token else None
+    if token and identity is None:
+        service.refusals.note(token, get_origin(request).ip)
     # An API key or a token for something else, put into the cookie by hand, is nobody.
     if token is None or identity is None or identity.session_id is None:
         return None

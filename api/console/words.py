@@ -52,6 +52,7 @@ EVENTS: dict[str, str] = {
     Event.LOGIN_FAILED: "Sign-in failed",
     Event.ATTEMPTS_THROTTLED: "Attempts throttled",
     Event.TOKEN_REVOKED: "Token revoked",
+    Event.TOKEN_REFUSED: "Token refused",
     Event.TOKEN_REFRESHED: "Tokens refreshed",
     Event.REFRESH_FAILED: "Refresh failed",
     Event.REFRESH_REUSED: "Refresh token reused",
@@ -134,6 +135,13 @@ def _length(length: timedelta) -> str:
     return "a moment"
 
 
+def detail(value: object, name: str) -> object:
+    """A detail of an event as one reads it."""
+    if name == "reason":
+        return str(value).replace("_", " ")
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 def is_identifier(value: object) -> bool:
     """Whether it is a long number that nobody reads to the end."""
     return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value))
@@ -142,6 +150,14 @@ def is_identifier(value: object) -> bool:
 def count(number: int) -> str:
     """With thin spaces between the thousands."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def compact(number: int) -> str:
+    """In four characters, for the scale of a picture: 600, 40k, 2M."""
+    for size, letter in ((1_000_000, "M"), (1000, "k")):
+        if number >= size:
+            return f"{number / size:g}{letter}"
+    return str(number)
 
 
 def _plain(family: str) -> str:
@@ -162,7 +178,9 @@ def _parser() -> "Parser":
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "agent": agent,
+    "compact": compact,
     "count": count,
+    "detail": detail,
     "distance": distance,
     "event": event,
     "event_kind": event_kind,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
-from api.openapi import problems
+from api.openapi_problems import problems
 from api.routers.api_keys import fields_of
 from authentication import administration, permissions, roles
 from authentication.administration import (
@@ -35,9 +35,17 @@ from schemas.admin import (
 from schemas.api_keys import ApiKeyRead
 from schemas.sessions import SessionsEnded
 
-router = APIRouter(prefix="/admin", tags=["administration"])
+_IS_ADMINISTRATOR = requires(permissions.ADMIN)
 
-Administrator = Annotated[Identity, requires(permissions.ADMIN)]
+router = APIRouter(
+    prefix="/admin",
+    tags=["administration"],
+    dependencies=[_IS_ADMINISTRATOR],
+    responses=problems(400, 401, 403, 503),
+)
+
+# For routes that want to know who asks.
+Administrator = Annotated[Identity, _IS_ADMINISTRATOR]
 UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -45,11 +53,9 @@ UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
     "/users",
     summary="Find users",
     response_description="A page of users.",
-    responses=problems(400, 401, 403, 422, 503),
+    responses=problems(422),
 )
-def list_users(
-    admin: Administrator, session: SessionDep, query: Annotated[UserQuery, Query()]
-) -> Page[AdminUserRead]:
+def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
     """Newest first. A few letters that begin a word of a name or an address will do."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
     page = administration.list_users(session, wanted, limit=query.limit, cursor=query.cursor)
@@ -60,9 +66,9 @@ def list_users(
     "/users/{user_id}",
     summary="Read a user",
     response_description="The user.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(404, 422),
 )
-def read_user(admin: Administrator, session: SessionDep, user_id: UserId) -> AdminUserRead:
+def read_user(session: SessionDep, user_id: UserId) -> AdminUserRead:
     """The account as administrators see it: without a password hash."""
     return _user(administration.get_user(session, user_id))
 
@@ -71,10 +77,9 @@ def read_user(admin: Administrator, session: SessionDep, user_id: UserId) -> Adm
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
     response_description="The user as changed.",
-    responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 503),
+    responses=problems(404, 408, 409, 413, 422),
 )
 def change_user(
-    admin: Administrator,
     session: SessionDep,
     origin: OriginDep,
     user_id: UserId,
@@ -89,11 +94,9 @@ def change_user(
     "/users/{user_id}/sessions",
     summary="End all sessions of a user",
     response_description="They have ended.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(404, 422),
 )
-def end_user_sessions(
-    admin: Administrator, session: SessionDep, origin: OriginDep, user_id: UserId
-) -> SessionsEnded:
+def end_user_sessions(session: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
     """A login under way ends too. Of one's own id it ends one's own session as well."""
     ended = administration.end_user_sessions(session, user_id, origin=origin)
     return SessionsEnded(ended=ended)
@@ -103,7 +106,7 @@ def end_user_sessions(
     "/sessions",
     summary="Find live sessions of all users",
     response_description="A page of sessions.",
-    responses=problems(400, 401, 403, 422, 503),
+    responses=problems(422),
 )
 def list_sessions(
     admin: Administrator, session: SessionDep, query: Annotated[SessionQuery, Query()]
@@ -125,11 +128,9 @@ def list_sessions(
     summary="End a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="It has ended.",
-    responses=problems(400, 401, 403, 404, 503),
+    responses=problems(404),
 )
-def end_session(
-    admin: Administrator, session: SessionDep, origin: OriginDep, session_id: UUID
-) -> None:
+def end_session(session: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is refused."""
     administration.end_session(session, session_id, origin=origin)
 
@@ -138,7 +139,7 @@ def end_session(
     "/sessions/revoke",
     summary="End many sessions",
     response_description="How many have ended, and whether there are more.",
-    responses=problems(400, 401, 403, 408, 413, 422, 503),
+    responses=problems(408, 413, 422),
 )
 def revoke_sessions(
     admin: Administrator, session: SessionDep, origin: OriginDep, body: SessionsRevoke
@@ -162,10 +163,10 @@ def revoke_sessions(
     "/audit-events",
     summary="Read the audit log",
     response_description="A page of events.",
-    responses=problems(400, 401, 403, 422, 503),
+    responses=problems(422),
 )
 def list_audit_events(
-    admin: Administrator, session: SessionDep, query: Annotated[AuditQuery, Query()]
+    session: SessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Page[AuditEventRead]:
     """Newest first. It holds no token and no password, and outlives the users it names."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
@@ -181,9 +182,9 @@ def list_audit_events(
     "/users/{user_id}/api-keys",
     summary="List the API keys of a user",
     response_description="The live keys of the user.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(404, 422),
 )
-def list_api_keys(admin: Administrator, session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
+def list_api_keys(session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it. A disabled user has none."""
     found = administration.list_api_keys(session, user_id)
     return [ApiKeyRead(**fields_of(key)) for key in found]
@@ -194,11 +195,9 @@ def list_api_keys(admin: Administrator, session: SessionDep, user_id: UserId) ->
     summary="Revoke an API key of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="It has ended.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(404, 422),
 )
-def revoke_api_key(
-    admin: Administrator, session: SessionDep, origin: OriginDep, api_key_id: UUID
-) -> None:
+def revoke_api_key(session: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
     """The next request with that key is refused."""
     administration.revoke_api_key(session, api_key_id, origin=origin)
 
@@ -207,9 +206,8 @@ def revoke_api_key(
     "/roles",
     summary="List roles",
     response_description="All roles.",
-    responses=problems(400, 401, 403, 503),
 )
-def list_roles(admin: Administrator, session: SessionDep) -> list[RoleRead]:
+def list_roles(session: SessionDep) -> list[RoleRead]:
     """With the scopes that they carry."""
     return [
         RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())

@@ -7,9 +7,9 @@ the client's own request, but never weaken what the configuration of the proxy d
 """
 
 import logging
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from string import ascii_letters, digits, punctuation
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -38,7 +38,8 @@ NOBODY = {
     "X-Auth-Client": "",
 }
 # Visible ASCII but for the "%" of the encoding itself and the "," between roles.
-_SAFE = "".join(set(ascii_letters + digits + punctuation) - set("%,"))
+_SAFE = "".join(sorted(set(map(chr, range(0x21, 0x7F))) - set("%,")))
+_needs_no_encoding = re.compile(f"[{re.escape(_SAFE)}]*").fullmatch
 
 
 async def verify(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +90,7 @@ def _join(separator: str, names: Iterable[str]) -> str:
 
 def _encode(text: str) -> str:
     """Percent-encoded UTF-8 for all that is not visible ASCII: nothing breaks out of a header."""
-    return quote(text, safe=_SAFE)
+    return text if _needs_no_encoding(text) else quote(text, safe=_SAFE)
 
 
 def _refuse(error: CounterfoilError) -> Response:

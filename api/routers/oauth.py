@@ -32,7 +32,9 @@ async def introspect(request: Request) -> Response:
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
-        _count_miss(request, "caller", get_origin(request).ip or "")
+        ip = get_origin(request).ip
+        state.service.refusals.note(caller, ip)
+        _count_miss(request, "caller", ip or "")
         raise _invalid_client(request) from None
     except InsufficientScope as error:
         headers = headers_of(error)

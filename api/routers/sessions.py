@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
-from api.openapi import problems
+from api.openapi_problems import problems
 from authentication import sessions
 from database.models import LoginSession
 from schemas.sessions import SessionRead, SessionsEnded

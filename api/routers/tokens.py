@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from api import forms
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi import TOKEN_FORM, problems
+from api.openapi_oauth import TOKEN_FORM
+from api.openapi_problems import problems
 from authentication import login, refresh, sessions
 from authentication.issuance import TokenPair
 from authentication.login import Attempt

@@ -6,14 +6,18 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
-from api.openapi import problems
-from authentication import users
+from api.lean_routes import LeanRoute
+from api.openapi_problems import problems
+from authentication import password_changes, profiles, registration, users
 from authentication.identity import Identity
-from authentication.users import ProfileChange, Registration
+from authentication.profiles import ProfileChange
+from authentication.registration import Registration
 from database.models import User
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
 router = APIRouter(tags=["users"])
+# What clients call most.
+busy_router = APIRouter(tags=["users"], route_class=LeanRoute)
 
 
 @router.post(
@@ -25,11 +29,11 @@ router = APIRouter(tags=["users"])
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are compared in one normal form, whatever their spelling."""
-    registration = Registration(**body.model_dump())
-    return _from_user(await users.register(service, registration, origin=origin))
+    account = Registration(**body.model_dump())
+    return _from_user(await registration.register(service, account, origin=origin))
 
 
-@router.get(
+@busy_router.get(
     "/users/me",
     summary="Read your account",
     response_description="Your account.",
@@ -38,7 +42,6 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
 )
 async def read_me(identity: CurrentIdentity) -> Response:
     """Everything in the answer came with the lookup of the token."""
-    # Serialised here and once: this is the route that clients call most.
     return Response(_from_identity(identity).model_dump_json(), media_type="application/json")
 
 
@@ -56,7 +59,7 @@ async def update_me(
     if changes.get("name", "") is None:
         del changes["name"]
     change = ProfileChange(fields=changes, email=body.email, current_password=body.current_password)
-    return _from_user(await users.change_profile(service, identity, change, origin=origin))
+    return _from_user(await profiles.change_profile(service, identity, change, origin=origin))
 
 
 @router.delete(
@@ -85,7 +88,7 @@ async def change_password(
 
     API keys live on, because integrations do not know the password; `end_api_keys` ends them too.
     """
-    await users.change_password(
+    await password_changes.change_password(
         service,
         identity,
         current=body.current_password,

@@ -13,7 +13,7 @@ from authentication import users
 from authentication.errors import CounterfoilError, NotFound
 from authentication.settings import AuthenticationSettings
 from database import revisions
-from database.errors import DatabaseUnavailable, reason_of
+from database.errors import DatabaseUnavailable, NewerTables, reason_of
 from database.models import User
 from database.session import Database
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
@@ -36,7 +36,7 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         fail(str(error))
     try:
         yield found
-    except CounterfoilError as error:
+    except (CounterfoilError, NewerTables) as error:
         fail(str(error))
     except (DatabaseUnavailable, DatabaseError) as error:
         fail(_diagnose(found[0], error))
@@ -56,8 +56,11 @@ def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
 def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
     """What is wrong with the database, or what to do about it."""
     with suppress(DatabaseError):
-        if not revisions.is_current(settings.database_url):
-            return BEHIND
+        try:
+            if not revisions.is_current(settings.database_url):
+                return BEHIND
+        except NewerTables as newer:
+            return str(newer)
     return f"{settings.address} cannot be used: {reason_of(error)}"
 
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from authentication import users
+from authentication import password_changes, registration, users
 from authentication.audit import COMMAND
 from authentication.commands import support
 from authentication.passwords import PasswordHasher
-from authentication.users import Registration
+from authentication.registration import DEFAULT_ROLE, Registration
 
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
@@ -25,8 +25,8 @@ def create_user(
 ) -> None:
     """Create a user. Asks for the password at a terminal."""
     password = _read_password(password_stdin)
-    roles = tuple(dict.fromkeys([users.DEFAULT_ROLE, *(role or [])]))
-    registration = Registration(
+    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(role or [])]))
+    account = Registration(
         email=email,
         password=password,
         name=name or email.partition("@")[0],
@@ -34,10 +34,10 @@ def create_user(
         roles=roles,
     )
     with support.connected() as (database, settings):
-        address = users.check_registration(registration, settings)
+        address = registration.check_registration(account, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as session:
-            user = users.create(session, registration, address, hashed, origin=COMMAND)
+            user = registration.create(session, account, address, hashed, origin=COMMAND)
         typer.echo(user.id)
         typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
 
@@ -47,11 +47,11 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as session:
-            users.refuse_weak_for(support.get_user(session, who), password, settings)
+            password_changes.refuse_weak_for(support.get_user(session, who), password, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as session:
             user = support.get_user(session, who)
-            users.store_password(session, user, hashed, origin=COMMAND)
+            password_changes.store_password(session, user, hashed, origin=COMMAND)
         typer.echo(f"The password of {user.email} is set; their sessions have ended.", err=True)
 
 

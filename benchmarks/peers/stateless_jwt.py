@@ -1,7 +1,7 @@
 """A stateless JWT (PyJWT, HS256): one lean dependency, no database, and hence no revocation."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException, Response
@@ -10,7 +10,7 @@ from benchmarks.peers.account import Account, account_of
 from benchmarks.peers.garbage import tuned_lifespan
 
 SECRET = os.environ["PEER_JWT_SECRET"]
-REQUIRED = {"require": ["exp", "sub"]}
+REQUIRED: Any = {"require": ["exp", "sub"]}
 UNAUTHORIZED = HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
 
 app = FastAPI(lifespan=tuned_lifespan)

@@ -21,6 +21,13 @@ from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential
 from database.settings import DatabaseSettings
 
+PLANNING = (
+    # Single keys would be planned anew each time, at four times the cost of the lookup.
+    "SET plan_cache_mode = force_generic_plan",
+    # A plan made while the tables were empty could scan them until the next ANALYZE.
+    "SET enable_seqscan = off",
+)
+
 
 class LookupConnection:
     """Connected by `open`; after that `find` may be called whenever its last future is done."""
@@ -62,9 +69,9 @@ class LookupConnection:
         array = "'{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}'"
         if self._settings.prepared_statements:
             return self._execute(f"EXECUTE {kind} ({array})")
-        statement = _statement(kind).replace("$1", f"{array}::bytea[]")
+        query = statement(kind).replace("$1", f"{array}::bytea[]")
         # Sent as one, the two are one transaction, to which the limit is confined.
-        return self._execute(f"SET LOCAL {self._time_limit()}; {statement}")
+        return self._execute(f"SET LOCAL {self._time_limit()}; {query}")
 
     def close(self, reason: BaseException | None = None) -> None:
         """Drop the connection, and fail what is in flight."""
@@ -86,10 +93,9 @@ class LookupConnection:
         """All in one go, because each round trip may be to a database far away."""
         return "; ".join(
             [
-                # Single keys would be planned anew each time, at four times the cost of the lookup.
-                "SET plan_cache_mode = force_generic_plan",
+                *PLANNING,
                 f"SET {self._time_limit()}",
-                *(f"PREPARE {kind} (bytea[]) AS {_statement(kind)}" for kind in CredentialKind),
+                *(f"PREPARE {kind} (bytea[]) AS {statement(kind)}" for kind in CredentialKind),
             ]
         )
 
@@ -176,7 +182,7 @@ def _set_once(future: asyncio.Future[None]) -> None:
 
 
 @cache
-def _statement(kind: CredentialKind) -> str:
+def statement(kind: CredentialKind) -> str:
     """The lookup as PostgreSQL prepares it: `$1` is an array of digests."""
     restriction = credentials.DIGESTS[kind] == literal_column("ANY ($1)")
     query = credentials.find_live(kind, restriction)

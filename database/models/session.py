@@ -27,7 +27,7 @@ class LoginSession(Base):
     user_agent: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     last_used_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
-    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -37,17 +37,26 @@ class LoginSession(Base):
     __table_args__ = (Index(None, user_id, created_at),)
 
 
-# For pruning. Few rows have it, so that the index stays small and most writes do not touch it.
+# For pruning, and to count how many were open at a time without reading the table. Few rows are
+# revoked, so that the index stays small and most writes do not touch it.
 Index(
-    "ix_sessions_revoked_at",
+    "ix_sessions_revoked_at_created_at_expires_at",
     LoginSession.revoked_at,
+    LoginSession.created_at,
+    LoginSession.expires_at,
     postgresql_where=LoginSession.revoked_at.isnot(None),
     sqlite_where=LoginSession.revoked_at.isnot(None),
 )
 
-# For lists across all users, which would otherwise wade through what has been revoked.
+# For lists and counts across all users, which would otherwise wade through what has been revoked.
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 
+Index(
+    "ix_sessions_unrevoked_expires_at",
+    LoginSession.expires_at,
+    postgresql_where=_UNREVOKED,
+    sqlite_where=_UNREVOKED,
+)
 Index(
     "ix_sessions_unrevoked_created_at_id",
     LoginSession.created_at,

@@ -12,7 +12,11 @@ from database.search import word_index
 
 
 class User(Base):
-    """`session_epoch` is copied to each session; raising it ends all of them at once."""
+    """`session_epoch` is copied to each session; raising it ends all of them at once.
+
+    `updated_at` is when the account was changed last: what it says, its password, whether it is
+    active. Ending sessions and hashing the same password better do not change it.
+    """
 
     __tablename__ = "users"
 

@@ -45,6 +45,8 @@ _SETTLED = timedelta(minutes=2)
 # An address from which a user has not logged in for so long is a stranger's again.
 _ADDRESS_LIFE = timedelta(days=90)
 
+_UNREVOKED = LoginSession.revoked_at.is_(None)
+
 
 class Ages(NamedTuple):
     """What ended before the one moment, or was recorded before the other, may go. None: nothing."""
@@ -86,8 +88,9 @@ def prune_tokens(session: Session, ages: Ages, limit: int) -> Batch:
 
 
 def prune_expired_sessions(session: Session, ages: Ages, limit: int) -> Batch:
-    """Sessions that came to their end."""
-    return _delete_sessions(session, _before(LoginSession.expires_at, ages.ended_before), limit)
+    """Sessions that came to their end, as nobody had ended them before."""
+    expired = _before(LoginSession.expires_at, ages.ended_before)
+    return _delete_sessions(session, expired.where(_UNREVOKED), limit)
 
 
 def prune_revoked_sessions(session: Session, ages: Ages, limit: int) -> Batch:
@@ -155,7 +158,8 @@ def next_span(session: Session, after: UUID, length: int) -> Span:
 def count(session: Session, ages: Ages) -> dict[str, int]:
     """How many rows of each table would be removed. Reads whole tables."""
     before = ages.ended_before
-    ended = or_(LoginSession.expires_at < before, LoginSession.revoked_at < before)
+    expired = and_(_UNREVOKED, LoginSession.expires_at < before)
+    ended = or_(expired, LoginSession.revoked_at < before)
     sessions = union(select(LoginSession.id).where(ended), *_lost(before))
     fallen = select(AccessToken.id).where(AccessToken.session_id.in_(sessions))
     api_keys = or_(ApiKey.expires_at < before, ApiKey.revoked_at < before)

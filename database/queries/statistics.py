@@ -3,16 +3,19 @@
 A stretch of time is a bucket: number n begins n times its seconds after 1970.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, null, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, select, union_all
 from sqlalchemy.orm import Session
 
 from database import clock
 from database.models import AuditEvent, LoginSession, User
 from database.queries import live
+
+_UNREVOKED = LoginSession.revoked_at.is_(None)
 
 
 class EventCount(NamedTuple):
@@ -20,17 +23,6 @@ class EventCount(NamedTuple):
 
     bucket: int
     event: str
-    total: int
-
-
-class SessionCount(NamedTuple):
-    """How many sessions began in one bucket and ended in another.
-
-    `begun` is None for those that were there before, `ended` for those that are there still.
-    """
-
-    begun: int | None
-    ended: int | None
     total: int
 
 
@@ -69,22 +61,44 @@ def _count_events(
     return [EventCount(at, event, int(number)) for at, event, number in session.execute(query)]
 
 
-def count_sessions(session: Session, *, since: datetime, seconds: int) -> list[SessionCount]:
-    """When the sessions began and ended that were there at some time since then.
+def count_open_sessions(session: Session) -> int:
+    """How many sessions are open now: neither ended nor at their end.
 
-    As their own rows say; what a raised epoch or a disabled user ended by SQL alone is not in them.
+    As their own rows say; what a raised epoch or a disabled user ended by SQL alone is not in it.
     """
-    end = case(
+    is_open = and_(_UNREVOKED, LoginSession.expires_at > clock.now())
+    return session.scalar(select(func.count()).select_from(LoginSession).where(is_open)) or 0
+
+
+def count_session_changes(session: Session, *, since: datetime, seconds: int) -> dict[int, int]:
+    """By how many the open sessions became more, or less, in each bucket since then.
+
+    In four parts, as each of them reads one index and nothing of the table.
+    """
+    ended_at = case(
         (LoginSession.revoked_at < LoginSession.expires_at, LoginSession.revoked_at),
         else_=LoginSession.expires_at,
     )
-    begun = case(
-        (LoginSession.created_at >= since, clock.bucket(LoginSession.created_at, seconds)),
-        else_=null(),
-    ).label("begun")
-    ended = case((end <= clock.now(), clock.bucket(end, seconds)), else_=null()).label("ended")
-    query = select(begun, ended, func.count()).where(end > since).group_by(begun, ended)
-    return [SessionCount(*row) for row in session.execute(query)]
+    expired = LoginSession.expires_at.between(since, clock.now())
+    revoked = LoginSession.revoked_at.between(since, clock.now())
+    began = LoginSession.created_at >= since
+    changes = union_all(
+        _count_sessions(LoginSession.created_at, +1, _UNREVOKED, began, seconds=seconds),
+        _count_sessions(LoginSession.expires_at, -1, _UNREVOKED, expired, seconds=seconds),
+        _count_sessions(LoginSession.created_at, +1, revoked, began, seconds=seconds),
+        _count_sessions(ended_at, -1, revoked, ended_at >= since, seconds=seconds),
+    )
+    totals: Counter[int] = Counter()
+    for bucket, change in session.execute(changes):
+        totals[bucket] += change
+    return totals
+
+
+def _count_sessions(
+    moment: Any, sign: int, *conditions: ColumnElement[bool], seconds: int
+) -> Select[int, int]:
+    bucket = clock.bucket(moment, seconds).label("bucket")
+    return select(bucket, sign * func.count()).where(*conditions).group_by(bucket)
 
 
 def count_live_sessions(session: Session, *, limit: int) -> int:

@@ -1,6 +1,7 @@
 """Finds and changes users."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, update
 from sqlalchemy import delete as sql_delete
@@ -100,7 +101,7 @@ def raise_epoch(session: Session, user_id: int) -> int:
     return session.scalars(
         update(User)
         .where(User.id == user_id)
-        .values(session_epoch=User.session_epoch + 1)
+        .values(_unseen(session_epoch=User.session_epoch + 1))
         .returning(User.session_epoch)
     ).one()
 
@@ -109,7 +110,7 @@ def raise_every_epoch(session: Session) -> None:
     """End every session of every user, and every login that is under way."""
     session.execute(
         update(User)
-        .values(session_epoch=User.session_epoch + 1)
+        .values(_unseen(session_epoch=User.session_epoch + 1))
         .execution_options(synchronize_session=False)
     )
 
@@ -119,8 +120,13 @@ def upgrade_hash(session: Session, user_id: int, *, old: str, new: str) -> None:
     session.execute(
         update(User)
         .where(User.id == user_id, User.hashed_password == old)
-        .values(hashed_password=new)
+        .values(_unseen(hashed_password=new))
     )
+
+
+def _unseen(**values: Any) -> dict[str, Any]:
+    """What is no change of the account for its user: the time of the last one stays."""
+    return {**values, "updated_at": User.updated_at}
 
 
 def find_roles(session: Session, names: Sequence[str]) -> Sequence[Role]:

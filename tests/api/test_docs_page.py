@@ -1,6 +1,7 @@
 """The interactive documentation in a real browser, under its own content security policy."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -20,8 +21,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def server(database_url: str) -> Iterator[Server]:
-    with Server.launch(database_url, environment={"COUNTERFOIL_BCRYPT_ROUNDS": "4"}) as server:
+def server(tmp_path: Path) -> Iterator[Server]:
+    """On one database: what a page does in a browser is the same on both."""
+    url, quick = f"sqlite:///{tmp_path}/docs.db", {"COUNTERFOIL_BCRYPT_ROUNDS": "4"}
+    with Server.launch(url, environment=quick) as server:
         yield server
 
 

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `(\w+)` \| (\d{3}) \|", re.MULTILINE)
 DOCUMENTED = {
     code: int(status)
-    for code, status in ROW.findall((REPOSITORY / "docs" / "errors.md").read_text())
+    for code, status in ROW.findall((REPOSITORY / "docs" / "reference" / "errors.md").read_text())
 }
 
 

@@ -46,13 +46,21 @@ def test_open_sessions_are_counted_at_the_end_of_each_stretch(
     add_session(sql, 3, before, later, revoked=clock.in_seconds(-20 * DAY))
     add_session(sql, 4, clock.in_seconds(-5 * DAY), later)
     add_session(sql, 5, before, clock.in_seconds(-35 * DAY))
+    add_session(sql, 6, clock.in_seconds(-8 * DAY), later, revoked=clock.in_seconds(-3 * DAY))
+    # Ended once more, by SQL, when it was long over.
+    over = clock.in_seconds(-12 * DAY)
+    add_session(sql, 7, before, over, revoked=clock.in_seconds(-2 * DAY))
 
     overview = statistics.read_overview(session, Span.MONTH)
     opened = [stretch.open for stretch in overview.stretches]
     assert len(opened) == 30
-    assert opened[0] == 3
-    assert opened[15] == 2
-    assert opened[22] == 1
+    # A stretch is a day, and the last one is today.
+    assert opened[0] == 4
+    assert opened[15] == 3
+    assert opened[18] == 2
+    assert opened[20] == 1
+    assert opened[22] == 2
+    assert opened[25] == 3
     assert opened[-1] == 2
     # None of them has a token by which its client could go on.
     assert overview.live == 0

@@ -20,26 +20,34 @@ DESKTOP, PHONE = (1200, 800), (390, 780)
 
 
 class Picture(NamedTuple):
-    """A page as somebody sees it. A path may name a user by a few letters, after `find:`."""
+    """A page as somebody sees it: after `path`, the button that is pressed there, if any.
+
+    A path may name a user by a few letters, after `find:`.
+    """
 
     name: str
     path: str
+    press: str = ""
     scheme: str = "light"
     size: tuple[int, int] = DESKTOP
 
 
 PICTURES = [
-    Picture("sign-in", "/sign-in", size=(900, 620)),
+    Picture("sign-in", "/sign-in", size=(900, 560)),
     Picture("overview", "/?span=week"),
-    Picture("overview-dark", "/?span=week", scheme="dark"),
+    Picture("overview-dark", "/?span=month", scheme="dark"),
+    Picture("overview-phone", "/", size=PHONE),
     Picture("users", "/users"),
-    Picture("user", "find:bjarne"),
+    Picture("nobody-found", "/users?q=nobody", size=(1200, 400)),
+    Picture("user", "find:bjarne", size=(1200, 1180)),
     Picture("user-phone", "find:bjarne", scheme="dark", size=PHONE),
     Picture("sessions", "/sessions"),
     Picture("sessions-phone", "/sessions", size=PHONE),
-    Picture("events", "/events?event=login.failed", scheme="dark"),
+    Picture("events", "/events", scheme="dark"),
     Picture("account", "/account"),
-    Picture("nobody-found", "/users?q=nobody", size=(1200, 420)),
+    Picture("password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
+    Picture("new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
+    Picture("error", "/users/999999999", size=(1200, 460)),
 ]
 
 
@@ -57,7 +65,13 @@ def main() -> None:
 
 
 # Hashing a password properly takes longer than all the rest.
-QUICK = {"COUNTERFOIL_BCRYPT_ROUNDS": "4", "COUNTERFOIL_LOGIN_THROTTLE": "off"}
+QUICK = {
+    "COUNTERFOIL_BCRYPT_ROUNDS": "4",
+    "COUNTERFOIL_LOGIN_THROTTLE": "off",
+    "COUNTERFOIL_CONFIRMATION_SECONDS": "1",
+}
+# In the lists, this browser should look like one of the people's.
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @contextmanager
@@ -79,33 +93,57 @@ def invented() -> Iterator[Demo]:
 def take(server: Server, demo: Demo, folder: Path) -> None:
     """Save all the pictures there."""
     folder.mkdir(parents=True, exist_ok=True)
+    console = f"{server.url}/console"
     with open_browser() as browser:
         chromium = browser.page.context.browser
         assert chromium is not None
+        with chromium.new_context(user_agent=AGENT) as context:
+            sign_in(context.new_page(), console, demo)
+            state = context.storage_state()
         for picture in PICTURES:
-            scheme: Any = picture.scheme
-            width, height = picture.size
-            viewport: Any = {"width": width, "height": height}
-            with chromium.new_context(color_scheme=scheme, viewport=viewport) as context:
+            options = options_of(picture)
+            if picture.path != "/sign-in":
+                options["storage_state"] = state
+            with chromium.new_context(**options) as context:
                 page = context.new_page()
-                show(page, f"{server.url}/console", picture.path, demo)
+                show(page, console, picture, demo)
                 save(page, folder / f"console-{picture.name}.png")
 
 
-def show(page: Page, console: str, path: str, demo: Demo) -> None:
+def options_of(picture: Picture) -> dict[str, Any]:
+    width, height = picture.size
+    viewport = {"width": width, "height": height}
+    return {"color_scheme": picture.scheme, "viewport": viewport, "user_agent": AGENT}
+
+
+def sign_in(page: Page, console: str, demo: Demo) -> None:
     page.goto(f"{console}/sign-in")
-    if path == "/sign-in":
-        return
     page.get_by_label("E-mail or username").fill(demo.email)
     page.get_by_label("Password").fill(demo.password)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign out").wait_for()
-    if path.startswith("find:"):
-        page.goto(f"{console}/users?q={path.removeprefix('find:')}")
+
+
+def show(page: Page, console: str, picture: Picture, demo: Demo) -> None:
+    if picture.path.startswith("find:"):
+        page.goto(f"{console}/users?q={picture.path.removeprefix('find:')}")
         page.locator("#results a.main-line").first.click()
         page.get_by_role("heading", name="Live sessions").wait_for()
     else:
-        page.goto(console + path)
+        page.goto(console + picture.path)
+    if picture.press == "Make the key":
+        make_key(page, demo)
+    elif picture.press:
+        page.get_by_role("button", name=picture.press).click()
+        page.get_by_label("Password of").wait_for()
+
+
+def make_key(page: Page, demo: Demo) -> None:
+    page.get_by_label("Name").fill("Nightly report")
+    page.get_by_role("button", name="Make the key").click()
+    page.get_by_label("Password of").fill(demo.password)
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("heading", name="Nightly report").wait_for()
 
 
 def save(page: Page, path: Path) -> None:

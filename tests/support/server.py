@@ -23,8 +23,9 @@ STOP_SECONDS = 30.0
 class Server:
     """A running service. Leaving the block stops it; `launch` returns once it answers."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, live_path: str = "/health/live") -> None:
         self.port = port
+        self._live_path = live_path
         self.url = f"http://127.0.0.1:{port}"
         self._folder = tempfile.TemporaryDirectory(prefix="counterfoil-server-")
         self._log = Path(self._folder.name) / "log"
@@ -39,9 +40,13 @@ class Server:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         port: int | None = None,
+        live_path: str = "/health/live",
     ) -> Self:
-        """Start `python api.py serve`, or a `command` in which "{port}" stands for the port."""
-        server = cls(port or free_port())
+        """Start `python api.py serve`, or a `command` in which "{port}" stands for the port.
+
+        It answers once `live_path` does.
+        """
+        server = cls(port or free_port(), live_path)
         given = {"DATABASE_URL": database_url} if database_url else {}
         try:
             server._start(command or _serve(workers), {**given, **(environment or {})})
@@ -65,7 +70,7 @@ class Server:
     def is_live(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", "/health/live")
+            connection.request("GET", self._live_path)
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False

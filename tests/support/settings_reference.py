@@ -1,7 +1,4 @@
-"""Writes `.env.example` and docs/settings.md from the settings classes, docstrings included.
-
-Run `python -m tests.support.settings_reference` after a change of settings; a test compares.
-"""
+"""Writes `.env.example` and docs/reference/settings.md from the settings classes."""
 
 import ast
 import inspect
@@ -17,7 +14,7 @@ from database.settings import PREFIX, LayerSettings
 from tests.support.server import REPOSITORY
 
 ENV_EXAMPLE = REPOSITORY / ".env.example"
-REFERENCE = REPOSITORY / "docs" / "settings.md"
+REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
 
 _ENV_HEAD = """\
 # Every setting with its default. Copy this file to `.env` and remove the # before what you change.
@@ -28,9 +25,9 @@ _REFERENCE_HEAD = """\
 
 Settings are variables of the environment, or lines of a file `.env` in the folder where the service
 is started; the environment wins. A name or a value that is not understood stops the start with one
-line that says which. [.env.example](../.env.example) has all of them to copy from.
+line that says which. [.env.example](../../.env.example) has all of them to copy from.
 
-This page is made from the settings classes. [CONTRIBUTING.md](../CONTRIBUTING.md) says how.
+This page is made from the settings classes. [CONTRIBUTING.md](../../CONTRIBUTING.md) says how.
 """
 
 
@@ -68,7 +65,7 @@ def env_example() -> str:
 
 
 def reference() -> str:
-    """The text of docs/settings.md."""
+    """The text of docs/reference/settings.md."""
     text = _REFERENCE_HEAD
     for name, layer in layers().items():
         text += f"\n## {_title(name)}\n\n| variable | default | allowed | what it is |\n"
@@ -143,12 +140,3 @@ def _members(kind: Any) -> list[Any]:
 
 def _title(layer: str) -> str:
     return {"api": "HTTP"}.get(layer, layer.capitalize())
-
-
-def main() -> None:
-    ENV_EXAMPLE.write_text(env_example())
-    REFERENCE.write_text(reference())
-
-
-if __name__ == "__main__":
-    main()

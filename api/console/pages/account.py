@@ -11,7 +11,7 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
 from api.dependencies import ServiceDep, SessionDep
-from authentication import administration, api_keys, audit, sessions, users
+from authentication import administration, api_keys, audit, password_changes, sessions
 from authentication.administration import AuditFilter, SessionFilter
 from authentication.audit import Origin
 from authentication.errors import CounterfoilError, InvalidField, NotFound, WrongPassword
@@ -99,7 +99,7 @@ async def change_password(
     """Needs the current one, however short a while ago it was given; ends all other sessions."""
     try:
         current, new = _passwords(form)
-        await users.change_password(
+        await password_changes.change_password(
             service,
             visitor.identity,
             current=current,

@@ -31,7 +31,11 @@ def show_overview(request: Request, visitor: VisitorDep, session: SessionDep) ->
     )
 
 
-_SPANS = {Span.DAY: "24 hours", Span.WEEK: "7 days", Span.MONTH: "30 days"}
+_SPANS = {
+    Span.DAY: "24\N{NO-BREAK SPACE}hours",
+    Span.WEEK: "7\N{NO-BREAK SPACE}days",
+    Span.MONTH: "30\N{NO-BREAK SPACE}days",
+}
 
 
 def _draw(overview: Overview) -> list[Chart]:

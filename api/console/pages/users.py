@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy.orm import Session
 
 from api.console import parameters
@@ -10,7 +10,7 @@ from api.console.forms import Form, FormDep, confirmed
 from api.console.pages.events import users_in
 from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
-from api.console.visitors import AdministratorDep, ConsoleOriginDep
+from api.console.visitors import AdministratorDep, ConsoleOriginDep, get_administrator
 from api.dependencies import SessionDep
 from authentication import administration, api_keys, audit, roles
 from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
@@ -18,7 +18,7 @@ from authentication.paging import Page
 from authentication.sessions import Order
 from database.models import AuditEvent
 
-router = APIRouter(prefix="/users")
+router = APIRouter(prefix="/users", dependencies=[Depends(get_administrator)])
 
 PAGE = 25
 SESSIONS_SHOWN = 25
@@ -29,7 +29,7 @@ _STATES = {"active": True, "disabled": False}
 
 
 @router.get("")
-def list_users(request: Request, admin: AdministratorDep, session: SessionDep) -> Response:
+def list_users(request: Request, session: SessionDep) -> Response:
     """Newest first. What was searched for is in the address."""
     query = {name: parameters.text(request, name) for name in ("q", "role", "state")}
     wanted = UserFilter(
@@ -80,79 +80,66 @@ def _latest_events(session: Session, user_id: int) -> Page[AuditEvent]:
     return administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
 
 
+class Deed:
+    """What an administrator does to a user by a form, and the way back to that user's page."""
+
+    def __init__(self, request: Request, session: SessionDep, origin: ConsoleOriginDep) -> None:
+        self.request = request
+        self.session = session
+        self.origin = origin
+
+    def change(self, user_id: int, change: UserChange, notice: str) -> Response:
+        """Change the account."""
+        administration.change_user(self.session, user_id, change, origin=self.origin)
+        return self.back(user_id, notice)
+
+    def back(self, user_id: int, notice: str, count: int | None = None) -> Response:
+        """To the user's page, which says what was done."""
+        return redirect(self.request, f"/users/{user_id}", notice=notice, count=count)
+
+
+# Behind the form in each signature: while a password is checked, no transaction is open.
+DeedDep = Annotated[Deed, Depends()]
+
+
 @router.post("/{user_id}/sessions/end")
-def end_sessions(
-    request: Request,
-    admin: AdministratorDep,
-    form: FormDep,
-    session: SessionDep,
-    origin: ConsoleOriginDep,
-    user_id: UserId,
-) -> Response:
+def end_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
     """End the one whose button was pressed, or those that were selected."""
     ids = selected(form)
     if not ids:
-        return redirect(request, f"/users/{user_id}", notice="nothing-selected")
-    revoked = administration.end_sessions(session, ids, origin=origin)
-    return _back(request, user_id, "sessions-ended", revoked.processed)
+        return deed.back(user_id, "nothing-selected")
+    revoked = administration.end_sessions(deed.session, ids, origin=deed.origin)
+    return deed.back(user_id, "sessions-ended", revoked.processed)
 
 
 @router.post("/{user_id}/sessions/end-all")
-def end_all_sessions(
-    request: Request,
-    admin: AdministratorDep,
-    form: FormDep,
-    session: SessionDep,
-    origin: ConsoleOriginDep,
-    user_id: UserId,
-) -> Response:
+def end_all_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
     """A login that is under way ends as well."""
-    ended = administration.end_user_sessions(session, user_id, origin=origin)
-    return _back(request, user_id, "sessions-ended", ended)
+    ended = administration.end_user_sessions(deed.session, user_id, origin=deed.origin)
+    return deed.back(user_id, "sessions-ended", ended)
 
 
 @router.post("/{user_id}/disable")
 def disable_user(
-    request: Request,
-    admin: AdministratorDep,
-    form: Annotated[Form, confirmed("disable this account")],
-    session: SessionDep,
-    origin: ConsoleOriginDep,
-    user_id: UserId,
+    form: Annotated[Form, confirmed("disable this account")], deed: DeedDep, user_id: UserId
 ) -> Response:
     """Their sessions end, their API keys are refused."""
-    administration.change_user(session, user_id, UserChange(is_active=False), origin=origin)
-    return _back(request, user_id, "user-disabled")
+    return deed.change(user_id, UserChange(is_active=False), "user-disabled")
 
 
 @router.post("/{user_id}/enable")
 def enable_user(
-    request: Request,
-    admin: AdministratorDep,
-    form: Annotated[Form, confirmed("enable this account")],
-    session: SessionDep,
-    origin: ConsoleOriginDep,
-    user_id: UserId,
+    form: Annotated[Form, confirmed("enable this account")], deed: DeedDep, user_id: UserId
 ) -> Response:
     """Sessions that were ended stay ended."""
-    administration.change_user(session, user_id, UserChange(is_active=True), origin=origin)
-    return _back(request, user_id, "user-enabled")
+    return deed.change(user_id, UserChange(is_active=True), "user-enabled")
 
 
 @router.post("/{user_id}/roles")
 def change_roles(
-    request: Request,
-    admin: AdministratorDep,
     form: Annotated[Form, confirmed("change what this user may do")],
-    session: SessionDep,
-    origin: ConsoleOriginDep,
+    deed: DeedDep,
     user_id: UserId,
 ) -> Response:
     """The user has the roles that are ticked and no others, from the next request on."""
-    change = UserChange(roles=form.texts("role"))
-    administration.change_user(session, user_id, change, origin=origin)
-    return _back(request, user_id, "roles-changed")
-
-
-def _back(request: Request, user_id: int, notice: str, count: int | None = None) -> Response:
-    return redirect(request, f"/users/{user_id}", notice=notice, count=count)
+    return deed.change(user_id, UserChange(roles=form.texts("role")), "roles-changed")

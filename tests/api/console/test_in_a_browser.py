@@ -208,7 +208,7 @@ def test_a_form_on_another_site_is_refused(browser: Browser, server: Server) -> 
     assert status(server, phone) == 200
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_nothing_stands_in_anybodys_way(
     browser: Browser, server: Server, scheme: Any, width: int
 ) -> None:

@@ -1,0 +1,96 @@
+"""What the OpenAPI description says of errors: a meaning and an example for each status."""
+
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+
+class _Meaning(NamedTuple):
+    """What a status means here, with an example of the body's `code` and `detail`."""
+
+    description: str
+    code: str
+    detail: str
+
+
+MEANINGS = {
+    400: _Meaning(
+        "A body that cannot be read, a scope that cannot be given, or several credentials.",
+        "ambiguous_credentials",
+        "More than one credential was sent. Send one.",
+    ),
+    401: _Meaning(
+        "No credential, or one that is not live.", "invalid_token", "The token is not valid."
+    ),
+    403: _Meaning(
+        "The credential does not suffice.",
+        "insufficient_scope",
+        "This needs the scope account.",
+    ),
+    404: _Meaning(
+        "There is no such thing, or it is not yours.", "not_found", "There is no such thing."
+    ),
+    409: _Meaning(
+        "It contradicts what is there.",
+        "email_taken",
+        "An account with this e-mail address exists already.",
+    ),
+    408: _Meaning(
+        "The body took too long to arrive.",
+        "request_timeout",
+        "The body took too long to arrive.",
+    ),
+    413: _Meaning(
+        "The body is too large.",
+        "body_too_large",
+        "The body is larger than this service takes.",
+    ),
+    422: _Meaning(
+        "The request does not have the form that is needed.",
+        "validation_failed",
+        "The request does not have the form that is needed.",
+    ),
+    429: _Meaning(
+        "Too many attempts; see Retry-After.",
+        "too_many_attempts",
+        "Too many attempts. Try again later.",
+    ),
+    503: _Meaning(
+        "The database cannot be reached, or too much is waiting; see Retry-After.",
+        "database_unavailable",
+        "The database cannot be reached at the moment.",
+    ),
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
+    429: {"Retry-After": "Seconds."},
+    503: {"Retry-After": "Seconds."},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for its `responses`."""
+    return {status: _problem(HTTPStatus(status)) for status in statuses}
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    name = status.name.lower()
+    meaning = MEANINGS.get(status, _Meaning(status.phrase, name, status.description))
+    example: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": meaning.code,
+        "detail": meaning.detail,
+    }
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        example["errors"] = [{"field": "password", "message": "Use at least 8 characters."}]
+    schema = {"$ref": "#/components/schemas/Problem"}
+    headers = _HEADERS.get(status, {})
+    return {
+        "description": meaning.description,
+        "content": {"application/problem+json": {"schema": schema, "example": example}},
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        },
+    }

@@ -1,0 +1,103 @@
+"""The pages of the documentation: their fenced blocks, and which of those are commands."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.server import REPOSITORY
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What a reader types, or writes into a file of their own. The rest is output and configuration.
+COMMANDS = {"sh", "sql", "python"}
+OUTPUT = {"text", "json"}
+DATABASES = {
+    "sqlite": ("sqlite3 ", "-- SQLite\n"),
+    "postgresql": ("psql ", "-- PostgreSQL\n", "postgresql://"),
+}
+
+# Blocks of the shell that no test runs, by page and beginning, with the reason; and those that none
+# runs on any page. Their syntax is checked all the same.
+NOT_RUN = {
+    ("docs/how-to/deployment.md", "printf 'POSTGRES_PASSWORD="): "needs a container engine",
+    ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
+}
+NEVER_RUN = {
+    "scripts/test": "it would run itself",
+    "scripts/bench": "takes minutes, and would measure the other tests",
+    "scripts/faults": "takes minutes; tests/faults/ plays the quick scenarios",
+}
+
+
+class Block(NamedTuple):
+    """A fenced block, and the output that the page says it has, if it says so."""
+
+    language: str
+    text: str
+    output: str | None = None
+
+    def is_for(self, database: str) -> bool:
+        """Whether it is typed on this kind of database: unless it names only the other one."""
+        named = self.databases()
+        return not named or database in named
+
+    def databases(self) -> set[str]:
+        """Those that it names."""
+        return {
+            kind for kind, words in DATABASES.items() if any(word in self.text for word in words)
+        }
+
+
+def pages() -> list[Path]:
+    """README.md, and everything below docs/."""
+    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def commands(page: Path) -> list[Block]:
+    """The blocks of a page that are run, in order."""
+    return [block for block in every_command(page) if not is_exception(page, block)]
+
+
+def every_command(page: Path) -> Iterator[Block]:
+    """The same with those that are not run."""
+    found = FENCE.findall(page.read_text())
+    following = [*found, ("", "")][1:]
+    for (language, text), (next_language, next_text) in zip(found, following, strict=True):
+        if language in COMMANDS:
+            yield Block(language, text, next_text if next_language in OUTPUT else None)
+
+
+def is_exception(page: Path, block: Block) -> bool:
+    here = [beginning for name, beginning in NOT_RUN if name == name_of(page)]
+    return block.text.startswith((*here, *NEVER_RUN))
+
+
+def databases_of(page: Path) -> list[str]:
+    """On which a page is walked through: those that it names, or else SQLite."""
+    named = {kind for block in commands(page) for kind in block.databases()}
+    return sorted(named or {"sqlite"}, reverse=True)
+
+
+def statements(page: Path, title: str, database: str) -> list[str]:
+    """Those of a section, one by one, as they are written for this database."""
+    found = [text for kind, text in FENCE.findall(section(page, title)) if kind == "sql"]
+    blocks = [Block("sql", text) for text in found]
+    text = "".join(block.text for block in blocks if block.is_for(database))
+    without_comments = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    return [one.strip() for one in without_comments.split(";\n") if one.strip()]
+
+
+def section(page: Path, title: str) -> str:
+    """The text from a heading to the next of its level."""
+    _, _, rest = page.read_text().partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def matches(printed: str, written: str) -> bool:
+    """A page leaves out by three dots what differs each time, or does not matter."""
+    pattern = ".*".join(map(re.escape, written.strip().split("...")))
+    return re.fullmatch(pattern, printed.strip()) is not None

@@ -1,0 +1,137 @@
+"""docs/how-to/moving.md: accounts of other systems are copied, and their people log in."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import documentation
+from tests.support.administrator import Sql, run_sql
+from tests.support.client import PASSWORD, Client
+from tests.support.server import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "how-to" / "moving.md"
+
+# What these systems made of PASSWORD: Django 5.2.19, fastapi-users 15.0.5 with pwdlib 0.3.0.
+BCRYPT = "$2b$12$EGrupS1QC3KmUOLt.tHcjefbGS5Bb3BRbCKs0kubTVis3xheLCpFC"
+ARGON2 = (
+    "$argon2id$v=19$m=65536,t=3,p=4$Qde0zXnQ3F3J/Hv5fbV1pg"
+    "$bOG2U2RZXZx9seALb4hjMuxpMvoplI1bpV72npUqnlM"
+)
+DJANGO_BCRYPT = "bcrypt$$2b$12$iCdEIYzM0nNLryIKmb00m.v.GYT4ui2lK8iKCwS6.S3W/BAG51Xv."
+DJANGO_DEFAULT = (
+    "pbkdf2_sha256$1000000$zlcARmlhVhEcM1kehKRDKm$XJGfHVMFfMsqwW+gTlBUXvZEVUAxl/BQKmPKTKe0q0U="
+)
+DJANGO_BCRYPT_SHA256 = "bcrypt_sha256$$2b$12$L8zEDajZSHvYoDNrcfYrz.dfn/RIPEeFpAyrfgBSrf5ykfvtwiUuK"
+DJANGO_ARGON2 = (
+    "argon2$argon2id$v=19$m=102400,t=2,p=8$QjlUcG9LVFdnM3dMaGZ4QUliYzkxaw"
+    "$FuXqR5Tdrsoap03SDWV46N4gRd2Y7nT7BMi8NzFRnYg"
+)
+PASSLIB = "$bcrypt-sha256$v=2,t=2b,r=4$dcZaB41fb5Z6tNIS6jhwU.$TzFgvAdgWpXoJsz1bQys8whGenzfuvm"
+
+FASTAPI_USERS = """
+CREATE TABLE "user" (
+    id CHAR(36) PRIMARY KEY, email VARCHAR(320) NOT NULL UNIQUE,
+    hashed_password VARCHAR(1024) NOT NULL,
+    is_active BOOLEAN NOT NULL, is_superuser BOOLEAN NOT NULL, is_verified BOOLEAN NOT NULL
+)
+"""
+DJANGO = """
+CREATE TABLE auth_user (
+    id INTEGER PRIMARY KEY, password VARCHAR(128) NOT NULL, last_login {time},
+    is_superuser BOOLEAN NOT NULL, username VARCHAR(150) NOT NULL UNIQUE,
+    first_name VARCHAR(150) NOT NULL, last_name VARCHAR(150) NOT NULL, email VARCHAR(254) NOT NULL,
+    is_staff BOOLEAN NOT NULL, is_active BOOLEAN NOT NULL, date_joined {time} NOT NULL
+)
+"""
+
+
+@pytest.fixture
+def page(database_url: str, sql: Sql) -> Iterator["Page"]:
+    """The page, and the tables that it copies from, which are gone afterwards."""
+    time = "datetime" if database_url.startswith("sqlite") else "timestamptz"
+    sql(FASTAPI_USERS)
+    sql(DJANGO.format(time=time))
+    yield Page(database_url)
+    sql('DROP TABLE "user"')
+    sql("DROP TABLE auth_user")
+
+
+class Page:
+    """Types a section of the page, and returns the rows of its last statement."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def type(self, title: str) -> list[tuple[object, ...]]:
+        rows: list[tuple[object, ...]] = []
+        for statement in documentation.statements(PAGE, title, self._url.partition(":")[0]):
+            rows = run_sql(self._url, statement)
+        return rows
+
+
+def put_into_fastapi_users(sql: Sql, email: str, hashed: str, *, superuser: bool = False) -> None:
+    row = f"'{email}', '{email}', '{hashed}', true, {superuser}, true"
+    sql(f'INSERT INTO "user" VALUES ({row})')
+
+
+def put_into_django(sql: Sql, number: int, email: str, hashed: str, **names: str) -> None:
+    username, first = names.get("username", f"name{number}"), names.get("first_name", "")
+    row = f"{number}, '{hashed}', NULL, true, '{username}', '{first}', '', '{email}', true, true"
+    sql(f"INSERT INTO auth_user VALUES ({row}, '2020-02-02 10:00:00')")
+
+
+def test_people_of_fastapi_users_log_in(client: Client, sql: Sql, page: Page) -> None:
+    put_into_fastapi_users(sql, "Ada@example.org", BCRYPT, superuser=True)
+    put_into_fastapi_users(sql, "charles@example.org", ARGON2)
+    assert page.type("Before you copy") == []
+    page.type("From fastapi-users")
+
+    ada = client.log_in("ada@example.org")
+    assert client.me(ada).json()["roles"] == ["admin", "user"]
+    ((stored,),) = sql("SELECT hashed_password FROM users WHERE email = 'ada@example.org'")
+    assert stored.startswith("$bcrypt-sha256$")
+    client.log_in("ada@example.org")
+
+    refused = client.try_to_log_in("charles@example.org")
+    assert refused.json()["code"] == "invalid_credentials"
+    assert [email for _, email in page.type("What happens to passwords")] == ["charles@example.org"]
+
+
+def test_people_of_django_log_in_and_keep_their_numbers(
+    client: Client, sql: Sql, page: Page
+) -> None:
+    put_into_django(sql, 42, "ada@example.org", DJANGO_BCRYPT, username="ada", first_name="Ada")
+    put_into_django(sql, 43, "two@example.org", DJANGO_DEFAULT, username="two@example.org")
+    put_into_django(sql, 44, "", DJANGO_BCRYPT)
+    assert page.type("Before you copy") == [("", 1)]
+    page.type("From django-rest-knox")
+
+    me = client.me(client.log_in("ada")).json()
+    assert (me["id"], me["name"], me["surname"]) == (42, "Ada", None)
+    assert me["created_at"].startswith("2020-02-02")
+    assert me["roles"] == ["admin", "user"]
+    assert client.try_to_log_in("two@example.org").status_code == 401
+    # Whoever registers from now on gets a number of their own.
+    assert client.register("new@example.org").json()["id"] == 44
+
+
+@pytest.mark.parametrize(
+    "hashed", [BCRYPT, BCRYPT.replace("$2b$", "$2y$"), BCRYPT.replace("$2b$", "$2a$"), PASSLIB]
+)
+def test_these_hashes_work(client: Client, sql: Sql, page: Page, hashed: str) -> None:
+    put_into_fastapi_users(sql, "ada@example.org", hashed)
+    page.type("From fastapi-users")
+    client.log_in()
+
+
+@pytest.mark.parametrize(
+    "hashed", [ARGON2, DJANGO_DEFAULT, DJANGO_BCRYPT_SHA256, DJANGO_ARGON2, "scrypt$16384$x$8$1$y"]
+)
+def test_these_hashes_are_like_a_wrong_password(
+    client: Client, sql: Sql, page: Page, hashed: str
+) -> None:
+    put_into_fastapi_users(sql, "ada@example.org", hashed)
+    page.type("From fastapi-users")
+    refused, wrong = client.try_to_log_in(), client.try_to_log_in(password=PASSWORD + "!")
+    assert (refused.status_code, refused.json()) == (wrong.status_code, wrong.json())
+    assert refused.status_code == 401

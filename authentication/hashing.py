@@ -171,6 +171,10 @@ class HashingThreads:
 
     def close(self) -> None:
         """Drop what has not begun."""
+        for waiting in self._turns:
+            for job in waiting:
+                job.answer.cancel()
+            waiting.clear()
         self._threads.shutdown(cancel_futures=True)
 
 

@@ -40,7 +40,7 @@ def digest_of(user_id: int | None, network: str) -> bytes:
 
 
 class _Question(NamedTuple):
-    identifier: str
+    name: str
     network: str
     answer: "asyncio.Future[int | None]"
 
@@ -61,7 +61,7 @@ class KnownAddresses:
         if network is None:
             return None
         loop = asyncio.get_running_loop()
-        question = _Question(identifier, network, loop.create_future())
+        question = _Question(normalise_identifier(identifier), network, loop.create_future())
         self._questions.append(question)
         if self._asking is None:
             # In a context of its own: it must not use up the time of whoever came first.
@@ -93,7 +93,7 @@ class KnownAddresses:
             )
             for question in questions:
                 if not question.answer.done():
-                    question.answer.set_result(found.get((question.identifier, question.network)))
+                    question.answer.set_result(found.get((question.name, question.network)))
         except DatabaseUnavailable:
             pass
         finally:
@@ -110,13 +110,13 @@ def _fail(questions: Sequence[_Question]) -> None:
 def _find_all(
     session: Session, questions: Sequence[_Question]
 ) -> Mapping[tuple[str, str], int | None]:
-    names = {one.identifier: normalise_identifier(one.identifier) for one in questions}
     # PostgreSQL would refuse NUL and lone surrogates, and with them everybody's question.
-    ids = users.find_ids(session, sorted(name for name in names.values() if name.isprintable()))
+    names = sorted({one.name for one in questions if one.name.isprintable()})
+    ids = users.find_ids(session, names)
     digests = {
-        digest_of(ids[names[name]], network): (name, network)
+        digest_of(ids[name], network): (name, network)
         for name, network, _ in questions
-        if names[name] in ids
+        if name in ids
     }
     known = known_addresses.list_known(session, user_ids=[*ids.values()], digests=[*digests])
     return {digests[digest]: user_id for digest, user_id in known.items()}

@@ -40,7 +40,7 @@ def refuse(reason: str) -> NoReturn:
 
 
 def warn_unless_bounded(*, is_bounded: bool) -> None:
-    """Say once what the application cannot do by itself under a server of somebody else's choice."""
+    """Say once what the application cannot do by itself under another server."""
     if not is_bounded:
         log.warning(
             "this server bounds neither the size nor the time of a request's head, nor how long an "

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit, issuance, permissions, policies, throttle, users
+from authentication.addresses import normalise_identifier
 from authentication.audit import Event, Origin
 from authentication.errors import (
     CounterfoilError,
@@ -94,7 +95,9 @@ async def _hold_off_flood(service: Service, attempt: Attempt, origin: Origin) ->
     """
     service.floods.refuse_again("login", attempt.identifier, origin.ip or "")
     network = network_of(origin.ip)
-    refusal = service.floods.find_refusal("address", network or "")
+    refusal = service.floods.find_refusal("address", network or "") or service.floods.find_refusal(
+        "account", normalise_identifier(attempt.identifier)
+    )
     if refusal is None and not service.hashing.is_full():
         return None
     account = await service.known_addresses.find_user_id(attempt.identifier, network)
@@ -120,16 +123,24 @@ async def _admit(service: Service, attempt: Attempt, origin: Origin) -> _Admissi
         # The user was deleted between being found and being counted; now they are not found.
         admission, refusal = await service.database.run(count)
     if refusal is not None:
-        _remember(service, refusal, attempt, origin)
+        service.floods.note_refusal(refusal, "login", attempt.identifier, origin.ip or "")
+        if not admission.is_from_known_address:
+            _remember_of_strangers(service, refusal, attempt, origin)
         raise refusal
     return admission
 
 
-def _remember(service: Service, refusal: TooManyAttempts, attempt: Attempt, origin: Origin) -> None:
-    service.floods.note_refusal(refusal, "login", attempt.identifier, origin.ip or "")
+def _remember_of_strangers(
+    service: Service, refusal: TooManyAttempts, attempt: Attempt, origin: Origin
+) -> None:
+    """What strangers are told, whichever account they try next, or from wherever they try it."""
     if refusal.address_seconds is not None:
         address = TooManyAttempts(refusal.address_seconds)
         service.floods.note_refusal(address, "address", network_of(origin.ip) or "")
+    if refusal.account_seconds is not None:
+        account = TooManyAttempts(refusal.account_seconds)
+        name = normalise_identifier(attempt.identifier)
+        service.floods.note_refusal(account, "account", name)
 
 
 async def _verify(

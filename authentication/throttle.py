@@ -129,7 +129,12 @@ def _judge(counters: Sequence[Counter], counts: Mapping[bytes, Count]) -> TooMan
         return None
     waits = [one.retry_after(counts) for one in exceeded]
     address = [one.retry_after(counts) for one in exceeded if one.is_of_address]
-    return TooManyAttempts(max(waits), address_seconds=max(address, default=None))
+    account = [one.retry_after(counts) for one in exceeded if not one.is_of_address]
+    return TooManyAttempts(
+        max(waits),
+        address_seconds=max(address, default=None),
+        account_seconds=max(account, default=None),
+    )
 
 
 async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin) -> None:

@@ -20,7 +20,7 @@ from database.session import Database
 
 # One end user can have all of a /64 to themselves, and change addresses within it at will.
 _IPV6_PREFIX = 64
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.05
 _MOST_AT_ONCE = 200
 
 
@@ -56,7 +56,7 @@ class KnownAddresses:
     async def find_user_id(self, identifier: str, network: str | None) -> int | None:
         """The user with this name, if they have logged in from there before.
 
-        Takes a tenth of a second at least. Raises DatabaseUnavailable.
+        Takes a twentieth of a second at least. Raises DatabaseUnavailable.
         """
         if network is None:
             return None
@@ -91,9 +91,14 @@ class KnownAddresses:
             found = await self._database.run(
                 lambda session: _find_all(session, questions), read_only=True
             )
-            for question in questions:
+            # Those who are let in first; the others one by one, as their refusals, written in one
+            # go, would hold up everybody else.
+            for question in sorted(questions, key=lambda one: (one.name, one.network) not in found):
+                user_id = found.get((question.name, question.network))
                 if not question.answer.done():
-                    question.answer.set_result(found.get((question.name, question.network)))
+                    question.answer.set_result(user_id)
+                if user_id is None:
+                    await asyncio.sleep(_PAUSE_SECONDS / len(questions))
         except DatabaseUnavailable:
             pass
         finally:

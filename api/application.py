@@ -83,6 +83,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
+    # Only whoever starts the server can see to it; `serve` does.
+    app.state.has_bounded_connections = False
     app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
@@ -110,6 +112,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
+    startup.warn_unless_bounded(is_bounded=app.state.has_bounded_connections)
     async with startup.prepared_database(settings.database), _running(app, settings):
         with _tuned_collector():
             yield

@@ -105,6 +105,9 @@ class Metrics(Observer):
     def hashed(self, *, seconds: float) -> None:
         self._hashing.observe(seconds)
 
+    def hashing_given_up(self) -> None:
+        self._hashing_waiting.dec()
+
     def hashing_refused(self) -> None:
         self._hashing_refused.inc()
 
@@ -191,7 +194,9 @@ class Metrics(Observer):
             "hashing_wait_seconds", "A password's time in the queue.", _HASHING_BUCKETS
         )
         self._hashing_waiting = self._gauge("hashing_waiting", "Passwords in the queue.")
-        self._hashing_refused = self._counter("hashing_refused", "Refused for a full queue.")
+        self._hashing_refused = self._counter(
+            "hashing_refused", "Refused for a full or slow queue."
+        )
 
     def _define_upkeep(self) -> None:
         self._pruned = self._counter("pruned_rows", "Rows removed by pruning.", "table")

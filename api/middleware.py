@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from secrets import token_hex
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, oauth_errors, startup
+from authentication import callers
 from database import deadlines
 
 log = logging.getLogger("counterfoil.errors")
@@ -92,6 +94,7 @@ class Frame:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
+            callers.introduce(partial(_until_gone, bounded))
             await self._app(scope, bounded, send)
 
 
@@ -150,6 +153,12 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
         return message
 
     return receive_bounded
+
+
+async def _until_gone(receive: Receive) -> None:
+    """To be asked once the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:

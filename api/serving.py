@@ -78,6 +78,7 @@ def load_app() -> FastAPI:
     """What each worker serves, once it logs as `serve` does."""
     # By name, because beside the file api.py mypy does not see the package.
     app: FastAPI = import_module("api").app
+    app.state.has_bounded_connections = True
     dictConfig(logs.configuration(app.state.settings.api))
     return app
 

@@ -39,6 +39,15 @@ def refuse(reason: str) -> NoReturn:
     raise refusal
 
 
+def warn_unless_bounded(*, is_bounded: bool) -> None:
+    """Say once what the application cannot do by itself under another server."""
+    if not is_bounded:
+        log.warning(
+            "this server bounds neither the size nor the time of a request's head, nor how long an "
+            "answer may take to be read: use `python api.py serve`, or a proxy that does"
+        )
+
+
 def without_traceback(send: Send) -> Send:
     """Have the server log why the start was refused, where Starlette sends a whole traceback."""
 

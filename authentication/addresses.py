@@ -31,6 +31,14 @@ def normalise_email(address: str) -> str:
         raise _invalid() from None
 
 
+def normalise_identifier(identifier: str) -> str:
+    """One form for all spellings of an address or a username that would find the same account."""
+    try:
+        return normalise_email(identifier)
+    except InvalidField:
+        return identifier.lower()
+
+
 def _has_invisible(text: str) -> bool:
     if _IGNORABLE.search(text):
         return True

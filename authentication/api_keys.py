@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from authentication import audit, issuance, permissions, policies, tokens
 from authentication.audit import Event, Origin
 from authentication.errors import (
+    ApiKeyLimitReached,
     ApiKeyReplaced,
     InsufficientScope,
     InvalidField,
@@ -62,17 +63,28 @@ def list_everywhere(
     return api_keys.list_live_with_user(session, user_id=user_id)
 
 
-def create(session: Session, identity: Identity, request: KeyRequest, *, origin: Origin) -> NewKey:
+def create(
+    session: Session,
+    settings: AuthenticationSettings,
+    identity: Identity,
+    request: KeyRequest,
+    *,
+    origin: Origin,
+) -> NewKey:
     """Make a key for the caller, who cannot give it more than their token has now.
 
-    Raises InvalidScope, InvalidToken, InvalidField.
+    Raises InvalidScope, InvalidToken, InvalidField, ApiKeyLimitReached.
     """
-    _hold_session(session, identity)
+    _hold_user_and_session(session, identity)
+    _refuse_surplus(session, identity.user_id, limit=settings.max_api_keys_per_user)
     return _create(session, identity.user_id, request, identity.scopes, origin)
 
 
 def create_for(session: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
-    """Make a key for a user, who must have been read with roles. Raises as `create` does."""
+    """Make a key for a user, who must have been read with roles. Raises as `create` does.
+
+    An administrator who does so is not held to the limit.
+    """
     available = issuance.effective_scopes(user, None)
     return _create(session, user.id, request, available, origin)
 
@@ -89,15 +101,16 @@ def rotate(
     """Make a successor of a key of the caller's, with its name, scopes and length of life.
 
     The old key works on for the overlap, None for as long as the settings say. Raises NotFound,
-    ApiKeyReplaced, InsufficientScope, InvalidField, InvalidToken.
+    ApiKeyReplaced, ApiKeyLimitReached, InsufficientScope, InvalidField, InvalidToken.
     """
     overlap = _overlap(settings, overlap_seconds)
-    _hold_session(session, identity)
+    _hold_user_and_session(session, identity)
     old = api_keys.lock_live(session, api_key_id, user_id=identity.user_id)
     if old is None:
         raise NotFound("There is no such live API key.")
     if old.replaced_at is not None:
         raise ApiKeyReplaced
+    _refuse_surplus(session, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
     new = _add(
         session, old.user_id, old.name, _inherited_scopes(session, identity, old), _life(old)
     )
@@ -164,10 +177,26 @@ def _add(
     return NewKey(made.text, key)
 
 
-def _hold_session(session: Session, identity: Identity) -> None:
-    """Let no key come of a session that has been ended since the request began."""
+def _hold_user_and_session(session: Session, identity: Identity) -> None:
+    """Let no key come of a session that has been ended since the request began.
+
+    Whoever makes keys for one user does so one after the other, so that they can be counted.
+    """
+    if users.lock(session, identity.user_id) is None:
+        raise InvalidToken
     if identity.session_id is None or sessions.lock_holding(session, identity.session_id) is None:
         raise InvalidToken
+
+
+def _refuse_surplus(
+    session: Session, user_id: int, *, limit: int | None, replacing: bool = False
+) -> None:
+    """A successor beyond the limit is let in, as its predecessor will end; but not without end."""
+    if limit is None:
+        return
+    count = api_keys.count_live(session, user_id=user_id, with_replaced=replacing)
+    if count >= (2 * limit if replacing else limit):
+        raise ApiKeyLimitReached
 
 
 def _inherited_scopes(session: Session, identity: Identity, old: ApiKey) -> Scopes:

@@ -19,6 +19,7 @@ CounterfoilError
 │   ├── EmailTaken
 │   ├── UsernameTaken
 │   ├── NotEmpty                the database has something in it already
+│   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       nobody would be left to administer
 ├── NotFound                    no such thing, or not yours
@@ -110,13 +111,17 @@ class HashingBusy(CounterfoilError):
 
 
 class TooManyAttempts(CounterfoilError):
-    """The detail does not say which limit it was: that could tell whether an account exists."""
+    """The detail does not say which limit it was: that could tell whether an account exists.
+
+    `address_seconds` is there if every stranger from the same address is refused for so long.
+    """
 
     code = "too_many_attempts"
     detail = "Too many attempts. Try again later."
 
-    def __init__(self, retry_after_seconds: int) -> None:
+    def __init__(self, retry_after_seconds: int, *, address_seconds: int | None = None) -> None:
         self.retry_after_seconds = retry_after_seconds
+        self.address_seconds = address_seconds
         super().__init__()
 
 
@@ -137,6 +142,11 @@ class UsernameTaken(Conflict):
 class NotEmpty(Conflict):
     code = "not_empty"
     detail = "The database is not empty. People are invented only where there is nobody yet."
+
+
+class ApiKeyLimitReached(Conflict):
+    code = "api_key_limit_reached"
+    detail = "You have as many API keys as allowed. Revoke one of them first."
 
 
 class ApiKeyReplaced(Conflict):

@@ -32,9 +32,13 @@ class FloodMemory:
 
     def refuse_again(self, *key: str) -> None:
         """Raises TooManyAttempts if the same was refused a moment ago."""
+        if refusal := self.find_refusal(*key):
+            raise refusal
+
+    def find_refusal(self, *key: str) -> TooManyAttempts | None:
+        """What the same was told a moment ago, if that was a refusal."""
         entry = self._find(self._refusals, _digest(key))
-        if entry is not None:
-            raise TooManyAttempts(entry.value)
+        return None if entry is None else TooManyAttempts(entry.value)
 
     def note_refusal(self, refusal: TooManyAttempts, *key: str) -> None:
         """Answer the same by yourself for a moment."""

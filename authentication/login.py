@@ -9,12 +9,15 @@ from authentication import audit, issuance, permissions, policies, throttle, use
 from authentication.audit import Event, Origin
 from authentication.errors import (
     CounterfoilError,
+    HashingBusy,
     InvalidCredentials,
     InvalidScope,
     SessionLimitReached,
     TooManyAttempts,
 )
+from authentication.hashing import HashingPlace
 from authentication.issuance import TokenPair
+from authentication.known_addresses import network_of
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttle import Counter
@@ -34,6 +37,20 @@ class Attempt:
     client_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """What is known of an attempt before its password is looked at."""
+
+    user: User | None
+    counters: list[Counter]
+    is_from_known_address: bool
+
+    @property
+    def account(self) -> int | None:
+        """Whose places for hashing the attempt may use besides those for everyone."""
+        return self.user.id if self.user and self.is_from_known_address else None
+
+
 async def log_in(
     service: Service,
     attempt: Attempt,
@@ -49,29 +66,18 @@ async def log_in(
     looks again.
     """
     rules = settings or service.settings
-    memory = ("login", attempt.identifier, origin.ip or "")
-    service.floods.refuse_again(*memory)
-    with service.hashing.reserve() as place:
-        try:
-            user, counters = await _admit(service, attempt, origin)
-        except TooManyAttempts as refusal:
-            service.floods.note_refusal(refusal, *memory)
-            raise
-        correct, better_hash = await place.run(
-            lambda: service.hasher.verify(
-                attempt.password,
-                user.hashed_password if user else None,
-                # The second hash would betray that the password of a disabled user is right.
-                upgrade=user is not None and user.is_active,
-            )
-        )
+    account = await _hold_off_flood(service, attempt, origin)
+    with service.hashing.reserve(account) as place:
+        admission = await _admit(service, attempt, origin)
+        correct, better_hash = await _verify(service, place, attempt, admission)
+    user = admission.user
 
     def finish(session: Session) -> TokenPair | CounterfoilError:
         if user is None or not correct:
             return _refuse(session, attempt, user, origin, reason=_reason(user))
         if better_hash is not None:
             user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
-        return _begin(session, rules, attempt, user, counters, origin)
+        return _begin(session, rules, attempt, user, admission.counters, origin)
 
     # Returned rather than raised inside: raising would roll the audit event back.
     outcome = await service.database.run(finish)
@@ -80,26 +86,70 @@ async def log_in(
     return outcome
 
 
-async def _admit(
-    service: Service, attempt: Attempt, origin: Origin
-) -> tuple[User | None, list[Counter]]:
-    """The user and what the attempt was counted towards. Raises TooManyAttempts."""
+async def _hold_off_flood(service: Service, attempt: Attempt, origin: Origin) -> int | None:
+    """Refuse what would be refused, at next to no cost. Raises TooManyAttempts.
 
-    def count(session: Session) -> tuple[User | None, list[Counter], TooManyAttempts | None]:
+    Strangers may have filled the queue, or used up what an address is allowed, or both. Then this
+    returns the user's id if they are known where they come from, as they have their own allowance.
+    """
+    service.floods.refuse_again("login", attempt.identifier, origin.ip or "")
+    network = network_of(origin.ip)
+    refusal = service.floods.find_refusal("address", network or "")
+    if refusal is None and not service.hashing.is_full():
+        return None
+    account = await service.known_addresses.find_user_id(attempt.identifier, network)
+    if account is None and refusal is not None:
+        raise refusal
+    return account
+
+
+async def _admit(service: Service, attempt: Attempt, origin: Origin) -> _Admission:
+    """Count the attempt. Raises TooManyAttempts."""
+
+    def count(session: Session) -> tuple[_Admission, TooManyAttempts | None]:
         user = users.find_by_identifier(session, attempt.identifier)
-        counters = throttle.for_login(
+        counters, is_known = throttle.for_login(
             session, service.settings, identifier=attempt.identifier, user=user, origin=origin
         )
-        return user, counters, throttle.take(session, counters, origin=origin)
+        refusal = throttle.take(session, counters, origin=origin)
+        return _Admission(user, counters, is_known), refusal
 
     try:
-        user, counters, refusal = await service.database.run(count)
+        admission, refusal = await service.database.run(count)
     except IntegrityError:
         # The user was deleted between being found and being counted; now they are not found.
-        user, counters, refusal = await service.database.run(count)
+        admission, refusal = await service.database.run(count)
     if refusal is not None:
+        _remember(service, refusal, attempt, origin)
         raise refusal
-    return user, counters
+    return admission
+
+
+def _remember(service: Service, refusal: TooManyAttempts, attempt: Attempt, origin: Origin) -> None:
+    service.floods.note_refusal(refusal, "login", attempt.identifier, origin.ip or "")
+    if refusal.address_seconds is not None:
+        address = TooManyAttempts(refusal.address_seconds)
+        service.floods.note_refusal(address, "address", network_of(origin.ip) or "")
+
+
+async def _verify(
+    service: Service, place: HashingPlace, attempt: Attempt, admission: _Admission
+) -> tuple[bool, str | None]:
+    """Whether the password is right, and a better hash. Raises HashingBusy."""
+    user = admission.user
+    try:
+        return await place.run(
+            lambda: service.hasher.verify(
+                attempt.password,
+                user.hashed_password if user else None,
+                # The second hash would betray that the password of a disabled user is right.
+                upgrade=user is not None and user.is_active,
+            ),
+            account=admission.account,
+        )
+    except HashingBusy:
+        await throttle.take_back(service, admission.counters)
+        raise
 
 
 def _reason(user: User | None) -> str:

@@ -25,8 +25,11 @@ class Observer:
     def hashed(self, *, seconds: float) -> None:
         """It has been hashed."""
 
+    def hashing_given_up(self) -> None:
+        """It has been taken out unhashed: nobody waits for it any more."""
+
     def hashing_refused(self) -> None:
-        """The queue was full."""
+        """The queue was full, or it took too long."""
 
     def recorded(self, event: Event, detail: Mapping[str, Any]) -> None:
         """An audit event has been committed: a login, a refresh, a revocation and so on."""

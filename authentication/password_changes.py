@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from authentication import api_keys, audit, passwords, sessions, throttle, users
 from authentication.audit import Event, Origin
-from authentication.errors import InvalidToken, TooManyAttempts, WrongPassword
+from authentication.errors import HashingBusy, InvalidToken, TooManyAttempts, WrongPassword
 from authentication.identity import Identity
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
@@ -35,7 +35,7 @@ async def change_password(
         field="new_password",
     )
     checked = await check_password(service, identity, current, origin)
-    hashed = await service.hashing.run(lambda: service.hasher.hash(new))
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
 
     def change(session: Session) -> None:
         user = lock_unchanged(session, checked, identity)
@@ -72,24 +72,30 @@ async def check_password(
         user = users.lock(session, identity.user_id)
         return user, throttle.take(session, counters, origin=origin)
 
-    with service.hashing.reserve() as place:
+    with service.hashing.reserve(identity.user_id) as place:
         user, refusal = await service.database.run(count)
         if refusal is not None:
             raise refusal
-        correct, _ = await place.run(lambda: service.hasher.verify(password, user.hashed_password))
+        try:
+            correct, _ = await place.run(
+                lambda: service.hasher.verify(password, user.hashed_password), account=user.id
+            )
+        except HashingBusy:
+            await throttle.take_back(service, counters)
+            raise
     if not correct:
         await service.database.run(
             lambda session: _record_wrong_password(session, identity.user_id, origin)
         )
         raise WrongPassword
 
-    def give_back(session: Session) -> None:
+    def note_success(session: Session) -> None:
         # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
         if user_queries.lock(session, identity.user_id) is None:
             raise InvalidToken
-        throttle.give_back(session, counters)
+        throttle.note_success(session, counters)
 
-    await service.database.run(give_back)
+    await service.database.run(note_success)
     return user
 
 

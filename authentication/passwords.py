@@ -1,23 +1,15 @@
-"""Hashes and checks passwords, away from everything that must stay quick.
+"""Hashes and checks passwords, and says which ones are too weak.
 
-bcrypt takes a quarter of a second of a core, on purpose. It runs in a few threads of its own at low
-priority, so that token checks go first; past a bounded queue logins are refused.
+bcrypt takes a quarter of a second of a core, on purpose: authentication/hashing.py says in which
+threads, and who waits for them.
 """
 
-import asyncio
-import os
-import threading
-import time
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-from authentication.errors import HashingBusy, WeakPassword
-from authentication.observer import NOBODY, Observer
+from authentication.errors import WeakPassword
 from authentication.settings import AuthenticationSettings
 
 with warnings.catch_warnings():
@@ -27,13 +19,10 @@ with warnings.catch_warnings():
 
 MAX_LENGTH = 1024
 _CONTEXT_WORDS = ("counterfoil",)
-_LOWER_PRIORITY = 10
 
 # A hash that no password has been found for, so that checking one costs what it always costs.
 # passlib's dummy_verify() makes such a hash first, which takes the time of a login at every start.
 _NOBODYS_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
-
-T = TypeVar("T")
 
 
 class PasswordHasher:
@@ -81,71 +70,6 @@ class PasswordHasher:
         # Whatever was sent: it may be what bcrypt refuses.
         self._context.verify("", self._nobodys_hash)
         return False, None
-
-
-class HashingThreads:
-    """A few threads at low priority, with a bounded queue."""
-
-    def __init__(self, settings: AuthenticationSettings, observer: Observer = NOBODY) -> None:
-        self._observer = observer
-        self._places = threading.BoundedSemaphore(settings.hashing_threads + settings.hashing_queue)
-        self._threads = ThreadPoolExecutor(
-            settings.hashing_threads, thread_name_prefix="hashing", initializer=_lower_priority
-        )
-
-    @contextmanager
-    def reserve(self) -> Iterator["HashingPlace"]:
-        """A place in the queue, to be had before anything else is done. Raises HashingBusy."""
-        if not self._places.acquire(blocking=False):
-            self._observer.hashing_refused()
-            raise HashingBusy
-        place = HashingPlace(self._submit)
-        try:
-            yield place
-        finally:
-            place.leave(self._places.release)
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do one piece of work. Raises HashingBusy instead of queueing past the limit."""
-        with self.reserve() as place:
-            return await place.run(work)
-
-    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
-        self._observer.hashing_queued()
-        return self._threads.submit(self._do, work, time.perf_counter())
-
-    def _do(self, work: Callable[[], T], queued_at: float) -> T:
-        began = time.perf_counter()
-        self._observer.hashing_began(waited=began - queued_at)
-        try:
-            return work()
-        finally:
-            self._observer.hashed(seconds=time.perf_counter() - began)
-
-    def close(self) -> None:
-        """Drop what has not begun."""
-        self._threads.shutdown(cancel_futures=True)
-
-
-class HashingPlace:
-    """One of the places in the queue, good for one piece of work at a time."""
-
-    def __init__(self, submit: Callable[[Callable[[], Any]], Future[Any]]) -> None:
-        self._submit = submit
-        self._running: Future[Any] | None = None
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Wait for a thread, and for the work to be done there."""
-        future = self._submit(work)
-        self._running = future
-        return await asyncio.wrap_future(future)
-
-    def leave(self, release: Callable[[], None]) -> None:
-        """Make room, but not while the work goes on for a client that has hung up."""
-        if self._running is None:
-            release()
-        else:
-            self._running.add_done_callback(lambda _: release())
 
 
 class Person(Protocol):
@@ -227,9 +151,3 @@ def _common_passwords() -> frozenset[str]:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return frozenset(FREQUENCY_LISTS["passwords"])
-
-
-def _lower_priority() -> None:
-    # On Linux, niceness belongs to the thread.
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER_PRIORITY)

@@ -28,6 +28,8 @@ _KINDS = {
 }
 
 _TICK_SECONDS = 0.1
+# Whoever has just asked is likely to ask again.
+_IN_DEMAND_SECONDS = 0.2
 
 
 def _kind_of(token: str) -> CredentialKind | None:
@@ -70,6 +72,7 @@ class Resolver:
         self._in_flight: dict[asyncio.Future[list[LiveCredential]], list[_Waiter]] = {}
         self._send_is_due = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._last_asked = -math.inf
 
     async def open(self) -> None:
         """Connect. A server that cannot be reached yet is connected to as soon as it can be."""
@@ -92,7 +95,7 @@ class Resolver:
         kind = _kind_of(token)
         if kind is None:
             return None
-        began = self._loop.time()
+        began = self._last_asked = self._loop.time()
         found = await self._find(kind, tokens.digest(token))
         deadlines.spend(self._loop.time() - began)
         return self._identify(kind, found)
@@ -105,7 +108,7 @@ class Resolver:
         if kinds[0] is None or kinds[1] is None:
             return await self.resolve(first), await self.resolve(second)
         # Futures and not coroutines, each of which would be given a task of its own.
-        began = self._loop.time()
+        began = self._last_asked = self._loop.time()
         found = await asyncio.gather(
             self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
         )
@@ -121,6 +124,10 @@ class Resolver:
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless a token can be looked up right now."""
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
+
+    def is_in_demand(self) -> bool:
+        """Whether tokens are being looked up, or were a moment ago."""
+        return self._loop.time() - self._last_asked < _IN_DEMAND_SECONDS
 
     def waiting(self) -> int:
         """How many tokens wait for a connection."""

@@ -7,10 +7,12 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.floods import FloodMemory
+from authentication.hashing import HashingThreads
 from authentication.housekeeping import Housekeeper
+from authentication.known_addresses import KnownAddresses
 from authentication.last_used import LastUsedWriter
 from authentication.observer import NOBODY, Observer
-from authentication.passwords import HashingThreads, PasswordHasher
+from authentication.passwords import PasswordHasher
 from authentication.refusals import RefusalLog
 from authentication.resolver import Resolver
 from authentication.settings import AuthenticationSettings
@@ -34,7 +36,7 @@ class Service:
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
-        self.hashing = HashingThreads(settings, observer)
+        self.known_addresses = KnownAddresses(self.database)
         self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.refusals = RefusalLog(settings, self.database)
@@ -45,6 +47,7 @@ class Service:
             on_use=self.last_used.note,
             observer=observer,
         )
+        self.hashing = HashingThreads(settings, observer, is_in_demand=self.resolver.is_in_demand)
 
     async def open(self) -> None:
         """A database that cannot be reached yet is connected to as soon as it can be."""
@@ -64,6 +67,7 @@ class Service:
         await self.last_used.stop()
         await self.refusals.stop()
         await asyncio.to_thread(self.housekeeper.stop)
+        await self.known_addresses.close()
         self.hashing.close()
         self.database.close()
 

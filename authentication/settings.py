@@ -49,6 +49,9 @@ class AuthenticationSettings(LayerSettings):
     api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY
     """How long a rotated API key goes on working beside its successor, unless asked for less."""
 
+    max_api_keys_per_user: Annotated[int | None, Field(ge=1)] = 100
+    """How many live API keys a user may make; `none` sets no limit. Replaced ones do not count."""
+
     console_idle_seconds: Annotated[int, Field(ge=60, le=30 * DAY)] = 3600
     """How long a session of the console lives without being used."""
 
@@ -100,10 +103,19 @@ class AuthenticationSettings(LayerSettings):
     hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(cpu_count() or 1, 64)
     )
-    """Passwords that a worker hashes at a time, at low priority. Default: one a processor."""
+    """Passwords that a worker hashes at a time, at low priority; one less while tokens are checked.
+
+    Default: one a processor.
+    """
 
     hashing_queue: Annotated[int, Field(ge=1, le=10_000)] = 32
     """Passwords that may wait for hashing; past that the answer is 503."""
+
+    hashing_reserve: Annotated[int, Field(ge=0, le=10_000)] = 8
+    """Places beside these for users at addresses that they have logged in from before."""
+
+    hashing_deadline_seconds: Annotated[float, Field(gt=0, le=300)] = 5.0
+    """How long a password may wait and be hashed, together; past that the answer is 503."""
 
     track_last_used: bool = True
     """Whether sessions and API keys note when they were last used."""

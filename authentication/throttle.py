@@ -9,24 +9,24 @@ own, which no stranger can use up. An account that does not exist is throttled a
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address, ip_network
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.addresses import normalise_email
+from authentication.addresses import normalise_identifier
 from authentication.audit import Event, Origin
-from authentication.errors import InvalidField, TooManyAttempts
+from authentication.errors import TooManyAttempts
+from authentication.known_addresses import digest_of, network_of
 from authentication.service import Service
 from authentication.settings import DAY, AuthenticationSettings
 from database.models import User
 from database.queries import known_addresses, throttle_counters
 from database.queries.throttle_counters import Count, CounterKey
 
-# One end user can have all of a /64 to themselves, and change addresses within it at will.
-_IPV6_PREFIX = 64
 _KNOWN_ADDRESSES_PER_USER = 20
 # How long the failures on an account that does not exist are remembered. On one that does, until
 # somebody logs in; but names that strangers make up must not be kept for ever.
@@ -43,6 +43,7 @@ class Counter:
     limit: int
     key: CounterKey
     is_consecutive: bool = False
+    is_of_address: bool = False
 
     def is_exceeded_by(self, counts: Mapping[bytes, Count]) -> bool:
         count = counts.get(self.key.digest)
@@ -63,21 +64,24 @@ def for_login(
     identifier: str,
     user: User | None,
     origin: Origin,
-) -> list[Counter]:
-    """What a login counts towards. `user` is None if the identifier is nobody's."""
+) -> tuple[list[Counter], bool]:
+    """What a login counts towards, and whether it comes from a known address.
+
+    `user` is None if the identifier is nobody's.
+    """
     if not settings.login_throttle:
-        return []
+        return [], False
     user_id = user.id if user else None
     network = network_of(origin.ip)
     if network and known_addresses.is_known(
-        session, user_id=user_id or 0, digest=_digest("known", str(user_id), network)
+        session, user_id=user_id or 0, digest=digest_of(user_id, network)
     ):
-        return _for_account(settings, user_id, "login", str(user_id), network)
-    account = f"user {user_id}" if user else f"name {_normalise(identifier)}"
+        return _for_account(settings, user_id, "login", str(user_id), network), True
+    account = f"user {user_id}" if user else f"name {normalise_identifier(identifier)}"
     counters = _for_account(settings, user_id, "login", account)
     if network:
         counters.append(_for_address(settings, network))
-    return counters
+    return counters, False
 
 
 def for_password_check(settings: AuthenticationSettings, user_id: int) -> list[Counter]:
@@ -113,15 +117,19 @@ def take(
     refusal = _judge(counters, counts)
     if refusal is not None:
         exceeded = [one for one in counters if one.is_exceeded_by(counts)]
-        throttle_counters.decrement(session, [one.key for one in counters if one not in exceeded])
+        give_back(session, [one for one in counters if one not in exceeded])
         for counter in exceeded:
             _record(session, counter, counts, origin)
     return refusal
 
 
 def _judge(counters: Sequence[Counter], counts: Mapping[bytes, Count]) -> TooManyAttempts | None:
-    waits = [one.retry_after(counts) for one in counters if one.is_exceeded_by(counts)]
-    return TooManyAttempts(max(waits)) if waits else None
+    exceeded = [one for one in counters if one.is_exceeded_by(counts)]
+    if not exceeded:
+        return None
+    waits = [one.retry_after(counts) for one in exceeded]
+    address = [one.retry_after(counts) for one in exceeded if one.is_of_address]
+    return TooManyAttempts(max(waits), address_seconds=max(address, default=None))
 
 
 async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin) -> None:
@@ -133,9 +141,21 @@ async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin
         raise refusal
 
 
+async def take_back(service: Service, counters: Sequence[Counter]) -> None:
+    """The password was not looked at in the end. In a transaction of its own."""
+    # Counters go with their user, who may have been deleted meanwhile.
+    with suppress(IntegrityError):
+        await service.database.run(lambda session: give_back(session, counters))
+
+
 def give_back(session: Session, counters: Sequence[Counter]) -> None:
-    """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
+    """The attempt was not made after all. What failed before it still counts."""
     throttle_counters.decrement(session, [counter.key for counter in counters])
+
+
+def note_success(session: Session, counters: Sequence[Counter]) -> None:
+    """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
+    throttle_counters.decrement(session, [one.key for one in counters], ending_rows=True)
 
 
 def note_login(
@@ -152,14 +172,14 @@ def note_login(
     # From wherever it came, it ends what strangers have gathered in failures in a row.
     account = _for_account(settings, user_id, "login", f"user {user_id}")
     in_a_row = [one for one in account if one.is_consecutive and one not in counters]
-    give_back(session, [*counters, *in_a_row])
+    note_success(session, [*counters, *in_a_row])
     note_address(session, user_id=user_id, origin=origin)
 
 
 def note_address(session: Session, *, user_id: int, origin: Origin) -> None:
     """Whoever logs in to the account from this address will have an allowance of their own."""
     if network := network_of(origin.ip):
-        digest = _digest("known", str(user_id), network)
+        digest = digest_of(user_id, network)
         known_addresses.note(
             session, user_id=user_id, digest=digest, keep=_KNOWN_ADDRESSES_PER_USER
         )
@@ -168,16 +188,6 @@ def note_address(session: Session, *, user_id: int, origin: Origin) -> None:
 def forgive(session: Session, user_id: int) -> None:
     """Forget all failures on an account, as its password is another one now."""
     throttle_counters.delete_of_user(session, user_id)
-
-
-def network_of(ip: str | None) -> str | None:
-    """What counts as one address: an IPv4 address, or a /64 of IPv6."""
-    if ip is None:
-        return None
-    address = ip_address(ip)
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address.packed, _IPV6_PREFIX), strict=False))
-    return str(address)
 
 
 def _for_account(settings: AuthenticationSettings, user_id: int | None, *key: str) -> list[Counter]:
@@ -201,15 +211,8 @@ def _for_account(settings: AuthenticationSettings, user_id: int | None, *key: st
 
 def _for_address(settings: AuthenticationSettings, network: str) -> Counter:
     key = CounterKey(_digest("login", network), None, settings.login_window_seconds)
-    return Counter("login attempts per address", settings.login_attempts_per_address, key)
-
-
-def _normalise(identifier: str) -> str:
-    """One form for all spellings under which the same account would be found."""
-    try:
-        return normalise_email(identifier)
-    except InvalidField:
-        return identifier.lower()
+    limit = settings.login_attempts_per_address
+    return Counter("login attempts per address", limit, key, is_of_address=True)
 
 
 def _digest(*parts: str) -> bytes:

@@ -40,12 +40,18 @@ class Tokens:
 
 
 class Caller:
-    """One client with one connection, which is opened again when it is gone."""
+    """One client with one connection, which is opened again when it is gone.
 
-    def __init__(self, url: str) -> None:
+    `source` is the address it comes from: any of 127.0.0.0/8.
+    """
+
+    def __init__(self, url: str, *, source: str = "127.0.0.1") -> None:
         address = urlsplit(url)
         self._http = http.client.HTTPConnection(
-            str(address.hostname), address.port, timeout=_PATIENCE_SECONDS
+            str(address.hostname),
+            address.port,
+            timeout=_PATIENCE_SECONDS,
+            source_address=(source, 0),
         )
 
     def __enter__(self) -> Self:
@@ -66,7 +72,7 @@ class Caller:
         *,
         token: str | None = None,
         json_body: Mapping[str, Any] | None = None,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, str | bytes] | None = None,
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body = None

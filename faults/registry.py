@@ -28,6 +28,10 @@ MODULES = (
     "failover",
     "clocks",
     "floods",
+    "slow_clients",
+    "bad_input",
+    "injections",
+    "proxies",
 )
 
 

@@ -33,7 +33,7 @@ def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKey
     summary="Make an API key",
     status_code=HTTPStatus.CREATED,
     response_description="The key, shown this once.",
-    responses=problems(400, 401, 403, 408, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 422, 503),
 )
 def create_api_key(
     body: ApiKeyCreate,
@@ -44,7 +44,8 @@ def create_api_key(
 ) -> ApiKeyCreated:
     """The key is shown this once. It can have no scope that the token sent does not have."""
     request = _request(body, service.settings)
-    return _show(api_keys.create(session, identity, request, origin=origin))
+    new = api_keys.create(session, service.settings, identity, request, origin=origin)
+    return _show(new)
 
 
 @router.delete(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -25,6 +25,19 @@ def list_live_with_user(
         query = query.where(ApiKey.user_id == user_id)
     rows = session.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
     return [(key, user) for key, user in rows]
+
+
+def count_live(session: Session, *, user_id: int, with_replaced: bool) -> int:
+    """How many live keys a user has, with or without those that live on beside a successor."""
+    query = (
+        select(func.count())
+        .select_from(ApiKey)
+        .join(User)
+        .where(ApiKey.user_id == user_id, live.api_key_is_live())
+    )
+    if not with_replaced:
+        query = query.where(ApiKey.replaced_at.is_(None))
+    return session.scalar(query) or 0
 
 
 def find_by_digest(session: Session, digest: bytes) -> ApiKey | None:

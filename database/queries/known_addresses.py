@@ -1,5 +1,7 @@
 """Remembers from where users have logged in."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
@@ -12,6 +14,20 @@ def is_known(session: Session, *, user_id: int, digest: bytes) -> bool:
     """Whether the user has logged in from there before."""
     known = exists().where(KnownAddress.user_id == user_id, KnownAddress.address_digest == digest)
     return bool(session.scalar(select(known)))
+
+
+def list_known(
+    session: Session, *, user_ids: Sequence[int], digests: Sequence[bytes]
+) -> dict[bytes, int]:
+    """Which of these users have been there, by digest: it tells both of whom and of where."""
+    if not user_ids:
+        return {}
+    rows = session.execute(
+        select(KnownAddress.address_digest, KnownAddress.user_id).where(
+            KnownAddress.user_id.in_(user_ids), KnownAddress.address_digest.in_(digests)
+        )
+    )
+    return dict(rows.all())
 
 
 def note(session: Session, *, user_id: int, digest: bytes, keep: int) -> None:

@@ -64,16 +64,18 @@ def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count
     return _counts(session, rows)
 
 
-def decrement(session: Session, keys: Sequence[CounterKey]) -> None:
-    """Give one back to each whose window has an end, and set the others back to nothing."""
+def decrement(session: Session, keys: Sequence[CounterKey], *, ending_rows: bool = False) -> None:
+    """Give one back to each; `ending_rows` sets those whose window has no end back to nothing."""
     if not keys:
         return
     statement = upsert.insert(session, ThrottleCounter).values(_rows(session, keys, attempts=0))
-    runs_on = ThrottleCounter.ends_at.is_(None) | (ThrottleCounter.attempts < 1)
+    is_nothing = ThrottleCounter.attempts < 1
+    if ending_rows:
+        is_nothing |= ThrottleCounter.ends_at.is_(None)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[ThrottleCounter.key_digest],
-            set_={"attempts": case((runs_on, 0), else_=ThrottleCounter.attempts - 1)},
+            set_={"attempts": case((is_nothing, 0), else_=ThrottleCounter.attempts - 1)},
         )
     )
 

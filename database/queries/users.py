@@ -69,6 +69,15 @@ def find_emails(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
     return dict(rows.all())
 
 
+def find_ids(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Of those users who have one of these as address or as username, by it, in small letters."""
+    columns = func.lower(User.email), func.lower(User.username)
+    found = session.execute(
+        select(User.id, *columns).where(columns[0].in_(names) | columns[1].in_(names))
+    )
+    return {name: user_id for user_id, *both in found for name in both if name is not None}
+
+
 def matching(session: Session, text: str) -> Select[tuple[int]]:
     """The ids of those whom somebody may mean who types these letters.
 

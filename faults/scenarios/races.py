@@ -241,3 +241,37 @@ def sessions_limited(stage: Stage) -> Seen:
         most == 3 and _statuses(answers) == {200: 160},
         f"{looks.count(answers)}; at most {most} sessions live",
     )
+
+
+@scenario("F19", "two administrators demoting each other at once, 20 rounds, 2 workers")
+def administrators_demoting_each_other(stage: Stage) -> Seen:
+    url = stage.database()
+    service = stage.serve(url, workers=2)
+    both = [sign_up(service, f"admin{number}@example.org") for number in (1, 2)]
+    left, answers = set(), []
+    with _crowd(service, 2) as crowd:
+        for _ in range(20):
+            looks.run_sql(url, _PROMOTE)
+            answers += crowd.at_once([_demote(2, by=both[0]), _demote(1, by=both[1])])
+            ((count,),) = looks.run_sql(url, _ADMINISTRATORS)
+            left.add(count)
+    return Seen(
+        left == {1} and set(_statuses(answers)) <= {200, 403, 409},
+        f"{looks.count(answers)}; administrators left each time: {sorted(left)}",
+    )
+
+
+_PROMOTE = (
+    "INSERT INTO user_roles (user_id, role_id)"
+    " SELECT users.id, roles.id FROM users, roles WHERE roles.name = 'admin'"
+    " ON CONFLICT DO NOTHING"
+)
+_ADMINISTRATORS = (
+    "SELECT count(*) FROM user_roles JOIN roles ON roles.id = role_id WHERE roles.name = 'admin'"
+)
+
+
+def _demote(user_id: int, *, by: Tokens) -> Call:
+    return lambda caller: caller.call(
+        "PATCH", f"/admin/users/{user_id}", token=by.access_token, json_body={"roles": ["user"]}
+    )

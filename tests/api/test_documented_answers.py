@@ -102,7 +102,8 @@ ANSWERS: dict[str, Provocations] = {
     "POST /verify/{path}": VERIFY,
     "GET /api-keys": {200: lambda call: call.send(), **MANAGING},
     "POST /api-keys": {
-        201: lambda call: call.send(json={"name": "A key"}),
+        201: lambda call: call.send(json={"name": "The second key"}),
+        409: lambda call: call.send(json={"name": "One too many"}),
         422: lambda call: call.send(json={}),
         **MANAGING,
         **WITH_BODY,
@@ -149,7 +150,10 @@ def locked(url: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_every_answer_that_is_documented_can_occur(client: Client, sql: Sql, name: str) -> None:
+def test_every_answer_that_is_documented_can_occur(
+    make_client: Callable[..., Client], sql: Sql, name: str
+) -> None:
+    client = make_client(max_api_keys_per_user=2)
     method, path = name.split()
     documented = client.http.get("/openapi.json").json()["paths"][path][method.lower()]["responses"]
     operation = prepare(client, sql, name)

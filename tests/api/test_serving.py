@@ -42,6 +42,8 @@ def test_it_serves_a_new_sqlite_file_and_ends_in_order(command: list[str], tmp_p
         # Without a supervisor, uvicorn ends by the signal itself once everything has been closed.
         assert server.stop() in {0, -signal.SIGTERM}
         assert "Application shutdown complete." in server.log()
+        is_ours = str(REPOSITORY / "api.py") in command
+        assert ("this server bounds neither" in server.log()) is not is_ours
         assert "Traceback" not in server.log()
 
 

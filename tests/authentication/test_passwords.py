@@ -7,7 +7,8 @@ import pytest
 from passlib.hash import bcrypt
 
 from authentication.errors import HashingBusy, WeakPassword
-from authentication.passwords import HashingThreads, PasswordHasher, refuse_weak
+from authentication.hashing import HashingThreads
+from authentication.passwords import PasswordHasher, refuse_weak
 from authentication.settings import AuthenticationSettings
 
 SETTINGS = AuthenticationSettings(bcrypt_rounds=4)

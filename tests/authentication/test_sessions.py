@@ -54,6 +54,12 @@ class Interruption:
 
 
 @pytest.fixture
+def client(make_client: MakeClient) -> Client:
+    """With threads for two passwords at once, besides the one that leaves room for token checks."""
+    return make_client(hashing_threads=3)
+
+
+@pytest.fixture
 def threads() -> Any:
     with ThreadPoolExecutor(2) as pool:
         yield pool

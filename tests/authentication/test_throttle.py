@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ HOME = "203.0.113.9"
 ELSEWHERE = "198.51.100.7"
 ADA = "ada@example.org"
 FEW: dict[str, Any] = {"login_attempts_per_account": 3, "login_attempts_per_address": 5}
+
+END_WINDOWS = (
+    "UPDATE throttle_counters SET ends_at = '2020-01-01 00:00:00+00:00' WHERE ends_at IS NOT NULL"
+)
 
 
 class World:
@@ -75,6 +80,29 @@ def test_no_stranger_locks_out_an_owner_who_has_logged_in_from_there_before(worl
     assert world.guess(ip=ELSEWHERE, times=5)[-1] == 429
     assert world.log_in(ip="192.0.2.44").status_code == 200
     assert world.log_in(ip=HOME).status_code == 200, "where the account was made is known too"
+
+
+def test_an_owner_gets_in_from_an_address_whose_allowance_others_have_used_up(
+    world: World,
+) -> None:
+    names = [f"user{n}@example.org" for n in range(8)]
+    statuses = [world.guess(name, ip=HOME)[0] for name in names]
+    assert statuses == [401] * 5 + [429] * 3
+    assert world.log_in(ip=HOME).status_code == 200
+    assert world.log_in("nobody\x00", ip=HOME).status_code in {422, 429}
+    assert world.log_in("ADA@example.ORG", ip=HOME).status_code == 200
+
+
+def test_an_owner_gets_in_while_strangers_fill_the_queue_for_hashing(world: World) -> None:
+    hashing = world.http.app.state.service.hashing  # type: ignore[attr-defined]
+    with ExitStack() as taken:
+        while not hashing.is_full():
+            taken.enter_context(hashing.reserve())
+        stranger = world.log_in(ip=ELSEWHERE)
+        assert (stranger.status_code, stranger.json()["code"]) == (503, "busy")
+        assert stranger.headers["Retry-After"] == "1"
+        assert world.log_in(ip=HOME).status_code == 200
+        assert world.guess("nobody@example.org", ip=HOME) == [503]
 
 
 def test_a_known_address_has_an_allowance_and_no_more(world: World) -> None:
@@ -146,15 +174,24 @@ def test_a_hundred_failures_in_a_row_end_only_with_a_login(
     world.register()
     for n in range(4):
         assert world.guess(ip=f"198.51.100.{n}") == [401]
-        sql(
-            "UPDATE throttle_counters SET ends_at = '2020-01-01 00:00:00+00:00'"
-            " WHERE ends_at IS NOT NULL"
-        )
+        sql(END_WINDOWS)
     refused = world.log_in(ip=ELSEWHERE)
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "86400")
 
     assert world.log_in(ip=HOME).status_code == 200
     assert world.log_in(ip="192.0.2.1").status_code == 200
+
+
+def test_an_attempt_that_is_refused_does_not_end_the_failures_in_a_row(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world(login_attempts_per_account=3, login_failures_per_account=5)
+    world.register()
+    assert world.guess(ip=ELSEWHERE, times=4) == [401, 401, 401, 429]
+    sql(END_WINDOWS)
+    refusals = [world.log_in(password="wrong", ip=f"192.0.2.{n}") for n in range(3)]
+    assert [one.status_code for one in refusals] == [401, 401, 429]
+    assert refusals[-1].headers["Retry-After"] == "86400"
 
 
 def test_failures_in_a_row_are_told_no_differently_for_nobody(

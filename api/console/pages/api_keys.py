@@ -35,13 +35,16 @@ def create(
     request: Request,
     visitor: VisitorDep,
     form: Annotated[Form, confirmed("make an API key")],
+    service: ServiceDep,
     session: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """The key is shown on the page that follows and never again."""
     scopes = visitor.identity.scopes
     try:
-        made = api_keys.create(session, visitor.identity, _read(form), origin=origin)
+        made = api_keys.create(
+            session, service.settings, visitor.identity, _read(form), origin=origin
+        )
     except CounterfoilError as error:
         return _form(request, scopes, form, error, errors.status_of(error))
     return _show(request, made)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -275,6 +276,40 @@ def test_old_and_new_key_work_side_by_side_until_the_overlap_is_over(
     sql(f"UPDATE api_keys SET expires_at = created_at WHERE id = '{old['id']}'")
     assert not works(client, old["key"])
     assert works(client, new["key"])
+
+
+def test_a_user_has_so_many_keys_and_no_more(make_client: Callable[..., Client]) -> None:
+    client = make_client(max_api_keys_per_user=2)
+    tokens, other = client.sign_up(), client.sign_up("bob@example.org")
+    first = client.create_api_key(tokens)
+    client.create_api_key(tokens)
+    refused = make(client, tokens)
+    assert (refused.status_code, refused.json()["code"]) == (409, "api_key_limit_reached")
+    assert make(client, other).status_code == 201
+
+    path = f"/api-keys/{first['id']}"
+    assert client.http.delete(path, headers=tokens.headers).status_code == 204
+    assert make(client, tokens).status_code == 201
+
+
+def test_a_key_can_be_replaced_at_the_limit_but_not_over_and_over(
+    make_client: Callable[..., Client],
+) -> None:
+    client = make_client(max_api_keys_per_user=1)
+    tokens = client.sign_up()
+    first = client.create_api_key(tokens)
+    second = rotate(client, tokens, first)
+    assert second.status_code == 201
+    assert make(client, tokens).json()["code"] == "api_key_limit_reached"
+    assert rotate(client, tokens, second.json()).json()["code"] == "api_key_limit_reached"
+
+
+def test_keys_made_at_once_do_not_slip_past_the_limit(make_client: Callable[..., Client]) -> None:
+    client = make_client(max_api_keys_per_user=3)
+    tokens = client.sign_up()
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: make(client, tokens).status_code, range(8)))
+    assert sorted(made) == [201] * 3 + [409] * 5
 
 
 def test_an_overlap_of_nothing_ends_the_old_key_at_once(client: Client) -> None:

@@ -1,6 +1,7 @@
 """Logging in by the OAuth form and by JSON, to the letter of RFC 6749 and of the design."""
 
 import base64
+from contextlib import ExitStack
 from typing import Any
 
 import bcrypt
@@ -262,15 +263,20 @@ def test_each_outcome_is_in_the_audit_log_without_a_secret(client: Client, sql: 
     assert "unknown user" in log
 
 
-def fill_hashing(client: Client) -> None:
+def fill_hashing(client: Client, stack: ExitStack) -> None:
     hashing = client.http.app.state.service.hashing  # type: ignore[attr-defined]
-    while hashing._places.acquire(blocking=False):
-        pass
+    while not hashing.is_full():
+        stack.enter_context(hashing.reserve())
 
 
-def test_too_many_passwords_at_once_are_told_to_come_back(client: Client) -> None:
+def test_too_many_passwords_at_once_are_told_to_come_back(
+    make_client: MakeClient, request: pytest.FixtureRequest
+) -> None:
+    client = make_client(hashing_reserve=0)
     tokens = client.sign_up()
-    fill_hashing(client)
+    taken = ExitStack()
+    request.addfinalizer(taken.close)
+    fill_hashing(client, taken)
     for answer in (client.try_to_log_in(), client.register("other@example.org")):
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"

@@ -1,0 +1,127 @@
+"""Requests that are too large, too deep, or no requests at all: refused, and soon forgotten."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import psutil
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from authentication import tokens
+from authentication.tokens import TokenKind
+from faults import looks
+from faults.calls import Answer, Caller
+from faults.registry import Seen, scenario
+from faults.stage import Stage
+from tests.support.server import Server
+
+_MEGABYTE = 1_000_000
+_JSON = "Content-Type: application/json\r\n"
+_FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+EXAMPLES = 10_000
+
+
+@scenario(
+    "F22", "200 MB of body, 200 kB of head, 30,000 and 100,000 brackets, 10,000 fields", quick=True
+)
+def swollen_requests(stage: Stage) -> Seen:
+    service = stage.serve(stage.database())
+    with Caller(service.url) as caller:
+        caller.log_in("nobody@example.org")
+    memory = psutil.Process(service.pid).memory_info
+    before, seen = memory().rss, {}
+    for name, (expected, head, body) in _requests().items():
+        for _ in range(3):
+            seen[name] = (_send(service, head, body()), expected)
+    grown = (memory().rss - before) / _MEGABYTE
+    figures = ", ".join(f"{name} {status}" for name, (status, _) in seen.items())
+    held = all(status in expected for status, expected in seen.values())
+    return Seen(held and grown < 20, f"{figures}; the memory grew by {grown:.1f} MB")
+
+
+def _requests() -> dict[str, tuple[set[str], str, Callable[[], Iterator[bytes]]]]:
+    """What to expect, the head and the body of each."""
+    post = "POST /login HTTP/1.1\r\nHost: x\r\n"
+    form = "POST /token HTTP/1.1\r\nHost: x\r\n"
+    return {
+        "a length of 200 MB": (
+            {"413"},
+            f"{post}{_JSON}Content-Length: 200000000\r\n\r\n",
+            lambda: (bytes(_MEGABYTE) for _ in range(200)),
+        ),
+        "200 MB in chunks": (
+            {"413"},
+            f"{post}{_JSON}Transfer-Encoding: chunked\r\n\r\n",
+            lambda: (b"f4240\r\n" + bytes(_MEGABYTE) + b"\r\n" for _ in range(200)),
+        ),
+        "a head of 200 kB": (
+            {"431"},
+            f"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: {'x' * 200_000}\r\n\r\n",
+            lambda: iter(()),
+        ),
+        "30,000 brackets": ({"400", "422"}, *_with_body(f"{post}{_JSON}", b"[" * 30_000)),
+        "100,000 brackets": ({"413"}, *_with_body(f"{post}{_JSON}", b"[" * 100_000)),
+        "10,000 fields": ({"400", "413"}, *_with_body(f"{form}{_FORM}", b"a=b&" * 10_000)),
+    }
+
+
+def _with_body(head: str, body: bytes) -> tuple[str, Callable[[], Iterator[bytes]]]:
+    return f"{head}Content-Length: {len(body)}\r\n\r\n", lambda: iter([body])
+
+
+def _send(service: Server, head: str, body: Iterator[bytes]) -> str:
+    """The status. A server may refuse, and close, long before it has been sent everything."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        answer = b""
+        with suppress(OSError):
+            connection.sendall(head.encode())
+            for piece in body:
+                connection.sendall(piece)
+        with suppress(OSError):
+            answer = connection.recv(65_536)
+    return answer[9:12].decode() or "no answer"
+
+
+# What looks like a token but for its end or its middle, and what does not look like anything.
+_FAILED_TOKENS = st.builds(
+    lambda kind, body, end: f"{kind}{body}{end}",
+    st.sampled_from(["cfa_", "cfr_", "cfk_", "cfx_", "CFA_", ""]),
+    st.text(min_size=30, max_size=60) | st.text("abcXYZ019-_", min_size=43, max_size=43),
+    st.text(max_size=8),
+)
+
+
+@scenario("F23", f"{EXAMPLES:,} malformed tokens in the header and in the form, by hypothesis")
+def malformed_tokens(stage: Stage) -> Seen:
+    service = stage.serve(stage.database())
+    answers: list[Answer] = []
+    with Caller(service.url) as caller:
+
+        @settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(_FAILED_TOKENS | st.text(st.characters(), max_size=100))
+        def send(text: str) -> None:
+            if tokens.kind_of(text) is None:
+                answers.append(_offer(caller, text))
+
+        send()
+        # One that could have been issued, and has not been.
+        answers.append(caller.use(tokens.create(TokenKind.ACCESS).text))
+    wrong = [answer for answer in answers if answer.status not in {400, 401}]
+    return Seen(not wrong and len(answers) >= EXAMPLES, looks.count(answers))
+
+
+def _offer(caller: Caller, text: str) -> Answer:
+    """As an access token where a header can hold it, and as a refresh token otherwise."""
+    if text.isascii() and text.isprintable():
+        return caller.use(text)
+    # Lone surrogates too, in the bytes that a careless client makes of them.
+    secret = text.encode(errors="surrogatepass")
+    form: dict[str, str | bytes] = {"grant_type": "refresh_token", "refresh_token": secret}
+    return caller.call("POST", "/token", form=form)

@@ -1,0 +1,106 @@
+"""Clients by the hundred that dribble, or never take what they asked for, while others go on."""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from faults.calls import Caller
+from faults.registry import Seen, scenario
+from faults.stage import Stage, sign_up
+from tests.support.processes import free_port
+from tests.support.programs import require_program
+from tests.support.proxies import Nginx
+
+CONNECTIONS = 200
+ATTACKS = {
+    "slow heads": ["-H", "-i", "1", "-x", "24"],
+    "slow bodies": ["-B", "-i", "1", "-s", "4096", "-x", "24"],
+    "slow readers": ["-X", "-k", "3", "-n", "2", "-z", "4", "-w", "10", "-y", "20"],
+}
+# The attackers have one address, and nginx limits what one address may hold.
+_BYSTANDER = "127.0.0.2"
+# As many as the shipped configuration keeps open for the next requests.
+_KEPT_BY_A_PROXY = 32
+# On a machine that does other things too, a few milliseconds mean nothing.
+_UNNOTICED_SECONDS = 0.02
+
+
+@scenario("F21", f"slowhttptest -H, -B and -X with {CONNECTIONS} connections, without a proxy")
+def slow_clients(stage: Stage) -> Seen:
+    service = stage.serve(stage.database(), request_head_seconds=3, request_body_seconds=3)
+    token = sign_up(service).access_token
+    return _attack(service.url, service.url, token, allowed_seconds=3)
+
+
+@scenario("F21", f"the same with {CONNECTIONS} connections to nginx with the shipped nginx.conf")
+def slow_clients_of_nginx(stage: Stage) -> Seen:
+    service = stage.serve(stage.database(), trusted_proxies="127.0.0.1")
+    token = sign_up(service).access_token
+    with Nginx(stage.folder(), service_port=service.port, application_port=free_port()) as nginx:
+        return _attack(nginx.auth_url, service.url, token, allowed_seconds=10)
+
+
+def _attack(url: str, service_url: str, token: str, *, allowed_seconds: int) -> Seen:
+    """At `url`. What counts in the end is what the service itself still holds open.
+
+    nginx lets a body take its time as long as something comes, and holds what it can hold.
+    """
+    calm = _p99(url, token)
+    held, figures = True, []
+    for name, options in ATTACKS.items():
+        with _slowhttptest(url, options, seconds=allowed_seconds + 8) as attack:
+            time.sleep(1)
+            most = _connections(url)
+            p99 = _p99(url, token)
+            time.sleep(max(0.0, allowed_seconds + 1))
+            left = _connections(service_url)
+            attack.terminate()
+        held = held and p99 < max(2 * calm, _UNNOTICED_SECONDS) and left <= _KEPT_BY_A_PROXY
+        figures.append(
+            f"{name}: {most} connections, p99 {1000 * p99:.1f} ms, {left} left at the service"
+        )
+    return Seen(
+        held,
+        f"p99 of others {1000 * calm:.1f} ms; {'; '.join(figures)} after {allowed_seconds} s",
+    )
+
+
+def _slowhttptest(url: str, options: Sequence[str], *, seconds: int) -> subprocess.Popen[bytes]:
+    rate = ["-c", str(CONNECTIONS), "-r", str(CONNECTIONS), "-l", str(seconds)]
+    target = ["-u", f"{url}/login" if "-B" in options else f"{url}/docs"]
+    return subprocess.Popen(
+        [require_program("slowhttptest"), *options, *rate, *target, "-p", "3"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _connections(url: str) -> int:
+    """Open ones, at the server's end."""
+    port = urlsplit(url).port
+    return sum(
+        one.status == psutil.CONN_ESTABLISHED and _port(one.laddr) == port
+        for one in psutil.net_connections("tcp")
+    )
+
+
+def _port(address: Any) -> int | None:
+    return address.port if address else None
+
+
+def _p99(url: str, token: str) -> float:
+    taken = []
+    with Caller(url, source=_BYSTANDER) as caller:
+        for _ in range(200):
+            answer = caller.use(token)
+            if answer.status != 200:
+                raise RuntimeError(f"a token check was answered by {answer.status}")
+            taken.append(answer.seconds)
+            time.sleep(0.005)
+    return statistics.quantiles(taken, n=100)[98]

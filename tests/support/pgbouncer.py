@@ -25,6 +25,8 @@ auth_type = any
 pool_mode = transaction
 # Fewer than the service opens, so that they do change hands.
 default_pool_size = 3
+# As docs/how-to/postgresql.md has it: by default it waits 15 s before it connects again.
+server_login_retry = 1
 """
 
 

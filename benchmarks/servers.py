@@ -1,12 +1,10 @@
 """Starts and stops the servers under test, and measures how long each takes until it serves."""
 
-import compileall
 import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from benchmarks import processes
@@ -42,7 +40,6 @@ class Server:
 
     def start(self, folder: Path) -> None:
         """Return when it serves; what it prints goes to a log in `folder`."""
-        _compile()
         log = folder / f"{self.name}.log"
         environment = clean_environment() | dict(self.environment)
         begun = time.monotonic()
@@ -71,13 +68,6 @@ class Server:
 
     def memory(self) -> processes.Memory:
         return processes.memory(self.pid)
-
-
-@cache
-def _compile() -> None:
-    """The first start of a fresh clone would compile all that it imports."""
-    for package in ("api", "authentication", "benchmarks", "database", "schemas"):
-        compileall.compile_dir(ROOT / package, quiet=1)
 
 
 def clean_environment() -> dict[str, str]:

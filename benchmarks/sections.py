@@ -131,7 +131,7 @@ def write_growth(result: Result) -> list[str]:
     lines += ["An insert is a session, an access token and a refresh token in one transaction,"]
     lines += ["with a PostgreSQL that does not wait for the disk (`fsync=off`).", ""]
     for title, plan in result.texts.items():
-        lines += [f"The {title}:", "", "```", plan, "```", ""]
+        lines += [f"The {title}:", "", "```text", plan, "```", ""]
     return lines
 
 

@@ -31,9 +31,10 @@ counts only if that comes out between {low} and {high}, and if every answer of e
 between two designs are not told apart by such figures.
 
 *A route of one's own* is what readers write: FastAPI calls it, with `CurrentIdentity` as its one
-dependency. `GET /users/me` is called without that machinery. [Decision 7](decisions/0007-lean-routes.md)
-says where the time of a request goes, and why the goals at one connection and of `/introspect`, which
-reads a form and looks up two credentials, are the hard ones.
+dependency. `GET /users/me` is called without that machinery.
+[Decision 7](decisions/0007-lean-routes.md) says where the time of a request goes, and why the goals
+at one connection and of `/introspect`, which reads a form and looks up two credentials, are the
+hard ones.
 """
 
 

@@ -14,7 +14,7 @@ from faults.registry import Seen, scenario
 from faults.stage import Stage, seconds_until, sign_up
 
 
-@scenario("F1, F2", "PostgreSQL stopped at once (immediate) under load, started again", quick=True)
+@scenario("F1, F2", "PostgreSQL stopped at once (immediate) under load, started again")
 def database_down(stage: Stage) -> Seen:
     database, url = stage.cluster()
     service = stage.serve(url)
@@ -73,7 +73,7 @@ def worker_lost_during_outage(stage: Stage) -> Seen:
     )
 
 
-@scenario("F5", "a table locked for longer than the deadline, pool of 2, 30 clients", quick=True)
+@scenario("F5", "a table locked for longer than the deadline, pool of 2, 30 clients")
 def pool_exhausted(stage: Stage) -> Seen:
     url = stage.database()
     service = stage.serve(url, database_pool_size=2)

@@ -41,7 +41,8 @@ def test_postgresql_behind_the_newest_migration(
     assert ":***@" in reason
 
 
-@every_command
+# How several workers are started makes no difference to what has just been tried with them.
+@pytest.mark.parametrize("command", [API_PY, UVICORN])
 def test_a_database_that_does_not_answer(command: list[str], tmp_path: Path) -> None:
     url = f"postgresql://ada:secret@127.0.0.1:{free_port()}/counterfoil"
     reason = refuse_to_start(command, tmp_path, DATABASE_URL=url)

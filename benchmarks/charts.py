@@ -21,6 +21,7 @@ Figures = dict[str, dict[str, float]]
 SHOWN = {
     "ceiling": "no authentication",
     "users-me": "Counterfoil /users/me",
+    "own-route": "Counterfoil, own route",
     "verify": "Counterfoil /verify",
     "introspect": "Counterfoil /introspect",
     "jwt": "stateless JWT",

@@ -31,7 +31,14 @@ class RouteGroup(BaseRoute):
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
         if _first_segment(path) not in self._segments:
             return Match.NONE, {}
-        return max((route.matches(scope)[0] for route in self.routes), key=_strength), {}
+        found = Match.NONE
+        for route in self.routes:
+            match, _ = route.matches(scope)
+            if match is Match.FULL:
+                return match, {}
+            if match is Match.PARTIAL:
+                found = match
+        return found, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
@@ -51,8 +58,3 @@ def flatten(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
 
 def _first_segment(path: str) -> str:
     return path.removeprefix("/").partition("/")[0]
-
-
-def _strength(match: Match) -> int:
-    """A path without the method is the weaker match."""
-    return match.value

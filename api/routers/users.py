@@ -42,7 +42,7 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
 )
 async def read_me(identity: CurrentIdentity) -> Response:
     """Everything in the answer came with the lookup of the token."""
-    return Response(_from_identity(identity).model_dump_json(), media_type="application/json")
+    return Response(from_identity(identity).model_dump_json(), media_type="application/json")
 
 
 @router.patch(
@@ -105,7 +105,8 @@ def _from_user(user: User) -> UserRead:
     )
 
 
-def _from_identity(identity: Identity) -> UserRead:
+def from_identity(identity: Identity) -> UserRead:
+    """What an identity says of its user, which came with the lookup of the token."""
     return UserRead(
         id=identity.user_id,
         email=identity.email,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -32,6 +33,8 @@ from authentication.observer import NOBODY, Observer
 from authentication.service import Service
 from database.settings import InvalidSettings
 
+# A thread that works for a transaction gives way to the event loop after so long, not after 5 ms.
+_SWITCH_SECONDS = 0.0005
 # Collections find next to nothing in a service that frees what it uses, and each stops the world.
 _GC_THRESHOLDS = (50_000, 50, 1000)
 
@@ -114,7 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     startup.warn_unless_bounded(is_bounded=app.state.has_bounded_connections)
     async with startup.prepared_database(settings.database), _running(app, settings):
-        with _tuned_collector():
+        with _tuned_collector(), _tuned_threads():
             yield
 
 
@@ -158,6 +161,17 @@ def _tuned_collector() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+
+
+@contextmanager
+def _tuned_threads() -> Iterator[None]:
+    """Token checks are answered by the event loop, and must not wait for threads."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @cache

@@ -81,7 +81,7 @@ async def resolve(request: Request) -> Identity | None:
     if token is not None:
         identity = await state.service.resolver.resolve(token)
         if identity is None:
-            state.service.refusals.note(token, get_origin(request).ip)
+            state.service.refusals.note(token, origin_of(request).ip)
             raise InvalidToken
     scope[RESOLVED] = identity
     return identity
@@ -117,13 +117,13 @@ def requires_role(*roles: str) -> Any:
     return Depends(IdentityDependency(roles=frozenset(roles)))
 
 
-def get_service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
     """The running service."""
     service: Service = request.app.state.service
     return service
 
 
-def get_origin(request: Request) -> Origin:
+def origin_of(request: Request) -> Origin:
     """Where the request came from, and who sent it if that is known by now."""
     identity: Identity | None = request.scope.get(RESOLVED)
     return Origin(
@@ -133,10 +133,21 @@ def get_origin(request: Request) -> Origin:
     )
 
 
+# Coroutines, because FastAPI would hand a plain function to a thread, at the cost of a lookup.
+async def get_service(request: Request) -> Service:
+    """The running service, for a route."""
+    return service_of(request)
+
+
+async def get_origin(request: Request) -> Origin:
+    """Where the request came from, for a route."""
+    return origin_of(request)
+
+
 async def get_session(request: Request) -> AsyncIterator[Session]:
     """A transaction that is committed before the answer is sent, and read-only for a GET."""
     read_only = request.method in {"GET", "HEAD"}
-    async with get_service(request).database.session(read_only=read_only) as session:
+    async with service_of(request).database.session(read_only=read_only) as session:
         yield session
 
 

@@ -2,8 +2,8 @@
 
 A password takes a quarter of a second of a core, so it is hashed at low priority, in a few threads,
 and past a bounded queue the answer is 503. Users who are known where they come from, or logged in,
-have places there that strangers cannot fill, and take turns with them. Nobody waits longer than the
-deadline, and who hangs up makes room.
+have places there that strangers cannot fill, and take turns with them; in a flood strangers are
+served slowly. Nobody waits longer than the deadline, and who hangs up makes room.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from authentication import callers
 from authentication.errors import HashingBusy
 from authentication.observer import NOBODY, Observer
+from authentication.pacing import Pace
 from authentication.settings import AuthenticationSettings
 
 _LOWER_PRIORITY = 10
@@ -31,7 +32,7 @@ class _Job(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
-        self.queued_at = time.perf_counter()
+        self.queued_at = self.began_at = time.perf_counter()
         self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.running: asyncio.Future[T] | None = None
 
@@ -61,12 +62,14 @@ class HashingThreads:
         self.deadline_seconds = settings.hashing_deadline_seconds
         self._observer = observer
         self._is_in_demand = is_in_demand
+        self._pace = Pace(is_in_demand=is_in_demand)
         self._free = settings.hashing_threads + settings.hashing_queue
         self._free_reserved = settings.hashing_reserve
         self._preferred: set[int] = set()
         self._known: deque[_Job[Any]] = deque()
         self._strangers: deque[_Job[Any]] = deque()
         self._turns = deque([self._known, self._strangers])
+        self._end_of_rest: asyncio.TimerHandle | None = None
         self._running = 0
         self._most = settings.hashing_threads
         self._threads = ThreadPoolExecutor(
@@ -75,7 +78,10 @@ class HashingThreads:
 
     def is_full(self) -> bool:
         """Whether strangers are refused at this moment."""
-        return not self._free
+        most = self._pace.most_waiting(
+            threads=self._allowed(), deadline_seconds=self.deadline_seconds
+        )
+        return not self._free or len(self._strangers) >= most
 
     @contextmanager
     def reserve(self, account: int | None = None) -> Iterator["HashingPlace"]:
@@ -98,10 +104,12 @@ class HashingThreads:
 
     def _take(self, account: int | None) -> bool:
         """Returns whether it is a reserved one."""
-        if self._free:
+        is_stranger = account is None or account in self._preferred
+        if self._free and not (is_stranger and self.is_full()):
             self._free -= 1
             return False
-        if account is None or account in self._preferred or not self._free_reserved:
+        if is_stranger or not self._free_reserved:
+            self._pace.note_refusal()
             raise self.refuse()
         self._free_reserved -= 1
         return True
@@ -140,9 +148,16 @@ class HashingThreads:
     def _send(self) -> None:
         while self._running < self._allowed() and (job := self._next()) is not None:
             self._running += 1
-            self._observer.hashing_began(waited=time.perf_counter() - job.queued_at)
+            job.began_at = time.perf_counter()
+            self._observer.hashing_began(waited=job.began_at - job.queued_at)
             job.running = asyncio.wrap_future(self._threads.submit(self._do, job.work))
             job.running.add_done_callback(self._end(job))
+        if self._strangers and self._end_of_rest is None and (rest := self._pace.rest_seconds()):
+            self._end_of_rest = asyncio.get_running_loop().call_later(rest, self._go_on)
+
+    def _go_on(self) -> None:
+        self._end_of_rest = None
+        self._send()
 
     def _allowed(self) -> int:
         return max(1, self._most - 1) if self._is_in_demand() else self._most
@@ -150,7 +165,8 @@ class HashingThreads:
     def _next(self) -> _Job[Any] | None:
         for _ in range(len(self._turns)):
             self._turns.rotate()
-            if self._turns[0]:
+            is_resting = self._turns[0] is self._strangers and self._pace.rest_seconds() > 0
+            if self._turns[0] and not is_resting:
                 return self._turns[0].popleft()
         return None
 
@@ -158,6 +174,7 @@ class HashingThreads:
         def end(done: "asyncio.Future[Any]") -> None:
             self._running -= 1
             job.finish(done)
+            self._pace.note_hash(time.perf_counter() - job.began_at)
             self._send()
 
         return end
@@ -171,6 +188,8 @@ class HashingThreads:
 
     def close(self) -> None:
         """Drop what has not begun."""
+        if self._end_of_rest is not None:
+            self._end_of_rest.cancel()
         for waiting in self._turns:
             for job in waiting:
                 job.answer.cancel()

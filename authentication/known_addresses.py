@@ -20,7 +20,7 @@ from database.session import Database
 
 # One end user can have all of a /64 to themselves, and change addresses within it at will.
 _IPV6_PREFIX = 64
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.1
 _MOST_AT_ONCE = 200
 
 
@@ -56,7 +56,7 @@ class KnownAddresses:
     async def find_user_id(self, identifier: str, network: str | None) -> int | None:
         """The user with this name, if they have logged in from there before.
 
-        Takes a twentieth of a second at least. Raises DatabaseUnavailable.
+        Takes a tenth of a second at least. Raises DatabaseUnavailable.
         """
         if network is None:
             return None

@@ -109,7 +109,10 @@ class AuthenticationSettings(LayerSettings):
     """
 
     hashing_queue: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """Passwords that may wait for hashing; past that the answer is 503."""
+    """Passwords that may wait for hashing; past that the answer is 503.
+
+    Fewer, if so many could not be hashed within the deadline.
+    """
 
     hashing_reserve: Annotated[int, Field(ge=0, le=10_000)] = 8
     """Places beside these for users at addresses that they have logged in from before."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import anyio
@@ -42,9 +42,15 @@ class Database:
             yield session
 
     async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
-        """Do `work` in a transaction of its own, in a thread."""
-        async with self.session(read_only=read_only) as session:
-            return await _in_thread(lambda: work(session))
+        """Do `work` in a transaction of its own, in a thread. Raises DatabaseUnavailable."""
+
+        def transaction() -> T:
+            with self._open(read_only) as session, session.begin():
+                return work(session)
+
+        with _unavailable_by_one_name(), self._deadline():
+            async with self._slot():
+                return await _in_thread(transaction)
 
     @asynccontextmanager
     async def session(self, *, read_only: bool = False) -> AsyncIterator[Session]:
@@ -52,7 +58,7 @@ class Database:
 
         Raises DatabaseUnavailable once the deadline has passed, with nothing half done.
         """
-        with _unavailable_by_one_name(), deadlines.within(self.settings.database_deadline_seconds):
+        with _unavailable_by_one_name(), self._deadline():
             async with self._slot():
                 session = self._open(read_only)
                 try:
@@ -61,6 +67,9 @@ class Database:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await _in_thread(session.close)
+
+    def _deadline(self) -> AbstractContextManager[None]:
+        return deadlines.within(self.settings.database_deadline_seconds)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

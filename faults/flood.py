@@ -11,6 +11,8 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from urllib.parse import urlsplit
 
+import uvloop
+
 PER_SECOND = 200
 # So many may wait for their answers before the next one is late: for hashing, and to be refused.
 _CONNECTIONS = 120
@@ -37,7 +39,7 @@ def flooding(url: str, attack: Attack, *, first: int, answers: Counter[str]) -> 
 
 def _run(url: str, attack: Attack, first: int, over: Event, results: "Queue[Counter[str]]") -> None:
     results.put(Counter())
-    results.put(asyncio.run(_flood(url, attack, first, over)))
+    results.put(uvloop.run(_flood(url, attack, first, over)))
 
 
 async def _flood(url: str, attack: Attack, first: int, over: Event) -> Counter[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.console import cookies
-from api.dependencies import get_origin, get_service
+from api.dependencies import origin_of, service_of
 from authentication import console_sessions, permissions
 from authentication.audit import Origin
 from authentication.errors import InsufficientScope
@@ -36,10 +36,10 @@ class Visitor:
 async def find_visitor(request: Request) -> Visitor | None:
     """Who is signed in at this moment, if anyone. Raises DatabaseUnavailable."""
     token = cookies.read(request, cookies.SESSION)
-    service = get_service(request)
+    service = service_of(request)
     identity = await service.resolver.resolve(token) if token else None
     if token and identity is None:
-        service.refusals.note(token, get_origin(request).ip)
+        service.refusals.note(token, origin_of(request).ip)
     # An API key or a token for something else, put into the cookie by hand, is nobody.
     if token is None or identity is None or identity.session_id is None:
         return None
@@ -51,7 +51,7 @@ async def get_visitor(request: Request) -> Visitor:
     visitor = await find_visitor(request)
     if visitor is None:
         raise SignInRequired(was_signed_in=bool(cookies.read(request, cookies.SESSION)))
-    await console_sessions.keep_alive(get_service(request), visitor.identity)
+    await console_sessions.keep_alive(service_of(request), visitor.identity)
     request.state.visitor = visitor
     return visitor
 
@@ -68,7 +68,7 @@ async def get_administrator(visitor: VisitorDep) -> Visitor:
 
 async def get_console_origin(request: Request, visitor: VisitorDep) -> Origin:
     """Where the visitor is, for the audit log."""
-    return get_origin(request).acting_as(visitor.identity.actor)
+    return origin_of(request).acting_as(visitor.identity.actor)
 
 
 AdministratorDep = Annotated[Visitor, Depends(get_administrator)]

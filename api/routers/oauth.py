@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from fastapi import APIRouter, Request, Response
 
 from api import credentials, forms
-from api.dependencies import OriginDep, ServiceDep, get_origin
+from api.dependencies import OriginDep, ServiceDep, origin_of
 from api.errors import headers_of
 from api.oauth_errors import OAuthRefusal, oauth_errors
 from api.openapi import PlainRoute
@@ -32,7 +32,7 @@ async def introspect(request: Request) -> Response:
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
-        ip = get_origin(request).ip
+        ip = origin_of(request).ip
         state.service.refusals.note(caller, ip)
         _count_miss(request, "caller", ip or "")
         raise _invalid_client(request) from None

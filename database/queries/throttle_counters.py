@@ -50,7 +50,7 @@ def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count
 
     What the statement returns it has also locked: of any number at once no two see the same count.
     """
-    statement = upsert.insert(session, ThrottleCounter).values(_rows(session, keys, attempts=1))
+    statement = upsert.insert(session, ThrottleCounter)
     ended = ThrottleCounter.ends_at <= clock.now()
     rows = session.execute(
         statement.on_conflict_do_update(
@@ -59,7 +59,8 @@ def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count
                 "attempts": case((ended, 1), else_=ThrottleCounter.attempts + 1),
                 "ends_at": case((ended, statement.excluded.ends_at), else_=ThrottleCounter.ends_at),
             },
-        ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at)
+        ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at),
+        _rows(session, keys, attempts=1),
     )
     return _counts(session, rows)
 
@@ -68,7 +69,7 @@ def decrement(session: Session, keys: Sequence[CounterKey], *, ending_rows: bool
     """Give one back to each; `ending_rows` sets those whose window has no end back to nothing."""
     if not keys:
         return
-    statement = upsert.insert(session, ThrottleCounter).values(_rows(session, keys, attempts=0))
+    statement = upsert.insert(session, ThrottleCounter)
     is_nothing = ThrottleCounter.attempts < 1
     if ending_rows:
         is_nothing |= ThrottleCounter.ends_at.is_(None)
@@ -76,7 +77,8 @@ def decrement(session: Session, keys: Sequence[CounterKey], *, ending_rows: bool
         statement.on_conflict_do_update(
             index_elements=[ThrottleCounter.key_digest],
             set_={"attempts": case((is_nothing, 0), else_=ThrottleCounter.attempts - 1)},
-        )
+        ),
+        _rows(session, keys, attempts=0),
     )
 
 

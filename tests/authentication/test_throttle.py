@@ -104,6 +104,8 @@ def test_a_flood_at_one_account_from_everywhere_reads_and_writes_nothing_for_eac
 ) -> None:
     assert world.guess(ip=ELSEWHERE, times=4)[-1] == 429
     monkeypatch.setattr(throttle, "take", lambda *_, **__: pytest.fail("counted once more"))
+    # A refusal is remembered for a second.
+    monkeypatch.setattr("authentication.known_addresses._PAUSE_SECONDS", 0.01)
     assert [world.guess("ADA@example.org", ip=f"192.0.2.{n}")[0] for n in range(5)] == [429] * 5
     monkeypatch.undo()
     assert world.log_in(ip=HOME).status_code == 200

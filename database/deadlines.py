@@ -7,6 +7,7 @@ connection, which is what must become of it: its state is unknown.
 """
 
 import contextvars
+import math
 import select
 import time
 from collections.abc import Iterator
@@ -28,6 +29,11 @@ _allowance: contextvars.ContextVar[_Allowance | None] = contextvars.ContextVar(
     "allowance", default=None
 )
 _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
+_patience: contextvars.ContextVar[float] = contextvars.ContextVar("patience", default=math.inf)
+
+
+class NoAnswer(psycopg2.OperationalError):
+    """The database was silent for longer than we wait. The connection is of no use any more."""
 
 
 def allow(seconds: float) -> None:
@@ -66,6 +72,16 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def each_wait_at_most(seconds: float) -> Iterator[None]:
+    """Bound each single wait in this block. NoAnswer may come before the deadline has passed."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def remaining_seconds() -> float | None:
     """What is left of the current deadline, never below zero. None where none is set."""
     deadline = _deadline.get()
@@ -96,6 +112,7 @@ def _wait(connection: extensions.connection) -> None:
 
 
 def _poll_until_ready(poller: select.poll) -> None:
-    seconds = remaining_seconds()
-    if not poller.poll(None if seconds is None else seconds * 1000):
-        raise psycopg2.OperationalError("the database did not answer within the deadline")
+    remaining = remaining_seconds()
+    seconds = min(math.inf if remaining is None else remaining, _patience.get())
+    if not poller.poll(None if seconds == math.inf else seconds * 1000):
+        raise NoAnswer("the database did not answer within the deadline")

@@ -1,5 +1,6 @@
 """What PostgreSQL needs to behave: durable commits, deadlines on both sides, living connections."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -27,18 +28,19 @@ _BEGIN = text(
 def configure(engine: Engine, *, patience_seconds: float) -> None:
     """Set up how this engine connects, and how it finds out that a connection has died.
 
-    One that was idle may be dead without a word. It has `patience_seconds` to answer; that leaves
-    time to connect anew within the same deadline.
+    One that was idle may be dead without a word, and what we say to connect may be lost on its way.
+    Each has `patience_seconds` to be answered; that leaves time for another attempt.
     """
     deadlines.install()
 
-    def connect(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> None:
+    def connect(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         record.info["new"] = True
         given = connecting.options(engine.url)
         try:
             options.update(connecting.resolve(given, seconds=deadlines.remaining_seconds()))
         except OSError as error:
             raise psycopg2.OperationalError("the name of the host was not resolved") from error
+        return _connect(lambda: dialect.connect(*arguments, **options), patience_seconds)
 
     def check(connection: extensions.connection, record: Any, proxy: Any) -> None:
         if not record.info.pop("new", False):
@@ -47,6 +49,19 @@ def configure(engine: Engine, *, patience_seconds: float) -> None:
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "checkout", check)
+
+
+def _connect(attempt: Callable[[], Any], patience_seconds: float) -> Any:
+    """Try as often as the deadline allows. Without one, a server may take as long as it likes."""
+    if deadlines.remaining_seconds() is None:
+        return attempt()
+    while True:
+        try:
+            with deadlines.each_wait_at_most(patience_seconds):
+                return attempt()
+        except deadlines.NoAnswer:
+            if not deadlines.remaining_seconds():
+                raise
 
 
 def begin(connection: Connection) -> datetime:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
 
@@ -79,6 +80,20 @@ def test_connections_that_died_without_a_word_cost_no_request(
     client.sign_up()
     relay.forget()
     assert client.try_to_log_in().status_code == 200
+
+
+def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
+    database_url: str, relay: Relay
+) -> None:
+    settings = DatabaseSettings(database_url=relay.url(database_url), database_deadline_seconds=3)
+    relay.swallows = True
+    with closing(Database(settings)) as database, ThreadPoolExecutor() as threads:
+        asked = threads.submit(
+            asyncio.run, database.run(lambda session: session.scalar(text("SELECT 7")))
+        )
+        time.sleep(0.3)
+        relay.swallows = False
+        assert asked.result() == 7
 
 
 def test_all_the_transactions_of_a_request_share_one_deadline(

@@ -1,6 +1,5 @@
 """SECURITY.md names a test for every promise, and that test exists."""
 
-import ast
 import re
 
 from tests.support.server import REPOSITORY
@@ -10,11 +9,9 @@ ROWS = [line for line in PROMISES.splitlines() if line.startswith("| ") and "`te
 
 
 def every_test() -> set[str]:
-    names: set[str] = set()
-    for path in (REPOSITORY / "tests").rglob("test_*.py"):
-        tree = ast.parse(path.read_text())
-        names.update(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    return names
+    files = (REPOSITORY / "tests").rglob("test_*.py")
+    found = (re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE) for path in files)
+    return set().union(*found)
 
 
 def test_every_test_that_is_named_exists() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ from faults import looks
 from faults.calls import PASSWORD, Answer, Caller, read_tokens
 from faults.registry import Seen, scenario
 from faults.stage import EMAIL, Stage, sign_up
+from tests.support.programs import require_program
 from tests.support.server import Server
 
 SQL = (
@@ -29,6 +31,23 @@ SQL = (
     "%s",
     ":id",
 )
+# What each is asked of, and how. An asterisk marks where else to inject.
+_SQLMAP_TARGETS = {
+    "login": (
+        "/login",
+        f"--data={json.dumps({'username': EMAIL, 'password': PASSWORD})}",
+        "-H",
+        "Content-Type: application/json",
+    ),
+    "token": (
+        "/token",
+        f"--data=grant_type=password&username={EMAIL}&password={quote(PASSWORD)}&scope=account",
+    ),
+    "introspection": ("/introspect", "--data=token={token}&token_type_hint=access_token"),
+    "bearer token": ("/users/me", "--headers=Authorization: Bearer {token}*"),
+    "search for users": ("/admin/users?q=ada&role=admin&limit=10",),
+    "audit log": ("/admin/audit-events?event=login.succeeded&subject=user:1&limit=10",),
+}
 _ADMINISTRATOR = (
     "INSERT INTO user_roles (user_id, role_id)"
     " SELECT users.id, roles.id FROM users, roles WHERE roles.name = 'admin'"
@@ -59,6 +78,46 @@ def sql_in_every_field(stage: Stage) -> Seen:
         f"{looks.count(answers)}; slowest {looks.slowest(answers):.1f} s;"
         f" {len(let_in)} let in; {before[0][0]} user before, {after[0][0]} after",
     )
+
+
+@scenario("F24", "sqlmap, level 3, at what takes text: logins, tokens, searches")
+def sqlmap_at_work(stage: Stage) -> Seen:
+    url = stage.database()
+    service = stage.serve(url, login_throttle=False, introspection_misses_per_minute=1_000_000)
+    token = sign_up(service).access_token
+    looks.run_sql(url, _ADMINISTRATOR)
+    found = {
+        name: _sqlmap(stage, service, token, *options) for name, options in _SQLMAP_TARGETS.items()
+    }
+    errors = sum('"status": 5' in line for line in service.log().splitlines())
+    with Caller(service.url) as caller:
+        still = caller.use(token).status
+    return Seen(
+        all(verdict == "nothing" for verdict in found.values()) and not errors and still == 200,
+        f"{', '.join(f'{name}: {verdict}' for name, verdict in found.items())};"
+        f" {errors} answers above 499",
+    )
+
+
+def _sqlmap(stage: Stage, service: Server, token: str, path: str, *options: str) -> str:
+    """What it finds. "nothing" only if it says so: it may have failed as well."""
+    bearer = () if any("Authorization" in option for option in options) else (token,)
+    run = subprocess.run(
+        [
+            *(require_program("sqlmap"), "--batch", "--level=3", "--technique=BEUQ"),
+            *("--dbms=PostgreSQL", "--ignore-code=*", "--threads=4", "--disable-coloring"),
+            *(f"--output-dir={stage.folder()}", "-u", f"{service.url}{path}"),
+            *(f"--headers=Authorization: Bearer {one}" for one in bearer),
+            *(option.replace("{token}", token) for option in options),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "all tested parameters do not appear to be injectable" in run.stdout:
+        return "nothing"
+    return "an injection" if "injection point" in run.stdout else "no verdict"
 
 
 def _paths(description: Any, text: str) -> Iterator[str]:

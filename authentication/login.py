@@ -94,13 +94,13 @@ async def _hold_off_flood(service: Service, attempt: Attempt, origin: Origin) ->
     returns the user's id if they are known where they come from, as they have their own allowance.
     """
     service.floods.refuse_again("login", attempt.identifier, origin.ip or "")
-    network = network_of(origin.ip)
+    network, name = network_of(origin.ip), normalise_identifier(attempt.identifier)
     refusal = service.floods.find_refusal("address", network or "") or service.floods.find_refusal(
-        "account", normalise_identifier(attempt.identifier)
+        "account", name
     )
     if refusal is None and not service.hashing.is_full():
         return None
-    account = await service.known_addresses.find_user_id(attempt.identifier, network)
+    account = await service.known_addresses.find_user_id(name, network)
     if account is None and refusal is not None:
         raise refusal
     return account

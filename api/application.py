@@ -10,12 +10,14 @@ from functools import cache
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import access_log, credentials, errors, openapi, startup
+from api import errors, startup
 from api.console import application as console
-from api.logs import AccessLog
-from api.metrics import Metrics
 from api.middleware import Frame, OnEnd
-from api.route_group import RouteGroup
+from api.observability import access_log
+from api.observability.logs import AccessLog
+from api.observability.metrics import Metrics
+from api.openapi import description
+from api.request import credentials
 from api.routers import (
     admin,
     api_keys,
@@ -28,8 +30,9 @@ from api.routers import (
     tokens,
     users,
 )
+from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
-from authentication.observer import NOBODY, Observer
+from authentication.instrumentation import NOBODY, Observer
 from authentication.service import Service
 from database.settings import InvalidSettings
 
@@ -72,10 +75,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
-        description=openapi.DESCRIPTION,
-        openapi_tags=openapi.TAGS,
+        description=description.DESCRIPTION,
+        openapi_tags=description.TAGS,
         license_info={"name": "MIT", "identifier": "MIT"},
-        generate_unique_id_function=openapi.operation_id,
+        generate_unique_id_function=description.operation_id,
         version="0.1.0",
         lifespan=_lifespan,
         docs_url=None,
@@ -93,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     access_log.install()
     errors.install(app)
-    openapi.install(app)
+    description.install(app)
     _add_routes(app, settings)
     return app
 

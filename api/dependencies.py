@@ -14,12 +14,12 @@ from fastapi.openapi.models import OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
-from api import client_address, credentials
 from api.middleware import RESOLVED
+from api.request import client_address, credentials
 from authentication import permissions
 from authentication.audit import Origin
 from authentication.errors import InvalidToken, NotAuthenticated, SessionRequired
-from authentication.identity import Identity
+from authentication.resolution.identity import Identity
 from authentication.service import Service
 
 SCHEME_NAME = "Password"

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.route_group import flatten
+from api.routing.route_group import flatten
 from authentication import errors
 from authentication.errors import CounterfoilError
 from database.errors import DatabaseUnavailable

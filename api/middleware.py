@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, oauth_errors, startup
-from authentication import callers
-from database import deadlines
+from authentication.passwords import disconnects
+from database.engine import deadlines
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -94,7 +94,7 @@ class Frame:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
-            callers.introduce(partial(_until_gone, bounded))
+            disconnects.introduce(partial(_until_gone, bounded))
             await self._app(scope, bounded, send)
 
 

@@ -12,7 +12,8 @@ from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
-from database import deadlines, revisions
+from database import revisions
+from database.engine import deadlines
 from database.errors import NewerTables, is_outage, reason_of
 from database.settings import DatabaseSettings
 

@@ -6,18 +6,18 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.floods import FloodMemory
-from authentication.hashing import HashingThreads
-from authentication.housekeeping import Housekeeper
-from authentication.known_addresses import KnownAddresses
-from authentication.last_used import LastUsedWriter
-from authentication.observer import NOBODY, Observer
-from authentication.passwords import PasswordHasher
-from authentication.refusals import RefusalLog
-from authentication.resolver import Resolver
+from authentication.instrumentation import NOBODY, Observer
+from authentication.passwords.hasher import PasswordHasher
+from authentication.passwords.queue import HashingThreads
+from authentication.pruning.worker import Housekeeper
+from authentication.resolution.last_used import LastUsedWriter
+from authentication.resolution.rejected_tokens import RefusalLog
+from authentication.resolution.resolver import Resolver
 from authentication.settings import AuthenticationSettings
+from authentication.throttling.known_networks import KnownAddresses
+from authentication.throttling.memory import FloodMemory
+from database.engine.session import Database
 from database.lookup import open_lookup
-from database.session import Database
 from database.settings import DatabaseSettings
 
 

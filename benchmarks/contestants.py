@@ -12,7 +12,7 @@ from benchmarks.rounds import CONTROL
 from benchmarks.servers import Server, clean_environment, peer_server
 from benchmarks.targets import Target, make_target
 from benchmarks.workspace import Workspace
-from tests.support.processes import free_port
+from harness.processes import free_port
 
 PATH = "/users/me"
 CEILING = "ceiling"

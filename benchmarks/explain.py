@@ -1,6 +1,6 @@
 """Shows how PostgreSQL runs the product's lookup, prepared as the product prepares it."""
 
-from authentication import tokens
+from authentication.resolution import tokens
 from benchmarks.filling.bulk import connected
 from database.lookup.connection import PLANNING, statement
 from database.queries.credentials import CredentialKind

@@ -1,6 +1,6 @@
 """The password of every user that the benchmarks make, and its hash."""
 
-from authentication.passwords import PasswordHasher
+from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
 
 PASSWORD = "plum-harbour-violet-benchmark"

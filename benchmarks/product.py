@@ -13,7 +13,7 @@ from benchmarks.servers import Server, clean_environment, uvicorn
 from benchmarks.targets import Target, make_target
 from benchmarks.workspace import Workspace
 from database import migrations
-from tests.support.processes import free_port
+from harness.processes import free_port
 
 USERS_ME, OWN_ROUTE = "users-me", "own-route"
 VERIFY, INTROSPECT = "verify", "introspect"

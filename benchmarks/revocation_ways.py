@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from authentication import sessions
 from authentication.audit import COMMAND
+from authentication.credentials import sessions
 from benchmarks.client import Connection
 from benchmarks.messages import post_form
 from benchmarks.product import Product, run_command
-from database.session import Database
+from database.engine.session import Database
 from database.settings import DatabaseSettings
 
 Revoke = Callable[[int], Awaitable[str]]

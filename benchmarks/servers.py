@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import processes
 from benchmarks.messages import HOST, exchange
 from benchmarks.options import PEERS_PYTHON, ROOT
-from tests.support.processes import free_port, spawn, wait_until
+from harness.processes import free_port, spawn, wait_until
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0

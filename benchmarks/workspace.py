@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.options import Options
 from benchmarks.rounds import say
 from benchmarks.servers import Server
-from tests.support.postgresql import PostgreSQL
+from harness.postgresql import PostgreSQL
 
 # Enough connections for every peer at once, and memory as a small server of today is given.
 POSTGRESQL_OPTIONS = {"max_connections": 200, "shared_buffers": "1GB", "max_wal_size": "4GB"}

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, pool, text
 
-from database import sqlite
+from database.engine import sqlite
 from database.settings import parse_url
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, inspect, pool, text
 
-from database import deadlines
+from database.engine import deadlines
 from database.errors import NewerTables
 from database.settings import parse_url
 

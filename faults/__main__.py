@@ -12,7 +12,7 @@ from faults import report
 from faults.registry import Scenario, Seen, load
 from faults.report import Row
 from faults.stage import Stage
-from tests.support.postgresql import DatabaseServer, provide_server
+from harness.postgresql import DatabaseServer, provide_server
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 

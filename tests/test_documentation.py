@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from harness.server import REPOSITORY
 from tests.support import documentation
 from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.documentation import COMMANDS, FENCE, NOT_RUN, OUTPUT
-from tests.support.server import REPOSITORY
 from tests.support.walk import Walk
 
 # The others begin with a service, and an administrator of number 42 whose token is in $TOKEN.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from harness.server import Server
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
-from tests.support.server import Server
 
 COMMAND = [sys.executable, "-m", "uvicorn", "examples.notes:app", "--port", "{port}"]
 GIVE_ROLE = """

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.server import REPOSITORY
 from tests.support import documentation
 from tests.support.administrator import Sql, run_sql
 from tests.support.client import PASSWORD, Client
-from tests.support.server import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "how-to" / "moving.md"
 

@@ -1,10 +1,10 @@
 """What the README promises beyond what can be typed; test_documentation.py runs what can."""
 
+from harness.server import REPOSITORY
 from tests.support import documentation
 from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.documentation import FENCE
-from tests.support.server import REPOSITORY
 
 README = REPOSITORY / "README.md"
 

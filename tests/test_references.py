@@ -9,20 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from api import app
+from api.commands.cli import cli
 from api.settings import load
-from authentication.commands import cli
-from tests.support import (
-    command_reference,
-    endpoint_reference,
-    settings_reference,
-    table_reference,
-)
+from harness.server import REPOSITORY
+from scripts.docs import command_reference, endpoint_reference, settings_reference, table_reference
+from scripts.docs.command_examples import EXAMPLES
+from scripts.docs.references import MADE
+from scripts.docs.table_meanings import COLUMNS, TABLES, VIEW
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client
-from tests.support.command_examples import EXAMPLES
-from tests.support.references import MADE
-from tests.support.server import REPOSITORY
-from tests.support.table_meanings import COLUMNS, TABLES, VIEW
 
 
 @pytest.fixture
@@ -37,7 +32,7 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)
 def test_a_page_is_made_from_the_code(page: Path) -> None:
-    assert page.read_text() == MADE[page](), "run `python -m tests.support.references`"
+    assert page.read_text() == MADE[page](), "run `python -m scripts.docs.references`"
 
 
 def test_the_example_spells_out_the_defaults(no_settings: Path) -> None:

@@ -12,9 +12,9 @@ import httpx2
 import psutil
 import pytest
 
+from harness.server import Server
 from tests.support.administrator import Sql, run_in_bare_sqlite
 from tests.support.client import Client, MakeClient, Tokens
-from tests.support.server import Server
 
 # As the documentation promises them, to the letter.
 POSTGRESQL = [

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from harness.server import REPOSITORY
 from tests.support import documentation
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client, Tokens
-from tests.support.server import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "how-to" / "revoke-by-sql.md"
 SESSION = "0b9ad1f6-2f1c-4c7e-9c3f-5f2f1f0a6a51"

@@ -4,9 +4,9 @@ from typing import Any
 
 import httpx2
 
+from harness.server import Server
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD
-from tests.support.server import Server
 
 WRONG = "a wrong passphrase 4711"
 NEW = "an entirely new passphrase"

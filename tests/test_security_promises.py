@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.server import REPOSITORY
+from harness.server import REPOSITORY
 
 PROMISES = (REPOSITORY / "SECURITY.md").read_text()
 ROWS = [line for line in PROMISES.splitlines() if line.startswith("| ") and "`test_" in line]

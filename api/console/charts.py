@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from authentication.administration.statistics import Overview, Span
 from authentication.settings import DAY
-from authentication.statistics import Overview, Span
 
 # Bars and lines are drawn in these units and stretched; words stand beside them at a percentage.
 WIDTH = 600

@@ -10,8 +10,8 @@ from fastapi import Depends, Request
 from api.console import csrf
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
 from api.dependencies import ServiceDep
-from authentication import console_sessions
 from authentication.errors import ConfirmationRequired, CounterfoilError, WrongPassword
+from authentication.grants import console as console_grant
 from authentication.service import Service
 
 CONFIRMATION = "confirmation_password"
@@ -97,7 +97,7 @@ def _confirming(deed: str) -> Callable[..., Coroutine[Any, Any, Form]]:
     ) -> Form:
         try:
             if password := form.text(CONFIRMATION):
-                await console_sessions.confirm(service, visitor.identity, password, origin=origin)
+                await console_grant.confirm(service, visitor.identity, password, origin=origin)
             else:
                 await _demand(service, visitor)
         except ConfirmationRequired:
@@ -111,7 +111,7 @@ def _confirming(deed: str) -> Callable[..., Coroutine[Any, Any, Form]]:
 
 async def _demand(service: Service, visitor: Visitor) -> None:
     await service.database.run(
-        lambda session: console_sessions.demand_confirmation(
+        lambda session: console_grant.demand_confirmation(
             session, service.settings, visitor.identity
         )
     )

@@ -7,10 +7,11 @@ from fastapi import Depends, Request
 
 from api.console import cookies
 from api.dependencies import origin_of, service_of
-from authentication import console_sessions, permissions
+from authentication import permissions
 from authentication.audit import Origin
 from authentication.errors import InsufficientScope
-from authentication.identity import Identity
+from authentication.grants import console as console_grant
+from authentication.resolution.identity import Identity
 
 
 class SignInRequired(Exception):
@@ -51,7 +52,7 @@ async def get_visitor(request: Request) -> Visitor:
     visitor = await find_visitor(request)
     if visitor is None:
         raise SignInRequired(was_signed_in=bool(cookies.read(request, cookies.SESSION)))
-    await console_sessions.keep_alive(service_of(request), visitor.identity)
+    await console_grant.keep_alive(service_of(request), visitor.identity)
     request.state.visitor = visitor
     return visitor
 

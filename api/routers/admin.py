@@ -7,17 +7,19 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
-from api.openapi_problems import problems
+from api.openapi.problems import problems
 from api.routers.api_keys import fields_of
-from authentication import administration, permissions, roles
-from authentication.administration import (
+from authentication import permissions
+from authentication.accounts import roles
+from authentication.administration import operations
+from authentication.administration.operations import (
     AuditFilter,
     SessionFilter,
     UserChange,
     UserFilter,
     UserSession,
 )
-from authentication.identity import Identity
+from authentication.resolution.identity import Identity
 from database.models import User
 from schemas.admin import (
     AdminSessionRead,
@@ -58,7 +60,7 @@ UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
     """Newest first. A few letters that begin a word of a name or an address will do."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
-    page = administration.list_users(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_users(session, wanted, limit=query.limit, cursor=query.cursor)
     return Page(items=list(map(_user, page.items)), next_cursor=page.next_cursor)
 
 
@@ -70,7 +72,7 @@ def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Pag
 )
 def read_user(session: SessionDep, user_id: UserId) -> AdminUserRead:
     """The account as administrators see it: without a password hash."""
-    return _user(administration.get_user(session, user_id))
+    return _user(operations.get_user(session, user_id))
 
 
 @router.patch(
@@ -87,7 +89,7 @@ def change_user(
 ) -> AdminUserRead:
     """Holds from the user's next request on. The last active administrator stays one."""
     change = UserChange(is_active=body.is_active, roles=body.roles)
-    return _user(administration.change_user(session, user_id, change, origin=origin))
+    return _user(operations.change_user(session, user_id, change, origin=origin))
 
 
 @router.delete(
@@ -98,7 +100,7 @@ def change_user(
 )
 def end_user_sessions(session: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
     """A login under way ends too. Of one's own id it ends one's own session as well."""
-    ended = administration.end_user_sessions(session, user_id, origin=origin)
+    ended = operations.end_user_sessions(session, user_id, origin=origin)
     return SessionsEnded(ended=ended)
 
 
@@ -117,7 +119,7 @@ def list_sessions(
     the last: go on while there is a `next_cursor`.
     """
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
-    page = administration.list_sessions(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_sessions(session, wanted, limit=query.limit, cursor=query.cursor)
     items = [_session(found, current=admin.session_id) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
@@ -132,7 +134,7 @@ def list_sessions(
 )
 def end_session(session: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is refused."""
-    administration.end_session(session, session_id, origin=origin)
+    operations.end_session(session, session_id, origin=origin)
 
 
 @router.post(
@@ -152,10 +154,10 @@ def revoke_sessions(
     """
     ids = body.session_ids
     if ids is not None:
-        revoked = administration.end_sessions(session, ids, origin=origin)
+        revoked = operations.end_sessions(session, ids, origin=origin)
     else:
         keep = None if body.include_current else admin.session_id
-        revoked = administration.end_some_sessions(session, keep=keep, origin=origin)
+        revoked = operations.end_some_sessions(session, keep=keep, origin=origin)
     return SessionsRevoked(processed=revoked.processed, more=revoked.more)
 
 
@@ -170,7 +172,7 @@ def list_audit_events(
 ) -> Page[AuditEventRead]:
     """Newest first. It holds no token and no password, and outlives the users it names."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    page = administration.list_audit_events(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_audit_events(session, wanted, limit=query.limit, cursor=query.cursor)
     items = [
         AuditEventRead(**{name: getattr(event, name) for name in AuditEventRead.model_fields})
         for event in page.items
@@ -186,7 +188,7 @@ def list_audit_events(
 )
 def list_api_keys(session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it. A disabled user has none."""
-    found = administration.list_api_keys(session, user_id)
+    found = operations.list_api_keys(session, user_id)
     return [ApiKeyRead(**fields_of(key)) for key in found]
 
 
@@ -199,7 +201,7 @@ def list_api_keys(session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
 )
 def revoke_api_key(session: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
     """The next request with that key is refused."""
-    administration.revoke_api_key(session, api_key_id, origin=origin)
+    operations.revoke_api_key(session, api_key_id, origin=origin)
 
 
 @router.get(

@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
-from api.openapi_problems import problems
-from authentication import api_keys, policies
-from authentication.api_keys import KeyRequest, NewKey
+from api.openapi.problems import problems
+from authentication import policies
+from authentication.credentials import api_keys
+from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
 from database.models import ApiKey
 from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate

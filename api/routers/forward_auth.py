@@ -17,13 +17,13 @@ from fastapi import Request, Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from api import openapi_forward_auth
 from api.dependencies import resolve
 from api.errors import RETRY_AFTER_SECONDS, headers_of, status_of
-from api.openapi import PlainRoute
+from api.openapi import forward_auth
+from api.openapi.description import PlainRoute
 from authentication import permissions
 from authentication.errors import AmbiguousCredentials, CounterfoilError, NotAuthenticated
-from authentication.identity import Identity
+from authentication.resolution.identity import Identity
 from database.errors import DatabaseUnavailable
 
 log = logging.getLogger("counterfoil.errors")
@@ -119,7 +119,7 @@ class ForwardAuthRoute(PlainRoute):
         return match, {"endpoint": self.endpoint, "path_params": {}}
 
     def path_items(self) -> dict[str, Any]:
-        return openapi_forward_auth.path_items(self.path)
+        return forward_auth.path_items(self.path)
 
 
 route = ForwardAuthRoute("/verify", _Verify())

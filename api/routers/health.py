@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.dependencies import ServiceDep
-from api.openapi_problems import problems
+from api.openapi.problems import problems
 
 router = APIRouter(prefix="/health", tags=["operations"])
 

@@ -8,8 +8,8 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 
-from api import client_address, credentials
-from api.metrics import Metrics
+from api.observability.metrics import Metrics
+from api.request import client_address, credentials
 from api.settings import ApiSettings, Exposure
 from authentication.errors import InvalidToken, NotAuthenticated
 

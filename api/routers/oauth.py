@@ -6,14 +6,16 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Request, Response
 
-from api import credentials, forms
 from api.dependencies import OriginDep, ServiceDep, origin_of
 from api.errors import headers_of
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi import PlainRoute
-from api.openapi_oauth import INTROSPECTION, ONE_TOKEN_FORM, oauth_problems
-from authentication import introspection, permissions, revocation, tokens
+from api.openapi.description import PlainRoute
+from api.openapi.oauth import INTROSPECTION, ONE_TOKEN_FORM, oauth_problems
+from api.request import credentials, forms
+from authentication import permissions
+from authentication.credentials import revocation
 from authentication.errors import InsufficientScope, InvalidToken, NotFound
+from authentication.resolution import introspection, tokens
 from authentication.service import Service
 from schemas.oauth import ServerMetadata
 

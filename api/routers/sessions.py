@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
-from api.openapi_problems import problems
-from authentication import sessions
+from api.openapi.problems import problems
+from authentication.credentials import sessions
 from database.models import LoginSession
 from schemas.sessions import SessionRead, SessionsEnded
 

@@ -4,15 +4,17 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from api import forms
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.oauth_errors import OAuthRefusal, oauth_errors
-from api.openapi_oauth import TOKEN_FORM
-from api.openapi_problems import problems
-from authentication import login, refresh, sessions
-from authentication.issuance import TokenPair
-from authentication.login import Attempt
-from authentication.refresh import Exchange
+from api.openapi.oauth import TOKEN_FORM
+from api.openapi.problems import problems
+from api.request import forms
+from authentication.credentials import sessions
+from authentication.credentials.issuance import TokenPair
+from authentication.grants import password as password_grant
+from authentication.grants import refresh_token as refresh_grant
+from authentication.grants.password import Attempt
+from authentication.grants.refresh_token import Exchange
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -52,14 +54,14 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
                 scope=form.get("scope"),
                 client_id=client_id,
             )
-            return _respond(await login.log_in(service, attempt, origin=origin))
+            return _respond(await password_grant.log_in(service, attempt, origin=origin))
         case "refresh_token":
             exchange = Exchange(
                 refresh_token=forms.required(form, "refresh_token"),
                 scope=form.get("scope"),
                 client_id=client_id,
             )
-            return _respond(await refresh.refresh(service, exchange, origin=origin))
+            return _respond(await refresh_grant.refresh(service, exchange, origin=origin))
     raise OAuthRefusal("unsupported_grant_type", "This grant type is not supported.")
 
 
@@ -87,7 +89,7 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
         scope=body.scope,
         client_id=body.client_id,
     )
-    return _respond(await login.log_in(service, attempt, origin=origin))
+    return _respond(await password_grant.log_in(service, attempt, origin=origin))
 
 
 @router.post(

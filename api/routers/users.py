@@ -6,12 +6,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
-from api.lean_routes import LeanRoute
-from api.openapi_problems import problems
-from authentication import password_changes, profiles, registration, users
-from authentication.identity import Identity
-from authentication.profiles import ProfileChange
-from authentication.registration import Registration
+from api.openapi.problems import problems
+from api.routing.lean_routes import LeanRoute
+from authentication.accounts import password_change, profiles, registration, users
+from authentication.accounts.profiles import ProfileChange
+from authentication.accounts.registration import Registration
+from authentication.resolution.identity import Identity
 from database.models import User
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
@@ -88,7 +88,7 @@ async def change_password(
 
     API keys live on, because integrations do not know the password; `end_api_keys` ends them too.
     """
-    await password_changes.change_password(
+    await password_change.change_password(
         service,
         identity,
         current=body.current_password,

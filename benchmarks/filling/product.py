@@ -1,6 +1,6 @@
 """Fills the product's tables with users, sessions and access tokens."""
 
-from authentication.tokens import TokenKind, create
+from authentication.resolution.tokens import TokenKind, create
 from benchmarks.filling.bulk import SAMPLE, fill, parameters_of
 
 USERS = """

@@ -15,7 +15,7 @@ from psycopg2 import extensions
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql
 
-from database import connecting
+from database.engine import dns
 from database.errors import DatabaseUnavailable
 from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential
@@ -105,7 +105,7 @@ class LookupConnection:
 
     async def _connect(self) -> None:
         async with self._step():
-            options = await connecting.resolve_async(connecting.options(self._settings.url))
+            options = await dns.resolve_async(dns.options(self._settings.url))
         self._connection = psycopg2.connect(**options, async_=True)
         while (state := self._connection.poll()) != extensions.POLL_OK:
             async with self._step():

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy.dialects import sqlite as dialect
 
-from database import sqlite
+from database.engine import sqlite
 from database.errors import DatabaseUnavailable
 from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential

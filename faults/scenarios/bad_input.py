@@ -8,13 +8,13 @@ import psutil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authentication import tokens
-from authentication.tokens import TokenKind
+from authentication.resolution import tokens
+from authentication.resolution.tokens import TokenKind
 from faults import looks
 from faults.calls import Answer, Caller
 from faults.registry import Seen, scenario
 from faults.stage import Stage
-from tests.support.server import Server
+from harness.server import Server
 
 _MEGABYTE = 1_000_000
 _JSON = "Content-Type: application/json\r\n"

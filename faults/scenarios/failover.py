@@ -9,7 +9,7 @@ from faults import looks
 from faults.calls import Caller, Tokens, read_tokens
 from faults.registry import Seen, scenario
 from faults.stage import EMAIL, Stage, seconds_until, sign_up
-from tests.support.postgresql import PostgreSQL
+from harness.postgresql import PostgreSQL
 
 REVOCATIONS = 20
 

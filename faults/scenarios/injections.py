@@ -12,8 +12,8 @@ from faults import looks
 from faults.calls import PASSWORD, Answer, Caller, read_tokens
 from faults.registry import Seen, scenario
 from faults.stage import EMAIL, Stage, sign_up
-from tests.support.programs import require_program
-from tests.support.server import Server
+from harness.programs import require_program
+from harness.server import Server
 
 SQL = (
     "'",

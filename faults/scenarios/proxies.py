@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from faults.calls import Answer, Caller
 from faults.registry import Seen, scenario
 from faults.stage import Stage
-from tests.support.echo import echo
-from tests.support.processes import free_port
-from tests.support.proxies import Caddy, Nginx, Proxy
+from harness.echo import echo
+from harness.processes import free_port
+from harness.proxies import Caddy, Nginx, Proxy
 
 # What a request may take when the service is silent: longer than any time-out of a proxy.
 _LONGEST_SECONDS = 20

@@ -10,7 +10,7 @@ from faults import looks
 from faults.calls import PASSWORD, Answer, Caller, Tokens, read_tokens, register
 from faults.registry import Seen, scenario
 from faults.stage import EMAIL, Stage, sign_up
-from tests.support.server import Server
+from harness.server import Server
 
 ROUNDS = 100
 SPELLINGS = ("ada@example.org", "Ada@Example.ORG", "ADA@example.org", "\uff41da@example.org")

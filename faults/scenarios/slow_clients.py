@@ -12,9 +12,9 @@ import psutil
 from faults.calls import Caller
 from faults.registry import Seen, scenario
 from faults.stage import Stage, sign_up
-from tests.support.processes import free_port
-from tests.support.programs import require_program
-from tests.support.proxies import Nginx
+from harness.processes import free_port
+from harness.programs import require_program
+from harness.proxies import Nginx
 
 CONNECTIONS = 200
 ATTACKS = {

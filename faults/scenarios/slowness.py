@@ -9,7 +9,7 @@ from faults.calls import Answer, Caller
 from faults.load import Load
 from faults.registry import Seen, scenario
 from faults.stage import EMAIL, Stage, seconds_until, sign_up, stopped
-from tests.support.server import Server
+from harness.server import Server
 
 
 @scenario("F3", "a relay that adds 200 ms to each round trip")

@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from authentication.audit import Event
+from harness.server import REPOSITORY
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client, MakeApp, Tokens
-from tests.support.server import REPOSITORY
 
 ADDRESS = "192.0.2.7"
 

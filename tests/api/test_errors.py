@@ -43,7 +43,7 @@ def status_of(error: type[CounterfoilError]) -> HTTPStatus:
 
 def codes_in_the_source() -> set[str]:
     """Those that api/ gives by themselves, as the first string after a status."""
-    source = "\n".join(path.read_text() for path in Path(api.__file__).parent.glob("*.py"))
+    source = "\n".join(path.read_text() for path in Path(api.__file__).parent.rglob("*.py"))
     problems = re.findall(r"HTTPStatus\.[A-Z_]+,\s*\"(\w+)\"", source)
     return set(problems) | set(http_errors._CODES.values())
 

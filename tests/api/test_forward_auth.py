@@ -9,9 +9,9 @@ import pytest
 from httpx2 import Response
 
 from database import migrations
+from harness.postgresql import DatabaseServer
 from tests.support.administrator import Sql
 from tests.support.client import Client, Tokens
-from tests.support.postgresql import DatabaseServer
 
 HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "session", "client")}
 

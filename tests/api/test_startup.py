@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.postgresql import DatabaseServer
-from tests.support.processes import free_port
-from tests.support.server import REPOSITORY
+from harness.postgresql import DatabaseServer
+from harness.processes import free_port
+from harness.server import REPOSITORY
 
 API_PY = [sys.executable, str(REPOSITORY / "api.py"), "serve"]
 UVICORN = [sys.executable, "-m", "uvicorn", "api:app"]

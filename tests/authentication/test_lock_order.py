@@ -11,9 +11,9 @@ import pytest
 
 from authentication import policies
 from authentication.settings import AuthenticationSettings
-from database import deadlines
+from database.engine import deadlines
+from database.engine.session import Database
 from database.queries import last_used
-from database.session import Database
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client

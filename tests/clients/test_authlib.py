@@ -8,9 +8,9 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
+from harness.server import Server
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD
-from tests.support.server import Server
 
 Open = Callable[..., Any]
 

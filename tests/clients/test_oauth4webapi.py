@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 
+from harness.processes import free_port
+from harness.programs import require_node_package, require_program
+from harness.server import Server
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD
-from tests.support.processes import free_port
-from tests.support.programs import require_node_package, require_program
-from tests.support.server import Server
 
 SCRIPT = Path(__file__).with_name("oauth4webapi.mjs")
 EMAIL = "ada@example.org"

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from database import migrations, revisions
 from database.base import NAMING_CONVENTION
 from database.settings import parse_url
+from harness.postgresql import DatabaseServer
+from harness.server import REPOSITORY
 from tests.support.administrator import Sql, count, insert_user, run_sql, user_id
 from tests.support.client import Client
-from tests.support.postgresql import DatabaseServer
-from tests.support.server import REPOSITORY
 
 # SQLite's reflection cannot read an index on an expression, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression")

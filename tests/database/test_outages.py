@@ -14,13 +14,13 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
+from database.engine.session import Database
 from database.errors import DatabaseUnavailable
-from database.session import Database
 from database.settings import DatabaseSettings
+from harness.postgresql import PostgreSQL
+from harness.relay import Relay
 from tests.support.administrator import Sql
 from tests.support.client import Client
-from tests.support.postgresql import PostgreSQL
-from tests.support.relay import Relay
 
 DEADLINE = 0.6
 

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from authentication import maintenance
+from authentication.pruning import prune
 from database import migrations
-from database.session import Database
+from database.engine.session import Database
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client
@@ -34,7 +34,7 @@ def test_pruning_leaves_only_what_still_counts(client: Client, sql: Sql, databas
         )
     database = Database(DatabaseSettings(database_url=database_url))
     removed: Counter[str] = Counter()
-    for rows in maintenance.prune(database.transaction, maintenance.Retention(keep_days=7)):
+    for rows in prune.prune(database.transaction, prune.Retention(keep_days=7)):
         removed.update(rows)
     database.close()
     assert (removed["throttle_counters"], removed["known_addresses"]) == (2, 1)

@@ -19,11 +19,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.processes import free_port
+from harness.programs import require_program
+from harness.server import REPOSITORY, Server
+from scripts.docs.settings_reference import layers, read
 from tests.support.client import connected
-from tests.support.processes import free_port
-from tests.support.programs import require_program
-from tests.support.server import REPOSITORY, Server
-from tests.support.settings_reference import layers, read
 
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", " ")
 COMPOSE = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.pgbouncer import pooled
+from harness.server import Server
 from tests.support.administrator import run_sql
 from tests.support.client import Client, Tokens, connected
-from tests.support.pgbouncer import pooled
-from tests.support.server import Server
 
 SETTINGS = {
     "COUNTERFOIL_PREPARED_STATEMENTS": "off",

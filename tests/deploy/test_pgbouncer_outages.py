@@ -7,9 +7,9 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
+from harness.pgbouncer import pooled
+from harness.relay import Relay
 from tests.support.client import Client
-from tests.support.pgbouncer import pooled
-from tests.support.relay import Relay
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 MakeClient = Callable[..., Client]

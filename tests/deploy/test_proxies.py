@@ -12,10 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.echo import Echo, echo
-from tests.support.processes import free_port
-from tests.support.proxies import PROXIES, Caddy, Nginx, Proxy
-from tests.support.server import Server
+from harness.echo import Echo, echo
+from harness.processes import free_port
+from harness.proxies import PROXIES, Caddy, Nginx, Proxy
+from harness.server import Server
 
 PASSWORD = "correct horse battery staple"
 HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "session", "client")}

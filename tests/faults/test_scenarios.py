@@ -5,7 +5,7 @@ import pytest
 from faults import registry
 from faults.registry import Scenario
 from faults.stage import Stage
-from tests.support.postgresql import DatabaseServer
+from harness.postgresql import DatabaseServer
 
 QUICK = [one for one in registry.load() if one.quick]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
-from tests.support.programs import require_program
+from harness.programs import require_program
 
 # Root cannot use the sandbox, and a test must not call the services of the browser's maker.
 _OPTIONS = [

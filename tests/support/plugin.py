@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.support.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
+from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.postgresql import find_binaries
+from harness.programs import require_program
+from harness.server import REPOSITORY, Server
 from tests.support.administrator import give_role, run_sql
 from tests.support.client import PASSWORD
 from tests.support.documentation import Block, matches
-from tests.support.postgresql import find_binaries
-from tests.support.programs import require_program
-from tests.support.server import REPOSITORY, Server
 
 # A block that begins so serves until the next one of that port does, in a terminal of its own.
 SERVES = re.compile(r"(scripts/serve|\.venv/bin/uvicorn )")

@@ -11,11 +11,14 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
 from api.dependencies import ServiceDep, SessionDep
-from authentication import administration, api_keys, audit, password_changes, sessions
-from authentication.administration import AuditFilter, SessionFilter
+from authentication import audit
+from authentication.accounts import password_change
+from authentication.administration import operations
+from authentication.administration.operations import AuditFilter, SessionFilter
 from authentication.audit import Origin
+from authentication.credentials import api_keys, sessions
+from authentication.credentials.sessions import Order
 from authentication.errors import CounterfoilError, InvalidField, NotFound, WrongPassword
-from authentication.sessions import Order
 
 router = APIRouter(prefix="/account")
 
@@ -29,19 +32,19 @@ def show_account(request: Request, visitor: VisitorDep, session: SessionDep) -> 
     """The same for everyone, administrators too."""
     user_id = visitor.identity.user_id
     cursor = parameters.text(request, "cursor")
-    logins = administration.list_sessions(
+    logins = operations.list_sessions(
         session,
         SessionFilter(user_id=user_id, order=Order.USED),
         limit=SESSIONS_SHOWN,
         cursor=cursor,
     )
     wanted = AuditFilter(subject=audit.user(user_id))
-    events = administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
+    events = operations.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
     return page(
         request,
         "account.html",
         found=logins,
-        live=administration.count_sessions(session, [user_id]).get(user_id, 0),
+        live=operations.count_sessions(session, [user_id]).get(user_id, 0),
         current=visitor.identity.session_id,
         keys=api_keys.list_own(session, visitor.identity),
         events=events,
@@ -99,7 +102,7 @@ async def change_password(
     """Needs the current one, however short a while ago it was given; ends all other sessions."""
     try:
         current, new = _passwords(form)
-        await password_changes.change_password(
+        await password_change.change_password(
             service,
             visitor.identity,
             current=current,

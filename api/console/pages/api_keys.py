@@ -13,8 +13,9 @@ from api.console.pages.users import UserId
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep, VisitorDep
 from api.dependencies import ServiceDep, SessionDep
-from authentication import api_keys, permissions
-from authentication.api_keys import KeyRequest, NewKey
+from authentication import permissions
+from authentication.credentials import api_keys
+from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.errors import CounterfoilError, InvalidField
 from authentication.permissions import Scopes
 

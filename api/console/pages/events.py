@@ -9,8 +9,9 @@ from api.console import parameters, words
 from api.console.rendering import page
 from api.console.visitors import AdministratorDep
 from api.dependencies import SessionDep
-from authentication import administration, audit
-from authentication.administration import AuditFilter
+from authentication import audit
+from authentication.administration import operations
+from authentication.administration.operations import AuditFilter
 from database.models import AuditEvent
 
 router = APIRouter(prefix="/events")
@@ -33,12 +34,12 @@ def list_events(request: Request, admin: AdministratorDep, session: SessionDep) 
         until=parameters.day(request, "until", after=1),
     )
     cursor = parameters.text(request, "cursor")
-    found = administration.list_audit_events(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_audit_events(session, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "events.html",
         found=found,
-        names=administration.name_users(session, users_in(found.items)),
+        names=operations.name_users(session, users_in(found.items)),
         kinds=sorted(words.EVENTS.items(), key=lambda kind: kind[1]),
         query=query,
         is_filtered=any(query.values()),

@@ -7,8 +7,8 @@ from api.console.charts import Chart, Series
 from api.console.rendering import page, redirect
 from api.console.visitors import VisitorDep
 from api.dependencies import SessionDep
-from authentication import statistics
-from authentication.statistics import Overview, Span
+from authentication.administration import statistics
+from authentication.administration.statistics import Overview, Span
 
 router = APIRouter()
 

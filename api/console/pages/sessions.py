@@ -10,9 +10,9 @@ from api.console.forms import Form, FormDep, confirmed
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
-from authentication import administration
-from authentication.administration import SessionFilter
-from authentication.sessions import Order
+from authentication.administration import operations
+from authentication.administration.operations import SessionFilter
+from authentication.credentials.sessions import Order
 
 router = APIRouter(prefix="/sessions")
 
@@ -35,7 +35,7 @@ def list_sessions(request: Request, admin: AdministratorDep, session: SessionDep
     order = parameters.choice(request, "order", Order.NEWEST)
     wanted = SessionFilter(text=query["q"], client=query["client"], ip=query["ip"], order=order)
     cursor = parameters.text(request, "cursor")
-    found = administration.list_sessions(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_sessions(session, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "sessions.html",
@@ -61,7 +61,7 @@ def end_sessions(
     ids = selected(form)
     if not ids:
         return redirect(request, "/sessions", notice="nothing-selected")
-    revoked = administration.end_sessions(session, ids, origin=origin)
+    revoked = operations.end_sessions(session, ids, origin=origin)
     return redirect(request, "/sessions", notice="sessions-ended", count=revoked.processed)
 
 
@@ -74,9 +74,7 @@ def end_everybodys_sessions(
     origin: ConsoleOriginDep,
 ) -> Response:
     """End all sessions but this one, a bounded number at a time."""
-    revoked = administration.end_some_sessions(
-        session, keep=admin.identity.session_id, origin=origin
-    )
+    revoked = operations.end_some_sessions(session, keep=admin.identity.session_id, origin=origin)
     notice = "more-sessions" if revoked.more else "sessions-ended"
     return redirect(request, "/sessions", notice=notice, count=revoked.processed)
 

@@ -13,9 +13,10 @@ from api.console.forms import Form, FormDep
 from api.console.rendering import page, redirect
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep, find_visitor
 from api.dependencies import OriginDep, ServiceDep, SessionDep
-from authentication import console_sessions, sessions
 from authentication.audit import Origin
+from authentication.credentials import sessions
 from authentication.errors import CounterfoilError, InvalidCredentials, NotFound
+from authentication.grants import console as console_grant
 from authentication.service import Service
 
 router = APIRouter()
@@ -83,7 +84,7 @@ async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str
     password = form.text("password")
     if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= _LONGEST_PASSWORD:
         raise InvalidCredentials
-    pair = await console_sessions.begin(service, name, password, origin=origin)
+    pair = await console_grant.begin(service, name, password, origin=origin)
     return pair.access_token
 
 

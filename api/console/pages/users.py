@@ -12,10 +12,18 @@ from api.console.pages.sessions import selected
 from api.console.rendering import page, redirect
 from api.console.visitors import AdministratorDep, ConsoleOriginDep, get_administrator
 from api.dependencies import SessionDep
-from authentication import administration, api_keys, audit, roles
-from authentication.administration import AuditFilter, SessionFilter, UserChange, UserFilter
-from authentication.paging import Page
-from authentication.sessions import Order
+from authentication import audit
+from authentication.accounts import roles
+from authentication.administration import operations
+from authentication.administration.operations import (
+    AuditFilter,
+    SessionFilter,
+    UserChange,
+    UserFilter,
+)
+from authentication.administration.paging import Page
+from authentication.credentials import api_keys
+from authentication.credentials.sessions import Order
 from database.models import AuditEvent
 
 router = APIRouter(prefix="/users", dependencies=[Depends(get_administrator)])
@@ -36,12 +44,12 @@ def list_users(request: Request, session: SessionDep) -> Response:
         text=query["q"], role=query["role"], active=_STATES.get(query["state"] or "")
     )
     cursor = parameters.text(request, "cursor")
-    found = administration.list_users(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_users(session, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "users.html",
         found=found,
-        live=administration.count_sessions(session, [user.id for user in found.items]),
+        live=operations.count_sessions(session, [user.id for user in found.items]),
         roles=roles.list_all(session),
         query=query,
         is_filtered=any(query.values()),
@@ -54,7 +62,7 @@ def show_user(
     request: Request, admin: AdministratorDep, session: SessionDep, user_id: UserId
 ) -> Response:
     """All about one user at a glance."""
-    user = administration.get_user(session, user_id)
+    user = operations.get_user(session, user_id)
     events = _latest_events(session, user_id)
     return page(
         request,
@@ -62,22 +70,22 @@ def show_user(
         user=user,
         roles=roles.list_all(session),
         current=admin.identity.session_id,
-        found=administration.list_sessions(
+        found=operations.list_sessions(
             session,
             SessionFilter(user_id=user_id, order=Order.USED),
             limit=SESSIONS_SHOWN,
             cursor=parameters.text(request, "cursor"),
         ),
-        live=administration.count_sessions(session, [user_id]).get(user_id, 0),
+        live=operations.count_sessions(session, [user_id]).get(user_id, 0),
         keys=[key for key, _ in api_keys.list_everywhere(session, user_id=user_id)],
         events=events,
-        names=administration.name_users(session, users_in(events.items)),
+        names=operations.name_users(session, users_in(events.items)),
     )
 
 
 def _latest_events(session: Session, user_id: int) -> Page[AuditEvent]:
     wanted = AuditFilter(subject=audit.user(user_id))
-    return administration.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
+    return operations.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
 
 
 class Deed:
@@ -90,7 +98,7 @@ class Deed:
 
     def change(self, user_id: int, change: UserChange, notice: str) -> Response:
         """Change the account."""
-        administration.change_user(self.session, user_id, change, origin=self.origin)
+        operations.change_user(self.session, user_id, change, origin=self.origin)
         return self.back(user_id, notice)
 
     def back(self, user_id: int, notice: str, count: int | None = None) -> Response:
@@ -108,14 +116,14 @@ def end_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
     ids = selected(form)
     if not ids:
         return deed.back(user_id, "nothing-selected")
-    revoked = administration.end_sessions(deed.session, ids, origin=deed.origin)
+    revoked = operations.end_sessions(deed.session, ids, origin=deed.origin)
     return deed.back(user_id, "sessions-ended", revoked.processed)
 
 
 @router.post("/{user_id}/sessions/end-all")
 def end_all_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
     """A login that is under way ends as well."""
-    ended = administration.end_user_sessions(deed.session, user_id, origin=deed.origin)
+    ended = operations.end_user_sessions(deed.session, user_id, origin=deed.origin)
     return deed.back(user_id, "sessions-ended", ended)
 
 

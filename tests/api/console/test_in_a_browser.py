@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from harness.server import REPOSITORY, Server
 from tests.support.browser import Browser, open_browser
 from tests.support.client import PASSWORD
-from tests.support.server import REPOSITORY, Server
 
 AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 PAGES = ["/", "/users", "/users/2", "/sessions", "/events", "/account", "/account/password"]

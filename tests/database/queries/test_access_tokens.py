@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from authentication.tokens import digest
+from authentication.resolution.tokens import digest
 from database import clock
+from database.engine.session import Database
 from database.queries import access_tokens
-from database.session import Database
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client

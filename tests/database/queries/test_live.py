@@ -2,7 +2,7 @@
 
 import pytest
 
-from authentication import sessions
+from authentication.credentials import sessions
 from tests.support.administrator import Sql, user_id
 from tests.support.client import Client, Tokens
 

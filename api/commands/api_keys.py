@@ -1,0 +1,93 @@
+"""Commands about API keys: create, list, revoke."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy.orm import Session
+
+from api.commands import support
+from authentication import policies
+from authentication.audit import COMMAND
+from authentication.credentials import api_keys
+from authentication.credentials.api_keys import KeyRequest
+
+_LONGEST_LIFE_DAYS = 3650
+
+
+def create_api_key(
+    who: Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail, username or id.")],
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "Made by command",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated. Default: all that the roles give now."),
+    ] = None,
+    expires_in_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=_LONGEST_LIFE_DAYS, help="Default: as the settings say."),
+    ] = None,
+    never_expires: Annotated[bool, typer.Option("--never-expires", help="No end.")] = False,
+) -> None:
+    """Make an API key for a user. Prints the key alone; it cannot be shown again."""
+    if never_expires and expires_in_days is not None:
+        raise typer.BadParameter("give one of --expires-in-days and --never-expires")
+    with support.connected() as (database, settings):
+        lifetime = policies.api_key_lifetime(settings, days=expires_in_days)
+        request = KeyRequest(
+            name=name,
+            lifetime=None if never_expires else lifetime,
+            scopes=_split(scope) if scope else None,
+        )
+        with database.transaction() as session:
+            user = support.get_user(session, who)
+            new = api_keys.create_for(session, user, request, origin=COMMAND)
+        typer.echo(new.text)
+        until = f"{new.stored.expires_at:%Y-%m-%d}" if new.stored.expires_at else "revoked"
+        typer.echo(f"It acts for {user.email} until {until}, scopes: {_scopes(new)}.", err=True)
+
+
+def list_api_keys(user: support.UserOption = None) -> None:
+    """List live API keys, newest first: id, user, name, hint, scopes, last used, until."""
+    with support.connected() as (database, _), database.transaction(read_only=True) as session:
+        user_id = support.get_user(session, user).id if user else None
+        for key, owner in api_keys.list_everywhere(session, user_id=user_id):
+            last_used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "-"
+            until = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "-"
+            what = f"{support.printable(key.name)}\t...{key.hint}\t{support.printable(key.scopes)}"
+            typer.echo(f"{key.id}\t{owner.email}\t{what}\t{last_used}\t{until}")
+
+
+def revoke_api_keys(
+    api_key_id: Annotated[UUID | None, typer.Option("--id", help="One key.")] = None,
+    user: Annotated[str | None, typer.Option(help="All keys of a user.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The key itself; - reads it from standard input.")
+    ] = None,
+) -> None:
+    """Revoke API keys. Prints how many were revoked. The next request of each is refused."""
+    if sum([api_key_id is not None, user is not None, key is not None]) != 1:
+        raise typer.BadParameter("give one of --id, --user and --key")
+    with support.connected() as (database, _):
+        with database.transaction() as session:
+            if user is not None:
+                user_id = support.get_user(session, user).id
+                ended = api_keys.revoke_all(session, user_id, origin=COMMAND, reason="command")
+            else:
+                found = api_key_id or _id_of(session, key or "")
+                api_keys.revoke(session, found, user_id=None, origin=COMMAND, reason="command")
+                ended = 1
+        typer.echo(ended)
+
+
+def _id_of(session: Session, key: str) -> UUID:
+    text = support.read_line("the key").strip() if key == "-" else key
+    return api_keys.get_id_by_key(session, text)
+
+
+def _split(scopes: list[str]) -> frozenset[str]:
+    """`--scope a --scope b` and `--scope "a b"` are the same."""
+    return frozenset(" ".join(scopes).split())
+
+
+def _scopes(new: api_keys.NewKey) -> str:
+    return new.stored.scopes or "none"

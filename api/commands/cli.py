@@ -1,0 +1,31 @@
+"""The commands of an administrator: results on stdout, talk on stderr, exit status 0, 1 or 2."""
+
+import typer
+
+from api.commands import api_keys, demo, maintenance, sessions, users
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+for command in (
+    maintenance.migrate,
+    users.create_user,
+    users.set_password,
+    users.disable_user,
+    users.enable_user,
+    api_keys.create_api_key,
+    maintenance.prune,
+    maintenance.check,
+    demo.demo,
+):
+    cli.command()(command)
+
+sessions_cli = typer.Typer(help="List and end sessions.")
+sessions_cli.command("list")(sessions.list_sessions)
+sessions_cli.command("revoke")(sessions.revoke_sessions)
+cli.add_typer(sessions_cli, name="sessions")
+
+api_keys_cli = typer.Typer(help="List and revoke API keys.")
+api_keys_cli.command("list")(api_keys.list_api_keys)
+api_keys_cli.command("revoke")(api_keys.revoke_api_keys)
+cli.add_typer(api_keys_cli, name="api-keys")
+
+__all__ = ["cli"]

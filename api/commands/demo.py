@@ -1,0 +1,44 @@
+"""The command that invents people, for a look around."""
+
+import secrets
+import sys
+from typing import Annotated
+
+import typer
+
+from api.commands import support
+from authentication.demo import story as people
+from authentication.passwords.hasher import PasswordHasher
+from database import revisions
+from database.settings import DatabaseSettings
+
+
+def demo(
+    users: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to invent.")] = 200,
+) -> None:
+    """Fill an empty database with invented people, to look around. Prints how to sign in."""
+    password = secrets.token_urlsafe(12)
+    with support.connected() as (database, settings):
+        _make_tables(database.settings)
+        hashed = PasswordHasher(settings).hash(password)
+        with (
+            database.transaction() as session,
+            typer.progressbar(length=users, label="Inventing", file=sys.stderr) as bar,
+        ):
+            for added in people.fill(session, settings, people=users, hashed_password=hashed):
+                bar.update(added)
+    typer.echo(f"{people.ADMINISTRATOR}\t{password}")
+    typer.echo(f"Sign in as {people.ADMINISTRATOR}, or as anyone else in it:", err=True)
+    typer.echo("they all have this password, which is not shown again.", err=True)
+
+
+def _make_tables(settings: DatabaseSettings) -> None:
+    """As serving does: an embedded SQLite is migrated, a PostgreSQL only by `migrate`."""
+    if revisions.is_current(settings.database_url):
+        return
+    if settings.url.get_backend_name() == "postgresql":
+        support.fail(support.BEHIND)
+    # alembic takes a while to import, and most calls do not need it.
+    from database import migrations
+
+    migrations.upgrade(settings.database_url)

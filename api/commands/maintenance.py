@@ -1,0 +1,81 @@
+"""Commands that look after the database: migrate, prune, check."""
+
+import sys
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from api.commands import support
+from authentication.accounts import users
+from authentication.pruning import prune as pruning
+from authentication.pruning.prune import Retention
+from database import revisions
+from database.engine.session import Database
+
+KeepDays = Annotated[
+    int | None,
+    typer.Option(min=0, max=36_500, help="Keep what ended in the last days. Default: the setting."),
+]
+AuditKeepDays = Annotated[
+    int | None,
+    typer.Option(min=1, max=36_500, help="Keep events of the last days. Default: the setting."),
+]
+
+
+def migrate() -> None:
+    """Bring the tables to the newest migration. Safe to run from several places at once."""
+    # alembic takes a while to import, and no other command needs it.
+    from database import migrations
+
+    with support.settings() as (settings, _):
+        # Asked first, as it says in one line that the tables are newer.
+        if not revisions.is_current(settings.database_url):
+            migrations.upgrade(settings.database_url)
+        typer.echo("The tables are at the newest migration.", err=True)
+
+
+def prune(
+    keep_days: KeepDays = None,
+    audit_keep_days: AuditKeepDays = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say how many rows would go.")] = False,
+) -> None:
+    """Remove sessions, tokens and API keys that ended long ago, in small batches.
+
+    Audit events go only if a setting or the option says how long they are kept.
+    """
+    with support.connected() as (database, settings):
+        retention = Retention(
+            settings.prune_keep_days if keep_days is None else keep_days,
+            settings.audit_keep_days if audit_keep_days is None else audit_keep_days,
+        )
+        counts = pruning.count_prunable(database, retention)
+        if not dry_run:
+            counts = _prune(database, retention, expected=counts)
+        for table, rows in counts.items():
+            typer.echo(f"{table}\t{rows}")
+
+
+def _prune(database: Database, retention: Retention, *, expected: dict[str, int]) -> dict[str, int]:
+    """Returns what was removed, which may be more than expected: the service goes on meanwhile."""
+    removed = Counter(dict.fromkeys(expected, 0))
+    with typer.progressbar(length=sum(expected.values()), label="Pruning", file=sys.stderr) as bar:
+        for rows in pruning.remove(database, retention):
+            removed.update(rows)
+            bar.update(sum(rows.values()))
+    return dict(removed)
+
+
+def check() -> None:
+    """Check the settings, the connection to the database and the migrations."""
+    with support.connected() as (database, settings):
+        with database.transaction(read_only=True) as session:
+            session.connection()
+        if not revisions.is_current(database.settings.database_url):
+            support.fail(support.BEHIND)
+        with database.transaction(read_only=True) as session:
+            if not users.has_administrator(session):
+                typer.echo("warning: there is no administrator yet", err=True)
+        if settings.bcrypt_rounds < 12:
+            typer.echo("warning: BCRYPT_ROUNDS below 12 is for tests", err=True)
+        typer.echo("ok")

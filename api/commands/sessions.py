@@ -1,0 +1,54 @@
+"""Commands about sessions: list, revoke."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy.orm import Session
+
+from api.commands import support
+from authentication.audit import COMMAND
+from authentication.credentials import sessions
+
+
+def list_sessions(user: support.UserOption = None) -> None:
+    """List live sessions, newest first: id, user, client, address, last used, until."""
+    with (
+        support.connected() as (database, _),
+        database.transaction(read_only=True) as session,
+    ):
+        user_id = support.get_user(session, user).id if user else None
+        for login, owner in sessions.list_everywhere(session, user_id=user_id):
+            times = f"{login.last_used_at:%Y-%m-%d %H:%M}\t{login.expires_at:%Y-%m-%d %H:%M}"
+            origin = f"{support.printable(login.client_id)}\t{login.ip or '-'}"
+            typer.echo(f"{login.id}\t{owner.email}\t{origin}\t{times}")
+
+
+def revoke_sessions(
+    session_id: Annotated[UUID | None, typer.Option("--id", help="One session.")] = None,
+    user: Annotated[str | None, typer.Option(help="All sessions of a user.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The session of a token; - reads it from standard input.")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every session of every user.")] = False,
+) -> None:
+    """End sessions. Prints how many were ended. The next request of each is refused."""
+    if sum([session_id is not None, user is not None, token is not None, everyone]) != 1:
+        raise typer.BadParameter("give one of --id, --user, --token and --all")
+    with support.connected() as (database, _):
+        with database.transaction() as session:
+            if everyone:
+                ended = sessions.end_everywhere(session, origin=COMMAND, reason="command")
+            elif user is not None:
+                user_id = support.get_user(session, user).id
+                ended = sessions.end_all(session, user_id, origin=COMMAND, reason="command")
+            else:
+                found = session_id or _session_of(session, token or "")
+                sessions.end(session, found, user_id=None, origin=COMMAND, reason="command")
+                ended = 1
+        typer.echo(ended)
+
+
+def _session_of(session: Session, token: str) -> UUID:
+    text = support.read_line("the token").strip() if token == "-" else token
+    return sessions.get_id_by_token(session, text)

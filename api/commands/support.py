@@ -1,0 +1,96 @@
+"""What every command needs: the settings, a database, and one line for whatever goes wrong."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, NoReturn
+
+import typer
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+
+from authentication.accounts import users
+from authentication.errors import CounterfoilError, NotFound
+from authentication.settings import AuthenticationSettings
+from database import revisions
+from database.engine.session import Database
+from database.errors import DatabaseUnavailable, NewerTables, reason_of
+from database.models import User
+from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
+
+BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
+# More digits than any number of a user has.
+_LONGEST_ID = 10
+
+UserArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, username or id.")]
+UserOption = Annotated[str | None, typer.Option(help="E-mail, username or id.")]
+
+
+@contextmanager
+def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
+    """The settings; and what goes wrong in the block becomes one line and exit status 1."""
+    try:
+        with one_clear_line():
+            found = DatabaseSettings(), AuthenticationSettings()
+    except InvalidSettings as error:
+        fail(str(error))
+    try:
+        yield found
+    except (CounterfoilError, NewerTables) as error:
+        fail(str(error))
+    except (DatabaseUnavailable, DatabaseError) as error:
+        fail(_diagnose(found[0], error))
+
+
+@contextmanager
+def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
+    """The database beside the settings of the rules."""
+    with settings() as (database_settings, authentication_settings):
+        database = Database(database_settings)
+        try:
+            yield database, authentication_settings
+        finally:
+            database.close()
+
+
+def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
+    """What is wrong with the database, or what to do about it."""
+    with suppress(DatabaseError):
+        try:
+            if not revisions.is_current(settings.database_url):
+                return BEHIND
+        except NewerTables as newer:
+            return str(newer)
+    return f"{settings.address} cannot be used: {reason_of(error)}"
+
+
+def get_user(session: Session, who: str) -> User:
+    """By e-mail, username or id. Raises NotFound."""
+    user = users.find_by_identifier(session, who)
+    if user is None and who.isdecimal() and len(who) <= _LONGEST_ID:
+        user = users.find_by_id(session, int(who))
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def read_line(what: str) -> str:
+    """One line of standard input, without its end."""
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+        # Where the locale is not UTF-8, Python lets other bytes through in disguise.
+        line.encode()
+    except UnicodeError:
+        raise typer.BadParameter(f"{what} on standard input is not UTF-8") from None
+    return line
+
+
+def printable(text: str | None) -> str:
+    """Text that a client chose, without what would move a terminal's cursor or divide columns."""
+    return "".join(c if c.isprintable() else "?" for c in text) if text else "-"
+
+
+def fail(message: str) -> NoReturn:
+    """Say why, and exit with status 1."""
+    typer.echo(f"counterfoil: {message}", err=True)
+    raise typer.Exit(1)

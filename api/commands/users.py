@@ -1,0 +1,81 @@
+"""Commands about accounts: create, set a password, disable and enable."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from api.commands import support
+from authentication.accounts import password_change, registration, users
+from authentication.accounts.registration import DEFAULT_ROLE, Registration
+from authentication.audit import COMMAND
+from authentication.passwords.hasher import PasswordHasher
+
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+def create_user(
+    email: str,
+    name: Annotated[str | None, typer.Option(help="Default: what precedes the @.")] = None,
+    username: Annotated[str | None, typer.Option()] = None,
+    role: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    password_stdin: PasswordStdin = False,
+) -> None:
+    """Create a user. Asks for the password at a terminal."""
+    password = _read_password(password_stdin)
+    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(role or [])]))
+    account = Registration(
+        email=email,
+        password=password,
+        name=name or email.partition("@")[0],
+        username=username,
+        roles=roles,
+    )
+    with support.connected() as (database, settings):
+        address = registration.check_registration(account, settings)
+        hashed = PasswordHasher(settings).hash(password)
+        with database.transaction() as session:
+            user = registration.create(session, account, address, hashed, origin=COMMAND)
+        typer.echo(user.id)
+        typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
+
+
+def set_password(who: support.UserArgument, password_stdin: PasswordStdin = False) -> None:
+    """Set a user's password and end all their sessions."""
+    password = _read_password(password_stdin)
+    with support.connected() as (database, settings):
+        with database.transaction(read_only=True) as session:
+            password_change.refuse_weak_for(support.get_user(session, who), password, settings)
+        hashed = PasswordHasher(settings).hash(password)
+        with database.transaction() as session:
+            user = support.get_user(session, who)
+            password_change.store_password(session, user, hashed, origin=COMMAND)
+        typer.echo(f"The password of {user.email} is set; their sessions have ended.", err=True)
+
+
+def disable_user(who: support.UserArgument) -> None:
+    """Disable a user. Their sessions and API keys are refused from now on."""
+    _set_active(who, active=False)
+
+
+def enable_user(who: support.UserArgument) -> None:
+    """Enable a user again. Sessions stay ended; API keys that were not revoked work again."""
+    _set_active(who, active=True)
+
+
+def _set_active(who: str, *, active: bool) -> None:
+    with support.connected() as (database, _):
+        with database.transaction() as session:
+            user = support.get_user(session, who)
+            users.set_active(session, user.id, active=active, origin=COMMAND)
+        typer.echo(f"{user.email} is {'enabled' if active else 'disabled'}.", err=True)
+
+
+def _read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return support.read_line("the password")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give --password-stdin, or run this at a terminal")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,174 @@
+"""Log lines on standard output: JSON for machines, text for people, and nobody can forge one.
+
+`serve` sets this up for itself and its workers. Under another server, such as `uvicorn api:app`,
+logging is that server's affair.
+"""
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from fastapi import Request
+from starlette.types import Scope
+
+from api.middleware import RESOLVED, request_id
+from api.request import client_address
+from api.settings import ApiSettings, LogFormat, Network
+
+access = logging.getLogger("counterfoil.access")
+
+_LONGEST_PATH = 2000
+# The last gate: whatever went wrong before, a token does not get into the log.
+_TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
+_quote = json.JSONEncoder().encode
+
+
+def configuration(settings: ApiSettings) -> dict[str, Any]:
+    """For `logging.config.dictConfig`, here and in every worker."""
+    level = settings.log_level.upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": f"api.observability.logs.{_choose_formatter(settings)}"}},
+        "handlers": {
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "line",
+            }
+        },
+        # What libraries say in detail may hold what was sent to us: only their warnings are taken.
+        "root": {"handlers": ["stdout"], "level": max(level, "WARNING", key=_severity)},
+        "loggers": {
+            "counterfoil": {"level": level},
+            "uvicorn": {"level": level},
+            # Ours is written where the request's id and its user are known.
+            "uvicorn.access": {"level": "CRITICAL", "propagate": False},
+        },
+    }
+
+
+def _choose_formatter(settings: ApiSettings) -> str:
+    is_text = settings.log_format is LogFormat.TEXT
+    if settings.log_format is LogFormat.AUTO:
+        is_text = sys.stdout.isatty()
+    return TextFormatter.__name__ if is_text else JsonFormatter.__name__
+
+
+def _severity(level: str) -> int:
+    return logging.getLevelNamesMapping()[level]
+
+
+class Access(NamedTuple):
+    """What an access line says."""
+
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    client: str | None
+    user_id: int | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status}"
+
+
+class AccessLog:
+    """Writes one line for each request that is over."""
+
+    def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
+        self._trusted = trusted_proxies
+
+    def on_request(self, scope: Scope, status: int, seconds: float) -> None:
+        """Without the query string, the body and the headers, which may hold secrets."""
+        if not access.isEnabledFor(logging.INFO):
+            return
+        identity = scope.get(RESOLVED)
+        line = Access(
+            scope["method"],
+            scope["path"][:_LONGEST_PATH],
+            status,
+            round(seconds * 1000, 1),
+            self._client(scope),
+            identity.user_id if identity else None,
+        )
+        # Logger.info would look for the file and the line that it is called from.
+        access.handle(logging.LogRecord(access.name, logging.INFO, "", 0, line, None, None))
+
+    def _client(self, scope: Scope) -> str | None:
+        if self._trusted:
+            return client_address.of(Request(scope), self._trusted)
+        return scope["client"][0] if scope.get("client") else None
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line. JSON escapes what could end the line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        begin = (
+            f'{{"time": "{_time(record)}Z", "level": "{record.levelname.lower()}", '
+            f'"logger": {_quote(record.name)}, "message": {_quote(record.getMessage().strip())}'
+        )
+        identifier = request_id.get()
+        if identifier is not None:
+            begin += f', "request_id": {_quote(identifier)}'
+        if isinstance(record.msg, Access):
+            begin += self._fields(record.msg)
+        if record.exc_info:
+            begin += f', "exception": {_quote(self.formatException(record.exc_info))}'
+        return _without_tokens(begin + "}")
+
+    def _fields(self, line: Access) -> str:
+        """By hand: each request has one, and a general encoder takes four times as long."""
+        fields = (
+            f', "method": {_quote(line.method)}, "path": {_quote(line.path)}, '
+            f'"status": {line.status:d}, "milliseconds": {line.milliseconds}'
+        )
+        if line.client is not None:
+            fields += f', "client": {_quote(line.client)}'
+        if line.user_id is not None:
+            fields += f', "user_id": {line.user_id:d}'
+        return fields
+
+
+class TextFormatter(logging.Formatter):
+    """For a terminal. Tracebacks are indented, so that no line of theirs looks like a new entry."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        name = record.name.removeprefix("counterfoil.")
+        line = f"{_time(record)} {record.levelname:<7} {name}: {record.getMessage().strip()}"
+        if isinstance(record.msg, Access):
+            line += f" {record.msg.milliseconds} ms, client {record.msg.client or '-'}"
+            line += f", user {record.msg.user_id or '-'}"
+        identifier = request_id.get()
+        lines = [line if identifier is None else f"{line} [{identifier}]"]
+        if record.exc_info:
+            lines += ["    " + line for line in self.formatException(record.exc_info).splitlines()]
+        return _without_tokens("\n".join(map(_printable, lines)))
+
+
+def _time(record: logging.LogRecord) -> str:
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}"
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    """In UTC. Many lines share one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _printable(text: str) -> str:
+    """Line ends, terminal controls and marks that reverse the direction become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _without_tokens(line: str) -> str:
+    return line if "cf" not in line else _TOKEN.sub(r"\1[removed]", line)

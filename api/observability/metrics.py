@@ -1,0 +1,290 @@
+"""Counts what happens, for Prometheus, at a cost that the hot path does not notice.
+
+With several workers each writes its numbers to files in a directory that all of them share, and
+whichever is asked adds them up; `serve` makes that directory and names it in the environment.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.types import Scope
+
+from api.routing.route_group import flatten
+from api.settings import SharedMetrics
+from authentication.audit import Event
+from authentication.instrumentation import Observer
+from authentication.service import Service
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+_SAMPLE_SECONDS = 1.0
+_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_LOOKUP_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 3)
+_HASHING_BUCKETS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10)
+_LAG_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+
+# Clients can send any method and any path; they must not be able to make up time series.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNMATCHED = "unmatched"
+_REASONS = frozenset(
+    {
+        # Why a login fails.
+        *("unknown user", "wrong password", "disabled", "ended while logging in"),
+        *("invalid_scope", "session_limit_reached"),
+        # Why a refresh fails.
+        *("unknown token", "expired", "session ended", "another client"),
+        # Why a session ends.
+        *("logout", "ended_by_user", "ended_by_administrator", "password_changed", "command"),
+        *("user_disabled", "session_limit", "refresh_token_reuse", "revoked_by_holder"),
+    }
+)
+
+# They say when a counter began, which nobody has asked for and which doubles the number of series.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics(Observer):
+    """The numbers of one application. `watch` samples those that nothing tells us of."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._exposed = _add_up_workers() or self._registry
+        self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._plain_paths: dict[Any, str] = {}
+        self._define_requests()
+        self._define_lookups()
+        self._define_authentication()
+        self._define_hashing()
+        self._define_upkeep()
+        self._define_samples()
+
+    def render(self, service: Service) -> bytes:
+        """All numbers of all workers, in the text format that Prometheus reads."""
+        self._sample(service)
+        return generate_latest(self._exposed)
+
+    async def watch(self, service: Service) -> None:
+        """Sample until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._sample(service)
+            due = loop.time() + _SAMPLE_SECONDS
+            await asyncio.sleep(_SAMPLE_SECONDS)
+            self._loop_lag.set(max(0.0, loop.time() - due))
+
+    def on_request(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that is over."""
+        key = (self._template(scope), scope["method"], status)
+        children = self._request_children.get(key) or self._add_request_children(*key)
+        children[0]()
+        children[1](seconds)
+
+    def looked_up(self, *, tokens: int, seconds: float, failed: bool) -> None:
+        if failed:
+            self._lookups_failed()
+        else:
+            self._lookup_tokens(tokens)
+            self._lookup_seconds(seconds)
+
+    def hashing_queued(self) -> None:
+        self._hashing_waiting.inc()
+
+    def hashing_began(self, *, waited: float) -> None:
+        self._hashing_waiting.dec()
+        self._hashing_wait.observe(waited)
+
+    def hashed(self, *, seconds: float) -> None:
+        self._hashing.observe(seconds)
+
+    def hashing_given_up(self) -> None:
+        self._hashing_waiting.dec()
+
+    def hashing_refused(self) -> None:
+        self._hashing_refused.inc()
+
+    def recorded(self, event: Event, detail: Mapping[str, Any]) -> None:
+        self._events.labels(event).inc()
+        match event:
+            case Event.LOGIN_SUCCEEDED:
+                self._logins.labels("succeeded").inc()
+            case Event.LOGIN_FAILED:
+                self._logins.labels(_word(detail.get("reason"))).inc()
+            case Event.TOKEN_REFRESHED:
+                self._refreshes.labels("succeeded").inc()
+            case Event.REFRESH_FAILED:
+                self._refreshes.labels(_word(detail.get("reason"))).inc()
+            case Event.REFRESH_REUSED:
+                self._refreshes.labels("reused").inc()
+                self._revoked.labels("refresh_token_reuse").inc()
+            case Event.SESSION_REVOKED | Event.SESSIONS_REVOKED:
+                reason = _word(detail.get("reason"))
+                self._revoked.labels(reason).inc(detail.get("count", 1))
+
+    def noted(self, *, credentials: int, lag: float) -> None:
+        self._uses.labels("written").inc(credentials)
+        self._lag.observe(lag)
+
+    def not_noted(self, *, credentials: int) -> None:
+        self._uses.labels("dropped").inc(credentials)
+
+    def pruned(self, table: str, rows: int) -> None:
+        self._pruned.labels(table).inc(rows)
+
+    def _template(self, scope: Scope) -> str:
+        """The route's path as it was declared, as ids in it would be time series of their own."""
+        route = scope.get("route")
+        if route is not None:
+            return str(route.path)
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return _UNMATCHED
+        if endpoint not in self._plain_paths:
+            self._plain_paths[endpoint] = _declared_path(scope["app"], endpoint)
+        return self._plain_paths[endpoint]
+
+    def _add_request_children(self, route: str, method: str, status: int) -> tuple[Any, Any]:
+        """The labels are looked up once; a request then costs two additions."""
+        known = method if method in _METHODS else "other"
+        count = self._requests.labels(known, route, status).inc
+        observe = self._request_seconds.labels(known, route).observe
+        if method == known:
+            self._request_children[route, method, status] = count, observe
+        return count, observe
+
+    def _sample(self, service: Service) -> None:
+        self._workers.set(1)
+        self._pool_in_use.set(service.database.connections_in_use())
+        self._pool_size.set(service.database.settings.database_pool_size)
+        self._pool_waiting.set(service.database.waiting())
+        self._lookups_waiting.set(service.resolver.waiting())
+        self._uses_waiting.set(service.last_used.waiting())
+
+    def _define_requests(self) -> None:
+        self._requests = self._counter("requests", "Answers sent.", "method", "route", "status")
+        self._request_seconds = self._histogram(
+            "request_seconds", "From request to answer.", _REQUEST_BUCKETS, "method", "route"
+        )
+
+    def _define_lookups(self) -> None:
+        tokens = self._histogram("lookup_tokens", "Tokens that shared a query.", _BATCH_BUCKETS)
+        seconds = self._histogram("lookup_seconds", "One such query.", _LOOKUP_BUCKETS)
+        failed = self._counter("lookups_failed", "Queries for tokens without an answer.")
+        self._lookup_tokens = tokens.observe
+        self._lookup_seconds = seconds.observe
+        self._lookups_failed = failed.inc
+
+    def _define_authentication(self) -> None:
+        self._logins = self._counter("logins", "By what came of them.", "outcome")
+        self._refreshes = self._counter("refreshes", "By what came of them.", "outcome")
+        self._revoked = self._counter("sessions_revoked", "Sessions ended.", "reason")
+        self._events = self._counter("audit_events", "Events recorded.", "event")
+
+    def _define_hashing(self) -> None:
+        self._hashing = self._histogram("hashing_seconds", "One password.", _HASHING_BUCKETS)
+        self._hashing_wait = self._histogram(
+            "hashing_wait_seconds", "A password's time in the queue.", _HASHING_BUCKETS
+        )
+        self._hashing_waiting = self._gauge("hashing_waiting", "Passwords in the queue.")
+        self._hashing_refused = self._counter(
+            "hashing_refused", "Refused for a full or slow queue."
+        )
+
+    def _define_upkeep(self) -> None:
+        self._pruned = self._counter("pruned_rows", "Rows removed by pruning.", "table")
+        self._uses = self._counter("uses_noted", "Uses of credentials noted.", "outcome")
+        self._lag = self._histogram(
+            "uses_lag_seconds", "From a use until it is written.", _LAG_BUCKETS
+        )
+
+    def _define_samples(self) -> None:
+        self._pool_in_use = self._gauge("pool_connections_in_use", "Connections given out.")
+        self._pool_size = self._gauge("pool_connections", "Connections for requests.")
+        self._pool_waiting = self._gauge("pool_waiting", "Transactions that wait for one.")
+        self._lookups_waiting = self._gauge("lookups_waiting", "Tokens that wait for a query.")
+        self._uses_waiting = self._gauge("uses_waiting", "Uses not yet written.")
+        self._loop_lag = self._gauge(
+            "event_loop_lag_seconds", "How late the event loop of the worst worker is.", "livemax"
+        )
+        self._workers = self._gauge("workers", "Processes that serve.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"counterfoil_{name}", text, labels, registry=self._registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        name = f"counterfoil_{name}"
+        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+    def _gauge(
+        self, name: str, text: str, mode: Literal["livesum", "livemax"] = "livesum"
+    ) -> Gauge:
+        name = f"counterfoil_{name}"
+        return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
+
+
+def _declared_path(app: Starlette, endpoint: Any) -> str:
+    """Plain routes and mounts leave no trace of themselves but what they call."""
+    for route in flatten(app.routes):
+        if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None)):
+            return str(getattr(route, "path", _UNMATCHED))
+    return _UNMATCHED
+
+
+def _word(reason: object) -> str:
+    """A reason as a label. Those that somebody typed in are one: labels are kept for ever."""
+    return reason if isinstance(reason, str) and reason in _REASONS else "other"
+
+
+def _add_up_workers() -> CollectorRegistry | None:
+    """None where there is one worker, whose own numbers are all there are."""
+    directory = SharedMetrics().prometheus_multiproc_dir
+    if directory is None:
+        return None
+    everyone = CollectorRegistry()
+    everyone.register(_Workers(directory))
+    return everyone
+
+
+class _Workers(Collector):
+    """Adds up the files of all workers. The library's own way stumbles over one that starts."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        self._forget_the_dead()
+        begun = [str(file) for file in self._directory.glob("*.db") if _has_begun(file)]
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(begun)  # type: ignore[no-untyped-call]
+        return metrics
+
+    def _forget_the_dead(self) -> None:
+        """The gauges of a worker that was killed would be added up for ever."""
+        for file in self._directory.glob("gauge_live*_*.db"):
+            if not _is_running(int(file.stem.rpartition("_")[2])):
+                file.unlink(missing_ok=True)
+
+
+def _has_begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        # Another worker is being asked at the same time, and has forgotten a dead one.
+        return False
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,169 @@
+"""What the OpenAPI description says beyond what FastAPI derives by itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from api.dependencies import SCHEME_NAME
+from api.routing.route_group import flatten
+from authentication import permissions
+from schemas.oauth import Introspection
+from schemas.problems import OAuthError, Problem
+
+DESCRIPTION = """
+Log in by `POST /login`, or here by the button **Authorize** with an e-mail address or a username.
+Send the access token as `Authorization: Bearer cfa_...`, an API key in the same way or in a header
+of its own. A token that has been revoked is refused by the very next request.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code` for programs and a `detail`
+for people; those of the OAuth endpoints have the form of RFC 6749, 5.2.
+"""
+
+TAGS = [
+    {"name": "tokens", "description": "Log in, refresh, log out."},
+    {"name": "users", "description": "Accounts: register, and look after your own."},
+    {"name": "sessions", "description": "Where you are logged in, and how to end that."},
+    {"name": "api_keys", "description": "Credentials for integrations that act for you."},
+    {"name": "oauth", "description": "For OAuth clients, resource servers and finders of tokens."},
+    {"name": "forward_auth", "description": "For reverse proxies: may this request pass?"},
+    {"name": "administration", "description": "Users, sessions and the audit log of everyone."},
+    {"name": "operations", "description": "For load balancers and whoever runs the service."},
+]
+
+# Swagger UI offers these for choice; choosing none gets all that the user's roles give.
+SCOPES = {
+    permissions.ACCOUNT: "Manage the account itself. Never given to an API key.",
+    permissions.INTROSPECT: "Ask whether other people's tokens are live.",
+    permissions.ADMIN: "Administer users, sessions and keys.",
+}
+
+
+class PlainRoute(Route):
+    """A route of Starlette's, of which FastAPI knows no description, with the one it brings along.
+
+    FastAPI's way to call a route costs more than the answers of the routes that other services ask.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: list[str] | None = None,
+        operation: Any = None,
+    ) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self._operation = operation
+
+    def path_items(self) -> dict[str, Any]:
+        """The description by path, and for each path by method."""
+        methods = sorted(self.methods or ())
+        return {self.path: {method.lower(): dict(self._operation) for method in methods}}
+
+
+def operation_id(route: APIRoute) -> str:
+    """`users_read_me`: what generated clients call their methods."""
+    return "_".join([*map(str, route.tags[:1]), route.name])
+
+
+def install(app: FastAPI) -> None:
+    """Make this the description that the application serves."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _describe(app)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    routes = list(flatten(app.routes))
+    for route in routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.operation_id or operation_id(route)
+    description = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        license_info=app.license_info,
+        tags=app.openapi_tags,
+        routes=routes,
+    )
+    for route in routes:
+        if isinstance(route, PlainRoute):
+            description["paths"].update(route.path_items())
+    components = description.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for model in (Problem, OAuthError, Introspection):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}), **{model.__name__: schema})
+    headers = app.state.settings.api.api_key_headers
+    demanded: set[str] = set()
+    for path in description["paths"].values():
+        for operation in path.values():
+            _drop_undeclared_refusal(operation)
+            demanded.update(_offer_alternatives(operation, headers))
+    # The scopes of your own routes are listed beside ours.
+    scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
+    components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
+    return description
+
+
+def _drop_undeclared_refusal(operation: dict[str, Any]) -> None:
+    """FastAPI adds a 422 of its own form, which we never send, wherever a route has parameters."""
+    content = operation.get("responses", {}).get("422", {}).get("content", {})
+    if "application/json" in content:
+        del operation["responses"]["422"]
+
+
+def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:
+    """The ways to send a credential."""
+    schemes: dict[str, Any] = {
+        SCHEME_NAME: {
+            "type": "oauth2",
+            "description": "An e-mail address or a username. Leave the client fields empty.",
+            "flows": {"password": {"tokenUrl": "token", "scopes": scopes}},
+        },
+        "Bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token, or an API key.",
+        },
+        "Basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "An API key as the password, under any name.",
+        },
+    }
+    for header in headers:
+        schemes[header] = {
+            "type": "apiKey",
+            "in": "header",
+            "name": header,
+            "description": "An API key.",
+        }
+    return schemes
+
+
+def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> list[str]:
+    """Whatever takes the password flow's token takes the same token, or a key, sent by hand.
+
+    Returns the scopes that the operation demands.
+    """
+    security = operation.get("security", [])
+    for requirement in security:
+        if SCHEME_NAME in requirement:
+            more = [other for other in security if other is not requirement]
+            scopes: list[str] = requirement[SCHEME_NAME]
+            # An API key never has this scope, so that it would be refused.
+            keys = () if permissions.ACCOUNT in scopes else headers
+            others: list[dict[str, list[str]]] = [{name: scopes} for name in ("Bearer", *keys)]
+            operation["security"] = [requirement, *others, *more]
+            return scopes
+    return []

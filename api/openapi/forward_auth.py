@@ -1,0 +1,90 @@
+"""What the OpenAPI description says of forward-auth, which answers by itself."""
+
+from typing import Any
+
+from api.dependencies import SCHEME_NAME
+from api.openapi.problems import MEANINGS
+
+# OpenAPI has no word for "any", and none for the methods that are not listed here.
+_METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+_IDENTITY = {
+    "X-Auth-User": ("The id of the user.", "42"),
+    "X-Auth-Email": ("Their e-mail address.", "ada@example.org"),
+    "X-Auth-Roles": ("Their roles, divided by commas.", "admin,user"),
+    "X-Auth-Scopes": ("What the credential may do, divided by spaces.", "account admin"),
+    "X-Auth-Session": (
+        "The id of the session; empty for an API key.",
+        "6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57",
+    ),
+    "X-Auth-Client": ("The label that the client chose; may be empty.", "Ada's%20phone"),
+}
+_PATH = {
+    "name": "path",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "Whatever the proxy appends. It is not looked at.",
+}
+_DEMANDS = [
+    {
+        "name": "scope",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "Scopes divided by spaces, all of which are demanded. May be repeated.",
+        "example": ["orders:read"],
+    },
+    {
+        "name": "role",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "A role that is demanded. May be repeated, and then all of them are.",
+        "example": ["moderator"],
+    },
+]
+
+
+def path_items(path: str) -> dict[str, Any]:
+    """The path itself, and all that is below it."""
+    below = f"{path}/{{path}}"
+    return {
+        path: {method: _operation(method) for method in _METHODS},
+        below: {method: _operation(method, _PATH) for method in _METHODS},
+    }
+
+
+def _operation(method: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tags": ["forward_auth"],
+        "operationId": f"forward_auth_{method}{'_below' if parameters else ''}",
+        "summary": "May this request pass?",
+        "description": (
+            "Asked by reverse proxies, with the method of the original request or with GET."
+            " Texts are percent-encoded UTF-8 where they are not visible ASCII."
+        ),
+        "parameters": [*parameters, *_DEMANDS],
+        "security": [{SCHEME_NAME: []}],
+        "responses": {
+            "200": {"description": "Yes, on behalf of this user.", "headers": _headers()},
+            "401": _refusal(401, "WWW-Authenticate", "The challenge of RFC 6750, 3."),
+            "403": _refusal(403, "WWW-Authenticate", "The challenge, if a scope is missing."),
+            "503": _refusal(503, "Retry-After", "Seconds."),
+        },
+    }
+
+
+def _headers() -> dict[str, Any]:
+    return {
+        name: {"description": text, "schema": {"type": "string"}, "example": example}
+        for name, (text, example) in _IDENTITY.items()
+    }
+
+
+def _refusal(status: int, header: str, text: str) -> dict[str, Any]:
+    empty = {"description": "Empty.", "schema": {"type": "string", "maxLength": 0}}
+    return {
+        "description": MEANINGS[status].description,
+        "headers": {
+            **dict.fromkeys(_IDENTITY, empty),
+            header: {"description": text, "schema": {"type": "string"}},
+        },
+    }

@@ -1,0 +1,1 @@
+"""Reading a request: its credential, its client's address, its form."""

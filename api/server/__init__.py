@@ -1,0 +1,1 @@
+"""All that leans on uvicorn's inside."""

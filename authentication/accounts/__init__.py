@@ -1,0 +1,1 @@
+"""Accounts: making, finding, changing and deleting them, and their roles."""

@@ -1,0 +1,121 @@
+"""Checks the password of a user who is logged in already, and changes it."""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import audit
+from authentication.accounts import users
+from authentication.audit import Event, Origin
+from authentication.credentials import api_keys, sessions
+from authentication.errors import HashingBusy, InvalidToken, TooManyAttempts, WrongPassword
+from authentication.passwords import hasher
+from authentication.resolution.identity import Identity
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from authentication.throttling import limits
+from database.models import User
+from database.queries import sessions as session_queries
+from database.queries import users as user_queries
+
+
+async def change_password(
+    service: Service,
+    identity: Identity,
+    *,
+    current: str,
+    new: str,
+    origin: Origin,
+    end_api_keys: bool = False,
+) -> None:
+    """Change the caller's password and end every other session of theirs; API keys on request.
+
+    Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
+    """
+    hasher.refuse_weak(
+        new,
+        settings=service.settings,
+        context=hasher.known_of(identity.email, identity),
+        field="new_password",
+    )
+    checked = await check_password(service, identity, current, origin)
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
+
+    def change(session: Session) -> None:
+        user = lock_unchanged(session, checked, identity)
+        store_password(session, user, hashed, origin=origin, keep=identity.session_id)
+        if end_api_keys:
+            api_keys.revoke_all(session, user.id, origin=origin, reason="password_changed")
+
+    await service.database.run(change)
+
+
+def store_password(
+    session: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
+) -> None:
+    """Store a new hash and end every session but the one to keep."""
+    user.hashed_password = hashed
+    session.flush()
+    limits.forgive(session, user.id)
+    audit.record(session, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
+    sessions.end_all(session, user.id, origin=origin, reason="password_changed", keep=keep)
+
+
+def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
+    """Raises WeakPassword, also for what others know of the user."""
+    hasher.refuse_weak(password, settings=settings, context=hasher.known_of(user.email, user))
+
+
+async def check_password(
+    service: Service, identity: Identity, password: str, origin: Origin
+) -> User:
+    """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
+    counters = limits.for_password_check(service.settings, identity.user_id)
+
+    def count(session: Session) -> tuple[User, TooManyAttempts | None]:
+        user = users.lock(session, identity.user_id)
+        return user, limits.take(session, counters, origin=origin)
+
+    with service.hashing.reserve(identity.user_id) as place:
+        user, refusal = await service.database.run(count)
+        if refusal is not None:
+            raise refusal
+        try:
+            correct, _ = await place.run(
+                lambda: service.hasher.verify(password, user.hashed_password), account=user.id
+            )
+        except HashingBusy:
+            await limits.take_back(service, counters)
+            raise
+    if not correct:
+        await service.database.run(
+            lambda session: _record_wrong_password(session, identity.user_id, origin)
+        )
+        raise WrongPassword
+
+    def note_success(session: Session) -> None:
+        # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
+        if user_queries.lock(session, identity.user_id) is None:
+            raise InvalidToken
+        limits.note_success(session, counters)
+
+    await service.database.run(note_success)
+    return user
+
+
+def _record_wrong_password(session: Session, user_id: int, origin: Origin) -> None:
+    audit.record(session, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
+
+
+def lock_unchanged(session: Session, checked: User, identity: Identity) -> User:
+    """The user whose password was checked a moment ago.
+
+    Raises WrongPassword if it is no longer their password, and InvalidToken if the session that
+    sent it has ended meanwhile: hashing takes long enough for that.
+    """
+    user = users.lock(session, checked.id)
+    if identity.session_id and not session_queries.lock_holding(session, identity.session_id):
+        raise InvalidToken
+    if user.hashed_password != checked.hashed_password:
+        raise WrongPassword
+    return user

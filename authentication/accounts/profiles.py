@@ -1,0 +1,92 @@
+"""Changes what an account says of its user."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from authentication import audit
+from authentication.accounts import password_change, users
+from authentication.audit import Event, Origin
+from authentication.emails import normalise_email
+from authentication.errors import EmailTaken, UsernameTaken, WrongPassword
+from authentication.resolution.identity import Identity
+from authentication.service import Service
+from database.models import User
+from database.queries import users as user_queries
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What is to change: any of name, surname, username and website, and the address."""
+
+    fields: dict[str, Any]
+    email: str | None = None
+    current_password: str | None = None
+
+
+async def change_profile(
+    service: Service, identity: Identity, change: ProfileChange, *, origin: Origin
+) -> User:
+    """Change the caller's account.
+
+    Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
+    the current password is missing or wrong; TooManyAttempts, HashingBusy.
+    """
+    fields = dict(change.fields)
+    users.refuse_username(fields.get("username"))
+    if change.email is not None:
+        fields["email"] = normalise_email(change.email)
+    checked = None
+    if _changes_email(fields, identity.email):
+        password = change.current_password or ""
+        checked = await password_change.check_password(service, identity, password, origin)
+
+    def write(session: Session) -> User:
+        if checked is not None:
+            user = password_change.lock_unchanged(session, checked, identity)
+        else:
+            user = users.lock(session, identity.user_id)
+        if checked is None and _changes_email(fields, user.email):
+            # The address has become another one since the request was looked at.
+            raise WrongPassword
+        _refuse_held_by_others(session, user, fields)
+        return _store(session, user, fields, origin)
+
+    try:
+        return await service.database.run(write)
+    except IntegrityError:
+        # Somebody was quicker. Their row is there now, so that the check can say which it is.
+        return await service.database.run(write)
+
+
+def _changes_email(fields: dict[str, Any], current: str) -> bool:
+    # What an administrator inserted by SQL may be in capitals, and is the same address.
+    return "email" in fields and fields["email"] != current.lower()
+
+
+def _refuse_held_by_others(session: Session, user: User, fields: dict[str, Any]) -> None:
+    if fields.get("email") is not None:
+        holder = user_queries.find_by_email(session, fields["email"])
+        if holder is not None and holder.id != user.id:
+            raise EmailTaken
+    if fields.get("username") is not None:
+        holder = user_queries.find_by_username(session, fields["username"])
+        if holder is not None and holder.id != user.id:
+            raise UsernameTaken
+
+
+def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
+    for field, value in fields.items():
+        setattr(user, field, value)
+    session.flush()
+    session.refresh(user, ["updated_at"])
+    audit.record(
+        session,
+        Event.USER_CHANGED,
+        origin=origin,
+        subject=audit.user(user.id),
+        fields=sorted(fields),
+    )
+    return user

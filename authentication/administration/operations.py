@@ -1,0 +1,231 @@
+"""What administrators see and do: users, sessions across users, roles, the audit log.
+
+Nothing here shows a token or a password hash, and nothing sets a password.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import audit
+from authentication.accounts import roles, users
+from authentication.administration import paging
+from authentication.administration.paging import Page
+from authentication.audit import Event, Origin
+from authentication.credentials import api_keys, sessions
+from authentication.errors import NotFound
+from database.models import ApiKey, AuditEvent, LoginSession, User
+from database.queries import audit_events, session_search, statistics
+from database.queries import sessions as session_queries
+from database.queries import users as user_queries
+
+REASON = "ended_by_administrator"
+
+# What one call ends at most, so that it neither takes long nor holds many rows at a time.
+REVOKE_BATCH = 500
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """`text` holds the beginnings of words of the address, the username, the name or surname."""
+
+    text: str | None = None
+    active: bool | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """None leaves things as they are. `roles` are all that the user will have."""
+
+    is_active: bool | None = None
+    roles: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """`text` is as in UserFilter; `client` and `ip` are beginnings of a label and an address."""
+
+    text: str | None = None
+    user_id: int | None = None
+    client: str | None = None
+    ip: str | None = None
+    order: sessions.Order = sessions.Order.NEWEST
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """`actor` and `subject` are written as in the log: "user:42". `until` is exclusive."""
+
+    event: str | None = None
+    actor: str | None = None
+    subject: str | None = None
+    ip: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """A live session and whose it is."""
+
+    login: LoginSession
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage(Page[UserSession]):
+    """`order` is how they are sorted: where many fit, newest first whatever was wanted."""
+
+    order: sessions.Order
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """How many sessions a call has ended, and whether there is more to do."""
+
+    processed: int
+    more: bool
+
+
+def list_users(
+    session: Session, wanted: UserFilter, *, limit: int, cursor: str | None = None
+) -> Page[User]:
+    """Users with roles, newest first. Raises InvalidField for a cursor that is none."""
+    found = user_queries.search(
+        session,
+        text=wanted.text,
+        active=wanted.active,
+        role=wanted.role,
+        before_id=paging.decode_id(cursor),
+        limit=limit + 1,
+    )
+    items, last = _cut(found, limit)
+    return Page(items, paging.encode(last.id) if last else None)
+
+
+def get_user(session: Session, user_id: int) -> User:
+    """With roles. Raises NotFound."""
+    user = user_queries.find(session, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def change_user(session: Session, user_id: int, change: UserChange, *, origin: Origin) -> User:
+    """Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
+    # Roles come first: that is the order in which everyone else locks, too.
+    if change.roles is not None:
+        roles.set_roles(session, user_id, change.roles, origin=origin)
+    if change.is_active is not None:
+        users.set_active(session, user_id, active=change.is_active, origin=origin)
+    return get_user(session, user_id)
+
+
+def end_user_sessions(session: Session, user_id: int, *, origin: Origin) -> int:
+    """End all sessions of a user, and logins under way. Returns how many. Raises NotFound."""
+    get_user(session, user_id)
+    return sessions.end_all(session, user_id, origin=origin, reason=REASON)
+
+
+def list_sessions(
+    session: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
+) -> SessionPage:
+    """Live sessions. Raises InvalidField for a cursor that is none.
+
+    With filters that fit many, a page may hold fewer than `limit`, or none, and yet have a next.
+    """
+    found = session_search.search_live(
+        session,
+        text=wanted.text,
+        user_id=wanted.user_id,
+        client=wanted.client,
+        ip=wanted.ip,
+        order=wanted.order,
+        after=paging.decode_position(cursor, id_is_uuid=True),
+        limit=limit,
+    )
+    items = [UserSession(login, user) for login, user in found.items]
+    next_cursor = paging.encode(*found.resume) if found.resume else None
+    return SessionPage(items, next_cursor, found.order)
+
+
+def end_session(session: Session, session_id: UUID, *, origin: Origin) -> None:
+    """Raises NotFound if it is not live."""
+    sessions.end(session, session_id, user_id=None, origin=origin, reason=REASON)
+
+
+def end_sessions(session: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
+    """End all of these; those that are not live any more do not count."""
+    held = session_queries.lock_batch_holding(session, ids=ids, limit=len(ids))
+    _end(session, held, origin)
+    return Revoked(len(held), more=False)
+
+
+def end_some_sessions(session: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
+    """End up to REVOKE_BATCH sessions of whomever, newest first, but the one to keep."""
+    held = session_queries.lock_batch_holding(session, keep=keep, limit=REVOKE_BATCH + 1)
+    batch, more = _cut(held, REVOKE_BATCH)
+    _end(session, batch, origin)
+    return Revoked(len(batch), more=more is not None)
+
+
+def list_api_keys(session: Session, user_id: int) -> Sequence[ApiKey]:
+    """The live API keys of a user, newest first. Raises NotFound."""
+    get_user(session, user_id)
+    return [key for key, _ in api_keys.list_everywhere(session, user_id=user_id)]
+
+
+def revoke_api_key(session: Session, api_key_id: UUID, *, origin: Origin) -> None:
+    """Raises NotFound if it has ended."""
+    api_keys.revoke(session, api_key_id, user_id=None, origin=origin, reason=REASON)
+
+
+def list_audit_events(
+    session: Session, wanted: AuditFilter, *, limit: int, cursor: str | None = None
+) -> Page[AuditEvent]:
+    """Events, newest first. Raises InvalidField for a cursor that is none."""
+    found = audit_events.search(
+        session,
+        event=wanted.event,
+        actor=wanted.actor,
+        subject=wanted.subject,
+        ip=wanted.ip,
+        since=wanted.since,
+        until=wanted.until,
+        after=paging.decode_position(cursor, id_is_uuid=False),
+        limit=limit + 1,
+    )
+    rows, last = _cut(found, limit)
+    items = [event for event, _ in rows]
+    return Page(items, paging.encode(last[1], last[0].id) if last else None)
+
+
+def count_sessions(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+    """How many live sessions each of these users has. Those without any are left out."""
+    return statistics.count_live_sessions_of(session, user_ids)
+
+
+def name_users(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """The e-mail addresses of these users, as far as they still exist."""
+    return user_queries.find_emails(session, user_ids)
+
+
+def _end(session: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:
+    session_queries.revoke_batch(session, [session_id for session_id, _ in held], reason=REASON)
+    events = [
+        (audit.user(user_id), {"session": str(session_id), "reason": REASON})
+        for session_id, user_id in held
+    ]
+    audit.record_all(session, Event.SESSION_REVOKED, events, origin=origin)
+
+
+def _cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:
+    """A page's worth, and its last item if there are more behind it."""
+    return found[:limit], found[limit - 1] if len(found) > limit else None

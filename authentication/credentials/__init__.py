@@ -1,0 +1,1 @@
+"""Sessions, tokens and API keys: issuing, listing and revoking them."""

@@ -1,0 +1,94 @@
+"""Issues a pair of tokens: an access token, and the refresh token that will replace it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import permissions, policies
+from authentication.permissions import Scopes
+from authentication.resolution import tokens
+from authentication.resolution.tokens import TokenKind
+from authentication.settings import AuthenticationSettings
+from database import clock
+from database.models import AccessToken, LoginSession, RefreshToken, User
+from database.queries import access_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What the client is given, once."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    """Seconds until the access token expires."""
+    scope: str
+    session_id: UUID
+    user_id: int
+
+
+def issue(
+    session: Session,
+    settings: AuthenticationSettings,
+    *,
+    login: LoginSession,
+    user: User,
+    granted: str | None,
+    scopes: str | None,
+    exchanged: tuple[RefreshToken, AccessToken] | None = None,
+) -> TokenPair:
+    """A new pair in the session. `granted` stays with the refresh token; `scopes` may be less.
+
+    It takes the place of the pair that was exchanged for it, if one was.
+    """
+    now = clock.read(session)
+    access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
+    fields = {
+        "token_digest": access.digest,
+        "scopes": scopes,
+        "created_at": now,
+        "expires_at": policies.access_token_end(settings, now, login.expires_at),
+    }
+    if exchanged is None:
+        stored = AccessToken(session_id=login.id, user_id=user.id, **fields)
+        session.add(stored)
+        session.flush()
+    else:
+        used, stored = exchanged
+        used.access_token_id = access_tokens.replace(session, stored, fields).id
+    session.add(_refresh_token(settings, stored, refresh.digest, login, granted, now))
+    session.flush()
+    return TokenPair(
+        access_token=access.text,
+        refresh_token=refresh.text,
+        expires_in=int((stored.expires_at - now).total_seconds()),
+        scope=permissions.join(effective_scopes(user, scopes)),
+        session_id=login.id,
+        user_id=user.id,
+    )
+
+
+def effective_scopes(user: User, scopes: str | None) -> Scopes:
+    """What a token with these scopes may do now. Wants the user with roles."""
+    grants = ";".join(f"{role.name}={role.scopes}" for role in user.roles)
+    return permissions.session_scopes(scopes, grants)
+
+
+def _refresh_token(
+    settings: AuthenticationSettings,
+    access_token: AccessToken,
+    digest: bytes,
+    login: LoginSession,
+    granted: str | None,
+    now: datetime,
+) -> RefreshToken:
+    return RefreshToken(
+        access_token_id=access_token.id,
+        session_id=login.id,
+        token_digest=digest,
+        scopes=granted,
+        created_at=now,
+        expires_at=policies.refresh_token_end(settings, now, login.expires_at),
+    )

@@ -1,0 +1,230 @@
+"""Fills an empty database with invented people, so that there is something to look at.
+
+Over the last weeks they have logged in with all kinds of clients, mistyped passwords, signed out
+phones and made API keys. They share one password; nobody holds any of their tokens.
+"""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from authentication import audit, policies
+from authentication.audit import Event
+from authentication.demo import names
+from authentication.errors import NotEmpty
+from authentication.settings import AuthenticationSettings
+from database import clock
+from database.models import AccessToken, ApiKey, AuditEvent, LoginSession, RefreshToken, User
+from database.models import user_roles as roles_of_users
+from database.queries import bulk, users
+
+ADMINISTRATOR = "admin@example.org"
+BATCH = 500
+_WEEKS = timedelta(weeks=4)
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What some people have left behind, by table."""
+
+    roles: list[Row] = field(default_factory=list)
+    sessions: list[Row] = field(default_factory=list)
+    access_tokens: list[Row] = field(default_factory=list)
+    refresh_tokens: list[Row] = field(default_factory=list)
+    api_keys: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+
+
+def fill(
+    session: Session, settings: AuthenticationSettings, *, people: int, hashed_password: str
+) -> Iterator[int]:
+    """Add so many people and what they did. Yields how many more are there. Raises NotEmpty.
+
+    All in the one transaction, so that what is cut short leaves the database as empty as it was.
+    """
+    if not bulk.is_empty(session):
+        raise NotEmpty
+    story = _Story(session, settings, hashed_password)
+    for first in range(0, people, BATCH):
+        count = min(BATCH, people - first)
+        story.tell(range(first, first + count))
+        yield count
+
+
+class _Story:
+    """Draws what happened to people, and writes it down."""
+
+    def __init__(
+        self, session: Session, settings: AuthenticationSettings, hashed_password: str
+    ) -> None:
+        self._session = session
+        self._settings = settings
+        self._hashed_password = hashed_password
+        self._now = clock.read(session)
+        self._random = Random(4)  # noqa: S311 - draws the picture; digests come from `secrets`
+        self._roles = {
+            role.name: role.id for role in users.find_roles(session, ("user", "moderator", "admin"))
+        }
+        self._rows = _Rows()
+
+    def tell(self, numbers: range) -> None:
+        """Add the people with these numbers. The first of all administers, and is attacked."""
+        self._rows = _Rows()
+        people = [self._person(number) for number in numbers]
+        ids = bulk.insert_numbered(self._session, User, people)
+        for number, user_id, person in zip(numbers, ids, people, strict=True):
+            self._live(number, user_id, person)
+        if 0 in numbers:
+            self._attack()
+        self._write()
+
+    def _person(self, number: int) -> Row:
+        name, surname = names.name_of(number)
+        created_at = self._now - timedelta(days=self._random.uniform(28, 400))
+        email = f"{name}.{surname}{number}@example.org".lower() if number else ADMINISTRATOR
+        return {
+            "email": email,
+            "username": None if number % 3 else f"{name}{number}".lower(),
+            "name": name,
+            "surname": surname,
+            "website": None if number % 7 else f"https://{name.lower()}{number}.example.org",
+            "hashed_password": self._hashed_password,
+            "is_active": number % 40 != 39,
+            "created_at": created_at,
+            "updated_at": created_at,
+        }
+
+    def _live(self, number: int, user_id: int, person: Row) -> None:
+        roles = ["user", *["admin"] * (number == 0), *["moderator"] * (number % 25 == 1)]
+        self._rows.roles += [{"user_id": user_id, "role_id": self._roles[name]} for name in roles]
+        home = self._random.choice(names.NETWORKS).format(self._random.randrange(1, 255))
+        self._note(person["created_at"], Event.USER_CREATED, user_id, home)
+        for _ in range(self._random.choice((0, 1, 1, 2, 2, 3, 3, 4, 6))):
+            self._log_in(user_id, home, is_active=person["is_active"])
+        if number % 8 == 0:
+            self._make_api_key(user_id, home)
+
+    def _log_in(self, user_id: int, home: str, *, is_active: bool) -> None:
+        login = self._session_row(user_id, home)
+        for mistake in range(self._random.choice((0, 0, 0, 0, 1, 2))):
+            failed_at = login["created_at"] - timedelta(seconds=20 * (mistake + 1))
+            self._note(failed_at, Event.LOGIN_FAILED, user_id, home, reason="wrong password")
+        self._rows.sessions.append(login)
+        details = {"session": str(login["id"]), "client_id": login["client_id"]}
+        self._note(login["created_at"], Event.LOGIN_SUCCEEDED, user_id, home, **details)
+        self._issue(login)
+        if not is_active or self._random.random() < 0.15:
+            self._end(login, home, reason="logout" if is_active else "user_disabled")
+
+    def _session_row(self, user_id: int, home: str) -> Row:
+        client_id, user_agent = self._random.choice(names.CLIENTS)
+        created_at = self._moment_after(self._now - _WEEKS)
+        return {
+            "id": uuid4(),
+            "user_id": user_id,
+            "epoch": 0,
+            "client_id": client_id,
+            "ip": home,
+            "user_agent": user_agent,
+            "created_at": created_at,
+            "last_used_at": self._moment_after(created_at),
+            "expires_at": policies.session_end(self._settings, created_at),
+            "revoked_at": None,
+            "revoked_reason": None,
+        }
+
+    def _moment_after(self, begin: datetime) -> datetime:
+        """By day rather than by night, and rather lately: of three draws the last."""
+        span = (self._now - begin).total_seconds()
+        moments = [begin + timedelta(seconds=self._random.uniform(0, span)) for _ in range(3)]
+        by_day = [moment for moment in moments if 7 <= moment.hour <= 21]
+        return max(by_day or moments)
+
+    def _issue(self, login: Row) -> None:
+        """The pair of tokens that the session had last."""
+        now, end = login["last_used_at"], login["expires_at"]
+        common = {"session_id": login["id"], "created_at": now, "scopes": None}
+        self._rows.access_tokens.append(
+            {
+                **common,
+                "user_id": login["user_id"],
+                "token_digest": secrets.token_bytes(32),
+                "expires_at": policies.access_token_end(self._settings, now, end),
+            }
+        )
+        self._rows.refresh_tokens.append(
+            {
+                **common,
+                "token_digest": secrets.token_bytes(32),
+                "expires_at": policies.refresh_token_end(self._settings, now, end),
+            }
+        )
+
+    def _end(self, login: Row, home: str, *, reason: str) -> None:
+        login["revoked_at"], login["revoked_reason"] = login["last_used_at"], reason
+        details = {"session": str(login["id"]), "reason": reason}
+        self._note(login["revoked_at"], Event.SESSION_REVOKED, login["user_id"], home, **details)
+
+    def _make_api_key(self, user_id: int, home: str) -> None:
+        created_at = self._now - timedelta(days=self._random.uniform(0, 28))
+        name = self._random.choice(names.API_KEY_NAMES)
+        is_revoked = self._random.random() < 0.2
+        row: Row = {
+            "id": uuid4(),
+            "user_id": user_id,
+            "name": name,
+            "key_digest": secrets.token_bytes(32),
+            "hint": secrets.token_hex(2),
+            "created_at": created_at,
+            "expires_at": created_at + timedelta(days=self._random.choice((30, 90, 365))),
+            "last_used_at": self._moment_after(created_at),
+            "revoked_at": self._now - timedelta(minutes=5) if is_revoked else None,
+        }
+        self._rows.api_keys.append(row)
+        details = {"api_key": str(row["id"]), "name": name}
+        self._note(created_at, Event.API_KEY_CREATED, user_id, home, **details)
+        if is_revoked:
+            self._note(row["revoked_at"], Event.API_KEY_REVOKED, user_id, home, **details)
+
+    def _attack(self) -> None:
+        """Somebody guesses names and passwords one evening, and gets nowhere."""
+        began = self._now - timedelta(days=3, hours=self._random.uniform(0, 12))
+        for attempt in range(60):
+            at = began + timedelta(seconds=7 * attempt)
+            self._note(at, Event.LOGIN_FAILED, None, "203.0.113.66", reason="unknown user")
+
+    def _note(
+        self, at: datetime, event: Event, user_id: int | None, ip: str, **detail: str | None
+    ) -> None:
+        subject = None if user_id is None else audit.user(user_id)
+        is_failure = event is Event.LOGIN_FAILED
+        self._rows.events.append(
+            {
+                "at": at,
+                "event": event,
+                "actor": "anonymous" if is_failure or subject is None else subject,
+                "subject": subject,
+                "ip": ip,
+                "detail": {name: value for name, value in detail.items() if value is not None},
+            }
+        )
+
+    def _write(self) -> None:
+        rows = self._rows
+        bulk.insert_rows(self._session, roles_of_users, rows.roles)
+        bulk.insert_rows(self._session, LoginSession, rows.sessions)
+        ids = bulk.insert_numbered(self._session, AccessToken, rows.access_tokens)
+        for token, access_token_id in zip(rows.refresh_tokens, ids, strict=True):
+            token["access_token_id"] = access_token_id
+        bulk.insert_rows(self._session, RefreshToken, rows.refresh_tokens)
+        bulk.insert_rows(self._session, ApiKey, rows.api_keys)
+        # As they happened: the log is read in the order in which it was written.
+        bulk.insert_rows(self._session, AuditEvent, sorted(rows.events, key=lambda row: row["at"]))

@@ -1,0 +1,95 @@
+"""Sessions of the console: kept alive by use, and confirmed by the password for what is dangerous.
+
+They live in a browser's cookie, so they are shorter than others and have no refresh token that
+anyone keeps: two tabs that refreshed at once would look like a theft.
+"""
+
+import time
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from authentication import policies
+from authentication.accounts import password_change
+from authentication.audit import Origin
+from authentication.credentials.issuance import TokenPair
+from authentication.errors import ConfirmationRequired, InvalidToken
+from authentication.grants import password as password_grant
+from authentication.grants.password import Attempt
+from authentication.resolution.identity import Identity
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from database import clock
+from database.models import LoginSession
+from database.queries import access_tokens, sessions
+
+CLIENT_ID = "console"
+
+# An access token is extended when it has been used for this long since it last was.
+_STEP_SECONDS = 60
+
+
+async def begin(service: Service, identifier: str, password: str, *, origin: Origin) -> TokenPair:
+    """Log in. Raises what a login raises."""
+    attempt = Attempt(identifier=identifier, password=password, client_id=CLIENT_ID)
+    settings = lifetimes(service.settings)
+    return await password_grant.log_in(service, attempt, origin=origin, settings=settings)
+
+
+def lifetimes(settings: AuthenticationSettings) -> AuthenticationSettings:
+    """The settings by which a session of the console lives."""
+    return settings.model_copy(
+        update={
+            "access_token_seconds": settings.console_idle_seconds,
+            "refresh_token_seconds": settings.console_idle_seconds,
+            "session_seconds": settings.console_session_seconds,
+        }
+    )
+
+
+async def keep_alive(service: Service, identity: Identity) -> None:
+    """Let the session live on for as long as it may be idle, but not past its end.
+
+    Our own clock only says whether it is worth a write; the database's clock judges what it gains.
+    """
+    if identity.expires_at is None or identity.session_id is None:
+        return
+    left = identity.expires_at - time.time()
+    if left < service.settings.console_idle_seconds - _STEP_SECONDS:
+        await service.database.run(lambda session: _extend(session, service.settings, identity))
+
+
+async def confirm(service: Service, identity: Identity, password: str, *, origin: Origin) -> None:
+    """Take the password once more. Raises WrongPassword, TooManyAttempts, HashingBusy."""
+    await password_change.check_password(service, identity, password, origin)
+
+    def note(session: Session) -> None:
+        held = _hold(session, identity)
+        held.confirmed_at = clock.read(session)
+
+    await service.database.run(note)
+
+
+def demand_confirmation(
+    session: Session, settings: AuthenticationSettings, identity: Identity
+) -> None:
+    """Raises ConfirmationRequired unless the password was asked for a short while ago."""
+    confirmed_at = _hold(session, identity).confirmed_at
+    longest = timedelta(seconds=settings.confirmation_seconds)
+    if confirmed_at is None or clock.read(session) - confirmed_at > longest:
+        raise ConfirmationRequired
+
+
+def _extend(session: Session, settings: AuthenticationSettings, identity: Identity) -> None:
+    held = _hold(session, identity)
+    now = clock.read(session)
+    until = policies.access_token_end(lifetimes(settings), now, held.expires_at)
+    access_tokens.extend(session, held.id, until=until)
+
+
+def _hold(session: Session, identity: Identity) -> LoginSession:
+    """The caller's session, if it has not ended since the request began."""
+    held = sessions.lock_holding(session, identity.session_id) if identity.session_id else None
+    if held is None:
+        raise InvalidToken
+    return held

@@ -1,0 +1,268 @@
+"""Logs a user in: checks the password, begins a session, issues its first tokens."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from authentication import audit, permissions, policies
+from authentication.accounts import users
+from authentication.audit import Event, Origin
+from authentication.credentials import issuance
+from authentication.credentials.issuance import TokenPair
+from authentication.emails import normalise_identifier
+from authentication.errors import (
+    CounterfoilError,
+    HashingBusy,
+    InvalidCredentials,
+    InvalidScope,
+    SessionLimitReached,
+    TooManyAttempts,
+)
+from authentication.passwords.queue import HashingPlace
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from authentication.throttling import limits
+from authentication.throttling.known_networks import network_of
+from authentication.throttling.limits import Counter
+from database import clock
+from database.models import LoginSession, User
+from database.queries import sessions
+from database.queries import users as user_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a client sends to log in. `identifier` is an e-mail address or a username."""
+
+    identifier: str
+    password: str
+    scope: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """What is known of an attempt before its password is looked at."""
+
+    user: User | None
+    counters: list[Counter]
+    is_from_known_address: bool
+
+    @property
+    def account(self) -> int | None:
+        """Whose places for hashing the attempt may use besides those for everyone."""
+        return self.user.id if self.user and self.is_from_known_address else None
+
+
+async def log_in(
+    service: Service,
+    attempt: Attempt,
+    *,
+    origin: Origin,
+    settings: AuthenticationSettings | None = None,
+) -> TokenPair:
+    """Check the password and begin a session, by the service's settings unless others are given.
+
+    Raises InvalidCredentials, the same for an unknown user, a wrong password and a disabled user,
+    after the same time; InvalidScope; SessionLimitReached; TooManyAttempts; HashingBusy. No
+    connection is held while the password is hashed, so the user may change meanwhile: `_begin`
+    looks again.
+    """
+    rules = settings or service.settings
+    account = await _hold_off_flood(service, attempt, origin)
+    with service.hashing.reserve(account) as place:
+        admission = await _admit(service, attempt, origin)
+        correct, better_hash = await _verify(service, place, attempt, admission)
+    user = admission.user
+
+    def finish(session: Session) -> TokenPair | CounterfoilError:
+        if user is None or not correct:
+            return _refuse(session, attempt, user, origin, reason=_reason(user))
+        if better_hash is not None:
+            user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
+        return _begin(session, rules, attempt, user, admission.counters, origin)
+
+    # Returned rather than raised inside: raising would roll the audit event back.
+    outcome = await service.database.run(finish)
+    if isinstance(outcome, CounterfoilError):
+        raise outcome
+    return outcome
+
+
+async def _hold_off_flood(service: Service, attempt: Attempt, origin: Origin) -> int | None:
+    """Refuse what would be refused, at next to no cost. Raises TooManyAttempts.
+
+    Strangers may have filled the queue, or used up what an address is allowed, or both. Then this
+    returns the user's id if they are known where they come from, as they have their own allowance.
+    """
+    service.floods.refuse_again("login", attempt.identifier, origin.ip or "")
+    network, name = network_of(origin.ip), normalise_identifier(attempt.identifier)
+    refusal = service.floods.find_refusal("address", network or "") or service.floods.find_refusal(
+        "account", name
+    )
+    if refusal is None and not service.hashing.is_full():
+        return None
+    account = await service.known_addresses.find_user_id(name, network)
+    if account is None and refusal is not None:
+        raise refusal
+    return account
+
+
+async def _admit(service: Service, attempt: Attempt, origin: Origin) -> _Admission:
+    """Count the attempt. Raises TooManyAttempts."""
+
+    def count(session: Session) -> tuple[_Admission, TooManyAttempts | None]:
+        user = users.find_by_identifier(session, attempt.identifier)
+        counters, is_known = limits.for_login(
+            session, service.settings, identifier=attempt.identifier, user=user, origin=origin
+        )
+        refusal = limits.take(session, counters, origin=origin)
+        return _Admission(user, counters, is_known), refusal
+
+    try:
+        admission, refusal = await service.database.run(count)
+    except IntegrityError:
+        # The user was deleted between being found and being counted; now they are not found.
+        admission, refusal = await service.database.run(count)
+    if refusal is not None:
+        service.floods.note_refusal(refusal, "login", attempt.identifier, origin.ip or "")
+        if not admission.is_from_known_address:
+            _remember_of_strangers(service, refusal, attempt, origin)
+        raise refusal
+    return admission
+
+
+def _remember_of_strangers(
+    service: Service, refusal: TooManyAttempts, attempt: Attempt, origin: Origin
+) -> None:
+    """What strangers are told, whichever account they try next, or from wherever they try it."""
+    if refusal.address_seconds is not None:
+        address = TooManyAttempts(refusal.address_seconds)
+        service.floods.note_refusal(address, "address", network_of(origin.ip) or "")
+    if refusal.account_seconds is not None:
+        account = TooManyAttempts(refusal.account_seconds)
+        name = normalise_identifier(attempt.identifier)
+        service.floods.note_refusal(account, "account", name)
+
+
+async def _verify(
+    service: Service, place: HashingPlace, attempt: Attempt, admission: _Admission
+) -> tuple[bool, str | None]:
+    """Whether the password is right, and a better hash. Raises HashingBusy."""
+    user = admission.user
+    try:
+        return await place.run(
+            lambda: service.hasher.verify(
+                attempt.password,
+                user.hashed_password if user else None,
+                # The second hash would betray that the password of a disabled user is right.
+                upgrade=user is not None and user.is_active,
+            ),
+            account=admission.account,
+        )
+    except HashingBusy:
+        await limits.take_back(service, admission.counters)
+        raise
+
+
+def _reason(user: User | None) -> str:
+    return "unknown user" if user is None else "wrong password"
+
+
+def _refuse(
+    session: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: str
+) -> InvalidCredentials:
+    audit.record(
+        session,
+        Event.LOGIN_FAILED,
+        origin=origin,
+        subject=audit.user(user.id) if user else None,
+        reason=reason,
+        # People type passwords into the field for the name; only a known name is written down.
+        identifier=attempt.identifier if user else None,
+        client_id=attempt.client_id,
+    )
+    return InvalidCredentials()
+
+
+def _begin(
+    session: Session,
+    settings: AuthenticationSettings,
+    attempt: Attempt,
+    checked: User,
+    counters: list[Counter],
+    origin: Origin,
+) -> TokenPair | CounterfoilError:
+    user = user_queries.lock(session, checked.id)
+    if user is None or not user.is_active:
+        return _refuse(session, attempt, checked, origin, reason="disabled")
+    if user.session_epoch != checked.session_epoch:
+        return _refuse(session, attempt, checked, origin, reason="ended while logging in")
+    limits.note_login(session, settings, counters, user_id=user.id, origin=origin)
+    try:
+        scopes = permissions.narrow(attempt.scope, issuance.effective_scopes(user, None))
+        _make_room(session, settings, user, origin)
+    except (InvalidScope, SessionLimitReached) as error:
+        _refuse(session, attempt, user, origin, reason=error.code)
+        return error
+    login = _add_session(session, settings, attempt, user, origin)
+    pair = issuance.issue(session, settings, login=login, user=user, granted=scopes, scopes=scopes)
+    _record_success(session, attempt, login, origin)
+    return pair
+
+
+def _make_room(
+    session: Session, settings: AuthenticationSettings, user: User, origin: Origin
+) -> None:
+    if settings.max_sessions_per_user is None:
+        return
+    live = sessions.list_live(session, user_id=user.id)
+    for surplus in policies.sessions_to_evict(settings, live):
+        sessions.revoke(session, surplus.id, reason="session_limit")
+        audit.record(
+            session,
+            Event.SESSION_REVOKED,
+            origin=origin.acting_as(audit.user(user.id)),
+            subject=audit.user(user.id),
+            session=str(surplus.id),
+            reason="session_limit",
+        )
+
+
+def _add_session(
+    session: Session,
+    settings: AuthenticationSettings,
+    attempt: Attempt,
+    user: User,
+    origin: Origin,
+) -> LoginSession:
+    now = clock.read(session)
+    login = LoginSession(
+        user_id=user.id,
+        epoch=user.session_epoch,
+        client_id=attempt.client_id,
+        ip=origin.ip,
+        user_agent=origin.user_agent,
+        created_at=now,
+        last_used_at=now,
+        expires_at=policies.session_end(settings, now),
+        confirmed_at=now,
+    )
+    session.add(login)
+    session.flush()
+    return login
+
+
+def _record_success(
+    session: Session, attempt: Attempt, login: LoginSession, origin: Origin
+) -> None:
+    subject = audit.user(login.user_id)
+    audit.record(
+        session,
+        Event.LOGIN_SUCCEEDED,
+        origin=origin.acting_as(subject),
+        subject=subject,
+        session=str(login.id),
+        client_id=attempt.client_id,
+    )

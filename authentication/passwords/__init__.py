@@ -1,0 +1,1 @@
+"""Hashing passwords, and the queue of those who wait for it."""

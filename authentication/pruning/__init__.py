@@ -1,0 +1,1 @@
+"""Removing rows that can no longer be used."""

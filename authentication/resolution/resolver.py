@@ -1,0 +1,204 @@
+"""Finds out, for each request anew, whose token it carries. Nothing is ever cached.
+
+Natural batching keeps that cheap: while one lookup is under way, the tokens that arrive wait
+together, and go out as one query when a connection is free. No timer makes anyone wait, and the
+query for a token always begins after its request has arrived, so that a revocation that was
+committed before is always seen.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from authentication.instrumentation import NOBODY, Observer
+from authentication.resolution import tokens
+from authentication.resolution.identity import Identity, from_credential
+from authentication.resolution.tokens import TokenKind
+from database.engine import deadlines
+from database.errors import DatabaseUnavailable
+from database.lookup import MAX_BATCH, Lookup
+from database.queries.credentials import CredentialKind, LiveCredential
+
+_KINDS = {
+    TokenKind.ACCESS: CredentialKind.ACCESS_TOKEN,
+    TokenKind.API_KEY: CredentialKind.API_KEY,
+}
+
+_TICK_SECONDS = 0.1
+# Whoever has just asked is likely to ask again.
+_IN_DEMAND_SECONDS = 0.2
+
+
+def _kind_of(token: str) -> CredentialKind | None:
+    kind = tokens.kind_of(token)
+    return None if kind is None else _KINDS.get(kind)
+
+
+class _Waiter(NamedTuple):
+    digest: bytes
+    answer: asyncio.Future[LiveCredential | None]
+    give_up_at: float
+
+    def fail(self, reason: str) -> None:
+        # An error of one's own for each: a shared one would gather all their tracebacks.
+        if not self.answer.done():
+            self.answer.set_exception(DatabaseUnavailable(reason))
+
+
+class Resolver:
+    """Belongs to the event loop it is opened on.
+
+    `on_use` is told of each credential that was found live, at no cost to the request.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        *,
+        deadline_seconds: float,
+        on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
+        observer: Observer = NOBODY,
+    ) -> None:
+        self._lookup = lookup
+        self._observer = observer
+        self._deadline_seconds = deadline_seconds
+        self._on_use = on_use
+        self._queues: dict[CredentialKind, deque[_Waiter]] = {
+            kind: deque() for kind in CredentialKind
+        }
+        self._in_flight: dict[asyncio.Future[list[LiveCredential]], list[_Waiter]] = {}
+        self._send_is_due = False
+        self._expiry: asyncio.TimerHandle | None = None
+        self._last_asked = -math.inf
+
+    async def open(self) -> None:
+        """Connect. A server that cannot be reached yet is connected to as soon as it can be."""
+        self._loop = asyncio.get_running_loop()
+        self._lookup.on_free = self._send
+        await self._lookup.open()
+
+    async def close(self) -> None:
+        """Let what is in flight finish, then disconnect."""
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+        self._fail_waiting(until=math.inf)
+        await self._lookup.close()
+
+    async def resolve(self, token: str) -> Identity | None:
+        """The identity behind an access token or an API key, if it is live at this moment.
+
+        Raises DatabaseUnavailable past the deadline, never later.
+        """
+        kind = _kind_of(token)
+        if kind is None:
+            return None
+        began = self._last_asked = self._loop.time()
+        found = await self._find(kind, tokens.digest(token))
+        deadlines.spend(self._loop.time() - began)
+        return self._identify(kind, found)
+
+    async def resolve_both(
+        self, first: str, second: str
+    ) -> tuple[Identity | None, Identity | None]:
+        """Two at once, which go out together. Raises as `resolve` does."""
+        kinds = _kind_of(first), _kind_of(second)
+        if kinds[0] is None or kinds[1] is None:
+            return await self.resolve(first), await self.resolve(second)
+        # Futures and not coroutines, each of which would be given a task of its own.
+        began = self._last_asked = self._loop.time()
+        found = await asyncio.gather(
+            self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
+        )
+        deadlines.spend(self._loop.time() - began)
+        return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
+
+    def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
+        if found is None:
+            return None
+        self._on_use(kind, found)
+        return from_credential(kind, found)
+
+    async def check(self) -> None:
+        """Raises DatabaseUnavailable unless a token can be looked up right now."""
+        await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
+
+    def is_in_demand(self) -> bool:
+        """Whether tokens are being looked up, or were a moment ago."""
+        return self._loop.time() - self._last_asked < _IN_DEMAND_SECONDS
+
+    def waiting(self) -> int:
+        """How many tokens wait for a connection."""
+        return sum(map(len, self._queues.values()))
+
+    def _find(self, kind: CredentialKind, digest: bytes) -> asyncio.Future[LiveCredential | None]:
+        if self._lookup.is_down():
+            raise DatabaseUnavailable("no connection for token lookups")
+        answer: asyncio.Future[LiveCredential | None] = self._loop.create_future()
+        give_up_at = self._loop.time() + deadlines.allowed(self._deadline_seconds)
+        self._queues[kind].append(_Waiter(digest, answer, give_up_at))
+        # Sent once this turn of the loop is over, so that requests read together go together.
+        if not self._send_is_due:
+            self._send_is_due = True
+            self._loop.call_soon(self._send)
+        return answer
+
+    def _send(self) -> None:
+        self._send_is_due = False
+        for kind, queue in self._queues.items():
+            while queue and self._lookup.is_free():
+                self._send_batch(kind, queue)
+        if self._expiry is None and (self._in_flight or any(self._queues.values())):
+            self._expiry = self._loop.call_later(_TICK_SECONDS, self._expire)
+
+    def _send_batch(self, kind: CredentialKind, queue: deque[_Waiter]) -> None:
+        waiters: list[_Waiter] = []
+        digests: dict[bytes, None] = {}
+        while queue and len(digests) < MAX_BATCH:
+            waiter = queue.popleft()
+            # Whoever has given up, or gone away, leaves a future behind that is done.
+            if not waiter.answer.done():
+                waiters.append(waiter)
+                digests[waiter.digest] = None
+        if waiters:
+            began = time.perf_counter()
+            lookup = self._lookup.find(kind, list(digests))
+            self._in_flight[lookup] = waiters
+            lookup.add_done_callback(lambda done: self._receive(len(digests), began, done))
+
+    def _receive(
+        self, count: int, began: float, lookup: asyncio.Future[list[LiveCredential]]
+    ) -> None:
+        waiters = self._in_flight.pop(lookup)
+        failure = lookup.exception()
+        self._observer.looked_up(
+            tokens=count, seconds=time.perf_counter() - began, failed=failure is not None
+        )
+        if failure is not None:
+            for waiter in waiters:
+                waiter.fail(str(failure))
+            return
+        found = {row.digest: row for row in lookup.result()}
+        for waiter in waiters:
+            if not waiter.answer.done():
+                waiter.answer.set_result(found.get(waiter.digest))
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self._fail_waiting(until=self._loop.time())
+        self._send()
+
+    def _fail_waiting(self, *, until: float) -> None:
+        """Fail those whose time is over, in the queues as well as in flight.
+
+        A lookup in flight goes on without them: it may have begun long after they came.
+        """
+        for waiters in (*self._queues.values(), *self._in_flight.values()):
+            for waiter in waiters:
+                if waiter.give_up_at <= until:
+                    waiter.fail("no answer within the deadline")
+        for queue in self._queues.values():
+            while queue and queue[0].answer.done():
+                queue.popleft()

@@ -1,0 +1,43 @@
+"""What SQLite needs to behave: foreign keys, write-ahead log, and writers that wait their turn."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from database.engine import deadlines
+
+
+def configure(engine: Engine, *, busy_seconds: float, foreign_keys: bool = True) -> None:
+    """Set up each new connection of this engine, and how it begins a transaction.
+
+    Migrations switch `foreign_keys` off: SQLite alters a table by dropping and remaking it, and
+    the drop would cascade to every row that refers to it.
+    """
+
+    def connect(connection: sqlite3.Connection, record: Any) -> None:
+        prepare(connection, busy_seconds=busy_seconds, foreign_keys=foreign_keys)
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", _begin)
+
+
+def prepare(
+    connection: sqlite3.Connection, *, busy_seconds: float, foreign_keys: bool = True
+) -> None:
+    """Make a connection fit for use beside others. Waits `busy_seconds` for a lock."""
+    # Left to itself, the module begins transactions late and in the wrong mode.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # NORMAL would let a power cut undo a revocation that has been acknowledged.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+
+
+def _begin(connection: Connection) -> None:
+    if (seconds := deadlines.remaining_seconds()) is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    # A deferred transaction that begins to write late fails at once if another has written.
+    read_only = connection.get_execution_options().get("read_only")
+    connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")

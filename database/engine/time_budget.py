@@ -1,0 +1,85 @@
+"""Tries what may take too long, and goes on without it in the same transaction if it does."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from psycopg2.errorcodes import QUERY_CANCELED
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from database.engine import deadlines
+
+# So much of the time that is left is given away; the rest is for what comes after.
+_SHARE = 0.75
+# After so many steps of its machine SQLite asks whether to go on: several times a millisecond.
+_STEPS = 10_000
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """A number of questions that share the time. What one does not need is left to the others.
+
+    Only for reading: whatever an attempt writes is undone.
+    """
+
+    def __init__(self, session: Session, number: int, *, seconds: float | None = None) -> None:
+        """Without `seconds`, most of what is left of the deadline; without that, no limit."""
+        left = deadlines.remaining_seconds()
+        if seconds is None and left is not None:
+            seconds = _SHARE * left
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._session = session
+        self._left = number
+
+    def make(self, work: Callable[[Session], T]) -> T | None:
+        """What `work` returns, or None if one of its statements took too long."""
+        connection = self._session.connection()
+        try:
+            with _limited(connection, self._next_seconds()):
+                return work(self._session)
+        except DBAPIError as error:
+            if not _is_cancelled(error):
+                raise
+            return None
+
+    def _next_seconds(self) -> float | None:
+        number, self._left = self._left, self._left - 1
+        return None if self._end is None else max(0.0, self._end - time.monotonic()) / number
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+    elif connection.dialect.name == "sqlite":
+        with _interrupted(connection, time.monotonic() + seconds):
+            yield
+    else:
+        # Going back to the savepoint heals the transaction, and restores its own limit.
+        savepoint = connection.begin_nested()
+        try:
+            milliseconds = str(max(1, int(1000 * seconds)))
+            connection.execute(select(func.set_config("statement_timeout", milliseconds, True)))
+            yield
+        finally:
+            savepoint.rollback()
+
+
+@contextmanager
+def _interrupted(connection: Connection, end: float) -> Iterator[None]:
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+def _is_cancelled(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlite_errorcode", None)
+    return code in {QUERY_CANCELED, sqlite3.SQLITE_INTERRUPT}

@@ -1,0 +1,1 @@
+"""Servers, relays, proxies and PostgreSQL that tests, faults and benchmarks start."""

@@ -1,0 +1,158 @@
+"""Real reverse proxies with the configurations that we ship, of which only addresses change."""
+
+import os
+import signal
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.processes import free_port, spawn, wait_until
+from harness.programs import require_program
+from harness.server import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy"
+START_SECONDS = 15.0
+STOP_SECONDS = 15.0
+
+
+class Proxy(ABC):
+    """A proxy between the test, a service and an application, each on a port of 127.0.0.1.
+
+    `app_url` is where it protects the application, `auth_url` where it lets the service through.
+    """
+
+    program: str
+
+    def __init__(self, folder: Path, *, service_port: int, application_port: int) -> None:
+        self.folder = folder
+        self.program_path = require_program(self.program)
+        self.app_port, self.auth_port = free_port(), free_port()
+        self.app_url = f"http://127.0.0.1:{self.app_port}"
+        self.auth_url = f"http://127.0.0.1:{self.auth_port}"
+        self._ports = {"8000": service_port, "9000": application_port}
+        self._log = folder / "proxy.log"
+        self._process: subprocess.Popen[bytes]
+
+    @abstractmethod
+    def addresses(self) -> Mapping[str, str]:
+        """What stands in the shipped file, and what stands in its place in a test."""
+
+    @abstractmethod
+    def command(self, configuration: Path) -> list[str]:
+        """How to run it in the foreground."""
+
+    def configure(self, shipped: Path) -> Path:
+        text = shipped.read_text()
+        for old, new in {**self._upstreams(), **self.addresses()}.items():
+            assert old in text, f"{shipped.name} no longer holds {old!r}"
+            text = text.replace(old, new)
+        configuration = self.folder / shipped.name
+        configuration.write_text(text)
+        return configuration
+
+    def _upstreams(self) -> dict[str, str]:
+        return {f"127.0.0.1:{old}": f"127.0.0.1:{new}" for old, new in self._ports.items()}
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.app_port), 5).close()
+            return True
+        return False
+
+    def __enter__(self) -> Self:
+        shipped = next(DEPLOY.glob(f"*{self.program}*"), DEPLOY / "Caddyfile")
+        self._process = spawn(
+            self.command(self.configure(shipped)),
+            log=self._log,
+            env={**os.environ, "HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)},
+            cwd=self.folder,
+        )
+        if not wait_until(self._answers, self._process, seconds=START_SECONDS):
+            self._kill()
+            raise RuntimeError(f"{self.program} does not start:\n{self._log.read_text()}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self._kill()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+
+class Nginx(Proxy):
+    """Its shipped file is included by a nginx.conf, as it would be from /etc/nginx/conf.d/."""
+
+    program = "nginx"
+
+    def addresses(self) -> Mapping[str, str]:
+        return {
+            "0.0.0.0:80;": f"127.0.0.1:{self.auth_port};",
+            "0.0.0.0:8081;": f"127.0.0.1:{self.app_port};",
+        }
+
+    def command(self, configuration: Path) -> list[str]:
+        main = self.folder / "main.conf"
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
+        main.write_text(
+            f"{'user root;' if os.geteuid() == 0 else ''} pid {self.folder}/pid;"
+            f" error_log stderr; events {{}}"
+            f" http {{ access_log off; {temporary} include {configuration}; }}"
+        )
+        return [self.program_path, "-e", "stderr", "-c", str(main), "-g", "daemon off;"]
+
+
+class Caddy(Proxy):
+    """Without TLS: it takes certificates only for names that the DNS knows."""
+
+    program = "caddy"
+
+    def addresses(self) -> Mapping[str, str]:
+        return {
+            "auth.example.org": self.auth_url,
+            "app.example.org": self.app_url,
+            "default_bind 0.0.0.0": "default_bind 127.0.0.1",
+            "127.0.0.1:2019": f"127.0.0.1:{free_port()}",
+        }
+
+    def command(self, configuration: Path) -> list[str]:
+        options = ["--adapter", "caddyfile", "--config", str(configuration)]
+        return [self.program_path, "run", *options]
+
+
+class Envoy(Proxy):
+    """Protects an application and does nothing else."""
+
+    program = "envoy"
+
+    def addresses(self) -> Mapping[str, str]:
+        address = f"address: 127.0.0.1, port_value: {self.app_port}"
+        return {"address: 0.0.0.0, port_value: 10000": address}
+
+    def _upstreams(self) -> dict[str, str]:
+        return {
+            **{f"port_value: {old}": f"port_value: {new}" for old, new in self._ports.items()},
+            "http://127.0.0.1:8000": f"http://127.0.0.1:{self._ports['8000']}",
+        }
+
+    def command(self, configuration: Path) -> list[str]:
+        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        return [self.program_path, "-c", str(configuration), *options]
+
+
+PROXIES: tuple[type[Proxy], ...] = (Nginx, Caddy, Envoy)

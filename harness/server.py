@@ -1,0 +1,153 @@
+"""The real service in a process of its own, on a free port of 127.0.0.1."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from harness.processes import free_port, spawn, wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+
+class Server:
+    """A running service. Leaving the block stops it; `launch` returns once it answers."""
+
+    def __init__(self, port: int, live_path: str = "/health/live") -> None:
+        self.port = port
+        self._live_path = live_path
+        self.url = f"http://127.0.0.1:{port}"
+        self._folder = tempfile.TemporaryDirectory(prefix="counterfoil-server-")
+        self._log = Path(self._folder.name) / "log"
+        self._process: subprocess.Popen[bytes]
+
+    @classmethod
+    def launch(
+        cls,
+        database_url: str | None = None,
+        *,
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+        port: int | None = None,
+        live_path: str = "/health/live",
+    ) -> Self:
+        """Start `python api.py serve`, or a `command` in which "{port}" stands for the port.
+
+        It answers once `live_path` does.
+        """
+        server = cls(port or free_port(), live_path)
+        given = {"DATABASE_URL": database_url} if database_url else {}
+        try:
+            server._start(command or _serve(workers), {**given, **(environment or {})})
+        except BaseException:
+            server._discard()
+            raise
+        return server
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def worker_pids(self) -> list[int]:
+        """The processes that answer requests: a supervisor's children, or the process itself."""
+        children = psutil.Process(self.pid).children()
+        return [child.pid for child in children if _is_worker(child)] or [self.pid]
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def is_live(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", self._live_path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def stop(self) -> int:
+        """End it by SIGTERM. Returns the exit status; raises if it is still there long after."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"The service ignores SIGTERM:\n{self.log()}") from None
+        finally:
+            self._kill_rest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self._discard()
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = spawn(
+            [part.replace("{port}", str(self.port)) for part in command],
+            log=self._log,
+            env={**_clean_environment(), **environment},
+            cwd=Path(self._folder.name),
+        )
+        if not wait_until(self.is_live, self._process, seconds=START_SECONDS):
+            raise RuntimeError(f"The service does not start:\n{self.log()}")
+
+    def _discard(self) -> None:
+        self._kill_rest()
+        self._folder.cleanup()
+
+    def _kill_rest(self) -> None:
+        """Workers whose supervisor was killed stay behind in its process group."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._process.wait(STOP_SECONDS)
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        # It has just ended; its supervisor will notice.
+        return False
+
+
+def _serve(workers: int) -> list[str]:
+    return [
+        *(sys.executable, str(REPOSITORY / "api.py"), "serve"),
+        *("--host", "127.0.0.1", "--port", "{port}", "--workers", str(workers)),
+    ]
+
+
+def _clean_environment() -> dict[str, str]:
+    """What the developer has set for a service of his own must not change the one under test.
+
+    For the same reason it runs in an empty folder, where no .env is found.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("COUNTERFOIL_") or name == "DATABASE_URL"

@@ -1,0 +1,99 @@
+"""Writes docs/reference/commands.md from the commands themselves, with an example of each."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from api.commands.cli import cli
+from api.commands.serve import serve
+from harness.server import REPOSITORY
+from scripts.docs.command_examples import EXAMPLES
+
+REFERENCE = REPOSITORY / "docs" / "reference" / "commands.md"
+
+_HEAD = """\
+# Commands
+
+`python api.py` serves; `python api.py COMMAND` runs a command, with the same
+[settings](settings.md). `python` is that of `.venv`, as `scripts/serve` makes it. `--help` after
+any of them says what is written here.
+
+Results go to standard output, one row a line with tabs between the columns; talk goes to standard
+error. The exit status is
+
+| status | means |
+|---|---|
+| 0 | done |
+| 1 | refused, or the database cannot be used; one line on standard error says why |
+| 2 | wrong arguments |
+
+A user is named by e-mail address, username or number. What a command does is in the audit log with
+the actor `command`. In the examples `password.txt` holds a password, `token.txt` a token and
+`key.txt` an API key, in one line each, since what is typed as an argument can be read by other
+users of the machine.
+
+This page is made from the commands: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """The name of each with its command, in alphabetical order."""
+    yield from sorted(_commands_of(group()))
+
+
+def group() -> Any:
+    """All commands, with `serve` as api.py adds it."""
+    whole = typer.Typer(add_completion=False)
+    whole.registered_commands = [*cli.registered_commands]
+    whole.registered_groups = [*cli.registered_groups]
+    whole.command()(serve)
+    return typer.main.get_command(whole)
+
+
+def _commands_of(found: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    for name, command in found.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands_of(command, *names, name)
+        else:
+            yield " ".join([*names, name]), command
+
+
+def reference() -> str:
+    """The text of the page."""
+    return _HEAD + "".join(_section(name, command) for name, command in commands())
+
+
+def _section(name: str, command: Any) -> str:
+    text = f"\n## {name}\n\n{command.help.strip()}\n\n"
+    if command.params:
+        text += "| argument | what it is |\n|---|---|\n"
+        text += "".join(f"| {_name(one)} | {_explanation(one)} |\n" for one in command.params)
+        text += "\n"
+    return f"{text}```sh\n{EXAMPLES[name]}\n```\n"
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar or parameter.name.upper()}`"
+    names = "`, `".join([*parameter.opts, *parameter.secondary_opts])
+    return f"`{names}`" if _is_flag(parameter) else f"`{names} {_value(parameter)}`"
+
+
+def _is_flag(parameter: Any) -> bool:
+    return bool(getattr(parameter, "is_flag", False))
+
+
+def _value(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def _explanation(parameter: Any) -> str:
+    said = [parameter.help] if parameter.help else []
+    if parameter.min is not None or parameter.max is not None:
+        bounds = {"From": parameter.min, "up to": parameter.max}
+        known = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
+        said.append(" ".join(known) + ".")
+    if not _is_flag(parameter) and parameter.default not in (None, ()):
+        said.append(f"Default: `{parameter.default}`.")
+    return " ".join(said)

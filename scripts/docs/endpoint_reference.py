@@ -1,0 +1,95 @@
+"""Writes docs/reference/endpoints.md from the OpenAPI description of the service."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.application import create_app
+from api.openapi.description import TAGS
+from api.settings import ApiSettings, Settings
+from authentication.settings import AuthenticationSettings
+from database.settings import DatabaseSettings
+from harness.server import REPOSITORY
+
+REFERENCE = REPOSITORY / "docs" / "reference" / "endpoints.md"
+
+_HEAD = """\
+# Endpoints
+
+Every path with who may call it, the status of success, and those of refusals; what a refusal holds
+is in [errors](errors.md). `/docs` of a running service shows the bodies and lets you try;
+`/openapi.json` has them for programs.
+
+Besides those listed, another method is answered by 405, another path by 404, and any request may be
+refused with 400 (it is not HTTP/1.1), 408, 431, 500 and 503 (too many connections). "Session" means
+its access token. Scopes are those that the credential has at the moment of the request.
+
+This page is made from the description of the service: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
+"""
+_TAIL = """
+## Outside of the description
+
+| path | who | what |
+|---|---|---|
+| `GET /docs`, `/docs/static/...`, `/openapi.json` | anyone | not with `COUNTERFOIL_DOCS=off` |
+| `GET /console`, `/console/...` | see [the console](../console.md) | pages for people |
+| `GET /metrics` | this machine, or as the settings say | [numbers](../how-to/deployment.md) |
+| `GET /.well-known/oauth-authorization-server/{path}` | anyone | for an issuer with a path |
+"""
+
+_TITLES = {"api_keys": "API keys", "oauth": "OAuth"}
+# An API key is understood there, and refused: it has no session to end.
+_ONLY_SESSIONS = {"/logout"}
+
+
+def description() -> dict[str, Any]:
+    """The OpenAPI description with the default settings, whatever is set where this runs."""
+    layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
+    defaults = Settings(*(layer.model_construct() for layer in layers))  # type: ignore[arg-type]
+    return create_app(defaults).openapi()
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and description of each."""
+    for path, item in description()["paths"].items():
+        for method, operation in item.items():
+            yield path, method.upper(), operation
+
+
+def reference() -> str:
+    """The text of the page."""
+    text = _HEAD
+    found = list(operations())
+    for tag in TAGS:
+        text += f"\n## {_title(tag['name'])}\n\n{tag['description']}\n\n"
+        text += "| call | does | who | success | refusals |\n|---|---|---|---|---|\n"
+        ours = [one for one in found if one[2]["tags"] == [tag["name"]]]
+        text += "".join(dict.fromkeys(_row(*one) for one in ours))
+    return text + _TAIL
+
+
+def _title(tag: str) -> str:
+    return _TITLES.get(tag, tag.replace("_", " ").capitalize())
+
+
+def _row(path: str, method: str, operation: dict[str, Any]) -> str:
+    # Whatever the method, the question and the answer are the same.
+    call = f"any method `{path}`" if path.startswith("/verify") else f"`{method} {path}`"
+    statuses = sorted(operation["responses"])
+    success = ", ".join(status for status in statuses if status < "300")
+    refusals = ", ".join(status for status in statuses if status >= "300")
+    queries = [
+        f"`{one['name']}`" for one in operation.get("parameters", []) if one["in"] == "query"
+    ]
+    does = operation["summary"] + (f" (query: {', '.join(queries)})" if queries else "")
+    return f"| {call} | {does} | {_who(path, operation)} | {success} | {refusals} |\n"
+
+
+def _who(path: str, operation: dict[str, Any]) -> str:
+    accepted = operation.get("security")
+    if not accepted:
+        return "anyone"
+    schemes = {name: scopes for each in accepted for name, scopes in each.items()}
+    takes_keys = schemes.keys() != {"Password", "Bearer"} and path not in _ONLY_SESSIONS
+    who = "session or API key" if takes_keys else "session"
+    scopes = sorted({scope for each in schemes.values() for scope in each})
+    return who + (f", scope `{' '.join(scopes)}`" if scopes else "")

@@ -1,0 +1,142 @@
+"""Writes `.env.example` and docs/reference/settings.md from the settings classes."""
+
+import ast
+import inspect
+import textwrap
+from enum import Enum
+from itertools import pairwise
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from pydantic.fields import FieldInfo
+
+from api.settings import Settings
+from database.settings import PREFIX, LayerSettings
+from harness.server import REPOSITORY
+
+ENV_EXAMPLE = REPOSITORY / ".env.example"
+REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
+
+_ENV_HEAD = """\
+# Every setting with its default. Copy this file to `.env` and remove the # before what you change.
+# Variables of the environment win over `.env`. Made from the settings classes: see CONTRIBUTING.md.
+"""
+_REFERENCE_HEAD = """\
+# Settings
+
+Settings are variables of the environment, or lines of a file `.env` in the folder where the service
+is started; the environment wins. A name or a value that is not understood stops the start with one
+line that says which. [.env.example](../../.env.example) has all of them to copy from.
+
+This page is made from the settings classes. [CONTRIBUTING.md](../../CONTRIBUTING.md) says how.
+"""
+
+
+class Setting(NamedTuple):
+    """One setting as its user sees it."""
+
+    name: str
+    default: str
+    allowed: str
+    explanation: str
+
+
+def read(layer: type[LayerSettings]) -> list[Setting]:
+    """The settings of one layer, in the order of the class."""
+    explanations = _docstrings(layer)
+    return [
+        Setting(_variable(name), _default(field), _allowed(field), explanations[name])
+        for name, field in layer.model_fields.items()
+    ]
+
+
+def layers() -> dict[str, type[LayerSettings]]:
+    """The classes of all layers by the names of the layers."""
+    return get_type_hints(Settings)
+
+
+def env_example() -> str:
+    """The text of `.env.example`."""
+    text = _ENV_HEAD
+    for name, layer in layers().items():
+        text += f"\n# --- {_title(name)}\n"
+        for setting in read(layer):
+            text += f"\n# {setting.explanation}\n# {setting.name}={setting.default}\n"
+    return text
+
+
+def reference() -> str:
+    """The text of docs/reference/settings.md."""
+    text = _REFERENCE_HEAD
+    for name, layer in layers().items():
+        text += f"\n## {_title(name)}\n\n| variable | default | allowed | what it is |\n"
+        text += "|---|---|---|---|\n"
+        for setting in read(layer):
+            default = f"`{setting.default}`" if setting.default else ""
+            text += (
+                f"| `{setting.name}` | {default} | {setting.allowed} | {setting.explanation} |\n"
+            )
+    return text
+
+
+def _docstrings(layer: type[LayerSettings]) -> dict[str, str]:
+    """The string below each field, in one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(layer))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: " ".join(below.value.value.split())
+        for field, below in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+def _variable(name: str) -> str:
+    # Hosting platforms set this one without our prefix.
+    return "DATABASE_URL" if name == "database_url" else f"{PREFIX}{name.upper()}"
+
+
+def _default(field: FieldInfo) -> str:
+    """As it is written in `.env`; nothing where it depends on the machine."""
+    return "" if field.default_factory is not None else _write(field.default)
+
+
+def _write(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "on" if value else "off"
+        case Enum():
+            return str(value.value)
+        case tuple():
+            return ",".join(map(str, value))
+    return str(value)
+
+
+def _allowed(field: FieldInfo) -> str:
+    choices = [f"`{_write(value)}`" for kind in _types(field) for value in _members(kind)]
+    bounds = [
+        f"{word} {getattr(rule, name):,}"
+        for rule in field.metadata
+        for name, word in {"ge": "from", "gt": "over", "le": "up to"}.items()
+        if hasattr(rule, name)
+    ]
+    nothing = ["`none`"] if type(None) in _types(field) else []
+    return ", ".join([*choices, *filter(None, [" ".join(bounds)]), *nothing])
+
+
+def _types(field: FieldInfo) -> tuple[Any, ...]:
+    return get_args(field.annotation) or (field.annotation,)
+
+
+def _members(kind: Any) -> list[Any]:
+    if kind is bool:
+        return [True, False]
+    return list(kind) if isinstance(kind, type) and issubclass(kind, Enum) else []
+
+
+def _title(layer: str) -> str:
+    return {"api": "HTTP"}.get(layer, layer.capitalize())

@@ -1,0 +1,174 @@
+"""The lines that `serve` writes to standard output."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from api.middleware import request_id
+from api.observability.logs import Access, JsonFormatter, TextFormatter
+from harness.server import Server
+from tests.support.client import PASSWORD, Client, connected
+from tests.support.waiting import until
+
+FORMATTERS = [JsonFormatter(), TextFormatter()]
+QUICK = {"COUNTERFOIL_BCRYPT_ROUNDS": "4"}
+
+# A service with a route that fails, as one of the reader's own may.
+BROKEN = """
+import uvicorn
+from api import app
+from api.commands import serve
+
+@app.get("/broken")
+def broken() -> None:
+    raise ValueError("first line\\n{\\"level\\": \\"forged\\"}")
+
+uvicorn.run(serve.load_app, factory=True, port=PORT, log_config=None, access_log=False)
+"""
+
+
+def lines_of(server: Server) -> list[dict[str, Any]]:
+    """Everything in the log that is not talk for whoever starts it. It must all be JSON."""
+    lines = server.log().splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("{"))
+    return [json.loads(line) for line in lines[begin:]]
+
+
+def access_lines(server: Server) -> list[dict[str, Any]]:
+    """Those of requests but for the one by which the test sees that the service is up."""
+    found = [line for line in lines_of(server) if line["logger"] == "counterfoil.access"]
+    return [line for line in found if line["path"] != "/health/live"]
+
+
+def lines_with_id(server: Server, identifier: str) -> list[dict[str, Any]]:
+    return [line for line in lines_of(server) if line.get("request_id") == identifier]
+
+
+@pytest.fixture
+def serving() -> Iterator[tuple[Server, Client]]:
+    with (
+        Server.launch(workers=2, environment=QUICK) as server,
+        connected(server.url) as client,
+    ):
+        yield server, client
+
+
+def test_each_request_is_one_line_of_json_without_secrets(
+    serving: tuple[Server, Client],
+) -> None:
+    server, client = serving
+    tokens = client.sign_up()
+    for number in range(20):
+        headers = {**tokens.headers, "X-Request-Id": f"request-{number}"}
+        client.http.get("/users/me?access_token=cfa_in_the_query", headers=headers)
+    client.http.get(f"/nowhere/{tokens.refresh_token}")
+    client.refresh(tokens.refresh_token)
+    user_id = client.me(client.log_in()).json()["id"]
+    until(lambda: len(access_lines(server)) == 26)
+
+    line = next(one for one in access_lines(server) if one["request_id"] == "request-7")
+    assert line["level"] == "info"
+    assert line["message"] == "GET /users/me 200"
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/users/me", 200)
+    assert line["client"] == "127.0.0.1"
+    assert line["user_id"] == user_id
+    assert 0 < line["milliseconds"] < 60_000
+    log = server.log()
+    for secret in (tokens.access_token, tokens.refresh_token, "in_the_query", PASSWORD):
+        assert secret not in log
+
+
+def test_uvicorn_writes_in_the_same_form_and_no_lines_of_its_own_for_requests(
+    serving: tuple[Server, Client],
+) -> None:
+    server, client = serving
+    client.http.get("/users/me")
+    server.stop()
+    loggers = {line["logger"] for line in lines_of(server)}
+    assert loggers == {"counterfoil.access", "uvicorn.error"}
+
+
+def test_an_unexpected_error_is_one_line_with_its_traceback_and_the_id_of_the_request() -> None:
+    program = BROKEN.replace("PORT", "{port}")
+    with (
+        Server.launch(command=[sys.executable, "-c", program]) as server,
+        connected(server.url) as client,
+    ):
+        answer = client.http.get("/broken", headers={"X-Request-Id": "the-broken-one"})
+        until(lambda: len(lines_with_id(server, "the-broken-one")) >= 2)
+        server.stop()
+        traceback, access = lines_with_id(server, "the-broken-one")
+        assert all(line["level"] != "forged" for line in lines_of(server))
+    assert answer.status_code == 500
+    assert "first line" not in answer.text
+    assert traceback["level"] == "error"
+    assert 'ValueError: first line\n{"level": "forged"}' in traceback["exception"]
+    assert access["status"] == 500
+
+
+@pytest.mark.parametrize(
+    ("environment", "loggers"),
+    [
+        ({"COUNTERFOIL_ACCESS_LOG": "off"}, {"uvicorn.error"}),
+        ({"COUNTERFOIL_LOG_LEVEL": "WARNING"}, set()),
+    ],
+)
+def test_requests_are_not_logged_if_they_are_not_to_be(
+    environment: Mapping[str, str], loggers: set[str]
+) -> None:
+    with Server.launch(environment=environment) as server, connected(server.url) as client:
+        client.http.get("/users/me")
+        server.stop()
+        lines = [line for line in server.log().splitlines() if line.startswith("{")]
+        assert {json.loads(line)["logger"] for line in lines} == loggers
+
+
+def test_people_can_have_text() -> None:
+    with Server.launch(environment={"COUNTERFOIL_LOG_FORMAT": "text"}) as server:
+        until(lambda: "INFO    access: GET /health/live 200 " in server.log())
+        assert "{" not in server.log()
+
+
+def record(message: str, *, client: str = "127.0.0.1") -> logging.LogRecord:
+    line = Access("GET", message, 200, 0.1, client, 42)
+    return logging.LogRecord("counterfoil.access", logging.INFO, "", 0, line, None, None)
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\x0b", "\x85", "\u2028", "\u2029", "\x1b[2K"])
+def test_nothing_that_is_logged_can_begin_a_line_or_command_a_terminal(
+    formatter: logging.Formatter, end: str
+) -> None:
+    forged = f"/{end}2026-11-21 INFO access: GET /forged 200"
+    line = formatter.format(record(forged, client=forged))
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_a_token_that_has_slipped_into_a_line_is_cut_out(formatter: logging.Formatter) -> None:
+    token = "cfr_" + "a" * 49
+    line = formatter.format(record(f"/{token}/x"))
+    assert token not in line
+    assert "cfr_[removed]/x" in line
+
+
+@pytest.mark.parametrize("formatter", FORMATTERS)
+def test_a_line_outside_of_requests_has_no_id(formatter: logging.Formatter) -> None:
+    assert request_id.get() is None
+    assert "request_id" not in formatter.format(record("started"))
+
+
+def test_the_lines_of_a_traceback_in_text_do_not_look_like_lines_of_the_log() -> None:
+    try:
+        raise ValueError("broken\n2026-11-21 12:00:00 INFO    access: GET /forged 200")
+    except ValueError as error:
+        broken = record("failed")
+        broken.exc_info = (type(error), error, error.__traceback__)
+    first, *others = TextFormatter().format(broken).splitlines()
+    assert "GET failed 200" in first
+    assert all(line.startswith("    ") for line in others)

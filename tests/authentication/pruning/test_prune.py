@@ -1,0 +1,303 @@
+"""Pruning: what goes, what stays, and who does it when."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+
+from authentication.instrumentation import Observer
+from authentication.pruning.prune import Retention, count_prunable, remove
+from authentication.pruning.worker import Housekeeper
+from authentication.settings import AuthenticationSettings
+from database.engine.session import Database
+from database.settings import DatabaseSettings
+from tests.support.administrator import Sql
+from tests.support.client import Client, Tokens
+from tests.support.waiting import until
+
+MakeClient = Callable[..., Client]
+ALL_TABLES = ("sessions", "access_tokens", "refresh_tokens", "api_keys")
+
+
+class Counting(Observer):
+    """Adds up what was removed."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def pruned(self, table: str, rows: int) -> None:
+        self.rows[table] = self.rows.get(table, 0) + rows
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(DatabaseSettings(database_url=database_url, database_deadline_seconds=1))
+    yield opened
+    opened.close()
+
+
+def days_ago(days: float) -> str:
+    """As both databases read it, and as SQLite stores it."""
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+@pytest.fixture
+def count(sql: Sql) -> Callable[[str], int]:
+    return lambda table: int(sql(f"SELECT count(*) FROM {table}")[0][0])
+
+
+@pytest.fixture
+def backdate(sql: Sql, database_url: str) -> Callable[..., None]:
+    """Set a column of every row of a table so many days back."""
+
+    def set_back(table: str, column: str, days: float, where: str = "1 = 1") -> None:
+        sql(f"UPDATE {table} SET {column} = '{utc(database_url, days)}' WHERE {where}")
+
+    return set_back
+
+
+def utc(database_url: str, days: float) -> str:
+    return days_ago(days) + ("" if database_url.startswith("sqlite") else "+00")
+
+
+def prune(database: Database, *, keep_days: int = 7, audit: int | None = None) -> dict[str, int]:
+    removed: dict[str, int] = {}
+    for rows in remove(database, Retention(keep_days, audit)):
+        for table, number in rows.items():
+            removed[table] = removed.get(table, 0) + number
+    return {table: number for table, number in removed.items() if number}
+
+
+Backdate = Callable[..., None]
+Count = Callable[[str], int]
+
+
+def test_live_sessions_stay(client: Client, database: Database) -> None:
+    tokens = client.sign_up()
+    assert prune(database, keep_days=0) == {}
+    assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
+def test_sessions_that_ended_long_ago_go_with_their_tokens(
+    client: Client, database: Database, backdate: Backdate, count: Count, column: str
+) -> None:
+    client.sign_up()
+    backdate("sessions", column, 8)
+    client.log_in()
+    expected = count_prunable(database, Retention(7))
+    assert {table: rows for table, rows in expected.items() if rows} == {
+        "sessions": 1,
+        "access_tokens": 1,
+    }
+    assert prune(database) == {"sessions": 1, "access_tokens": 1}
+    assert [count(table) for table in ALL_TABLES] == [1, 1, 1, 0]
+
+
+def test_sessions_that_ended_lately_stay(
+    client: Client, database: Database, backdate: Backdate, count: Count
+) -> None:
+    client.sign_up()
+    backdate("sessions", "revoked_at", 6)
+    assert prune(database) == {}
+    assert prune(database, keep_days=5) == {"sessions": 1, "access_tokens": 1}
+
+
+def test_a_used_refresh_token_stays_as_long_as_its_return_would_betray_a_theft(
+    client: Client, database: Database, backdate: Backdate, count: Count
+) -> None:
+    tokens = client.sign_up()
+    client.refresh(tokens.refresh_token)
+    its_pair = "id = (SELECT access_token_id FROM refresh_tokens WHERE first_used_at IS NOT NULL)"
+    backdate("access_tokens", "expires_at", 10, its_pair)
+    assert prune(database) == {}
+    assert client.refresh(tokens.refresh_token).json()["error"] == "invalid_grant"
+    assert client.sessions(client.log_in())[1:] == []
+
+    backdate("refresh_tokens", "expires_at", 10, "first_used_at IS NOT NULL")
+    assert prune(database) == {"access_tokens": 1}
+
+
+def test_a_session_that_its_users_epoch_has_left_behind_goes(
+    client: Client, database: Database, backdate: Backdate, sql: Sql
+) -> None:
+    client.sign_up()
+    sql("UPDATE users SET session_epoch = session_epoch + 1")
+    assert prune(database) == {}
+    backdate("sessions", "last_used_at", 8)
+    survivor = client.log_in()
+    assert prune(database) == {"sessions": 1, "access_tokens": 1}
+    assert client.me(survivor).status_code == 200
+
+
+def test_a_session_whose_tokens_are_gone_goes(
+    client: Client, database: Database, backdate: Backdate, sql: Sql, count: Count
+) -> None:
+    client.sign_up()
+    sql("DELETE FROM access_tokens")
+    assert prune(database) == {}
+    backdate("sessions", "last_used_at", 8)
+    client.log_in()
+    assert count_prunable(database, Retention(7))["sessions"] == 1
+    assert prune(database) == {"sessions": 1}
+    assert count("sessions") == 1
+
+
+def test_a_session_that_sleeps_until_its_refresh_token_is_used_stays(
+    client: Client, database: Database, backdate: Backdate
+) -> None:
+    tokens = client.sign_up()
+    backdate("sessions", "last_used_at", 13)
+    backdate("access_tokens", "expires_at", 13)
+    assert prune(database) == {}
+    assert client.refresh(tokens.refresh_token).status_code == 200
+
+
+def test_api_keys_go_when_they_have_ended(
+    client: Client, database: Database, sql: Sql, database_url: str, count: Count
+) -> None:
+    client.sign_up()
+    for number, (expires, revoked) in enumerate([(8, None), (None, 8), (-8, None), (None, 6)]):
+        ends = "NULL" if expires is None else f"'{utc(database_url, expires)}'"
+        ended = "NULL" if revoked is None else f"'{utc(database_url, revoked)}'"
+        digest = f"{number:064x}"
+        value = f"x'{digest}'" if database_url.startswith("sqlite") else f"'\\x{digest}'"
+        sql(
+            "INSERT INTO api_keys (id, user_id, name, key_digest, hint, expires_at, revoked_at) "
+            f"SELECT '00000000-0000-4000-8000-00000000000{number}', id, 'key', {value}, 'hint', "
+            f"{ends}, {ended} FROM users"
+        )
+    assert prune(database) == {"api_keys": 2}
+    assert count("api_keys") == 2
+
+
+def test_audit_events_go_only_by_decision(
+    client: Client, database: Database, backdate: Backdate, count: Count
+) -> None:
+    client.sign_up()
+    backdate("audit_events", "at", 400)
+    client.log_in()
+    assert prune(database) == {}
+    assert prune(database, audit=365) == {"audit_events": 2}
+    assert count("audit_events") == 1
+
+
+def test_batches_are_bounded_however_many_tokens_a_session_has(
+    client: Client, database: Database, backdate: Backdate, count: Count
+) -> None:
+    tokens = client.sign_up()
+    for _ in range(6):
+        tokens = read(client, tokens)
+    backdate("sessions", "revoked_at", 8)
+    housekeeper = Housekeeper(AuthenticationSettings(), database)
+    housekeeper._batch = 2
+    assert max(sum(rows.values()) for rows in housekeeper._work()) <= 3
+    assert [count(table) for table in ALL_TABLES] == [0, 0, 0, 0]
+
+
+def read(client: Client, tokens: Tokens) -> Tokens:
+    body = client.refresh(tokens.refresh_token).json()
+    return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+def test_the_service_prunes_by_itself(
+    make_client: MakeClient, backdate: Backdate, count: Count
+) -> None:
+    client = make_client(prune_interval_seconds=1, metrics="on")
+    client.sign_up()
+    backdate("sessions", "revoked_at", 8)
+    client.log_in()
+    until(lambda: count("sessions") == 1)
+    counted = 'counterfoil_pruned_rows_total{table="sessions"} 1.0'
+    until(lambda: counted in client.http.get("/metrics").text)
+
+
+def test_the_service_leaves_it_to_the_command_if_it_is_told_to(database: Database) -> None:
+    housekeeper = Housekeeper(AuthenticationSettings(prune_interval_seconds=0), database)
+    housekeeper.start()
+    assert "housekeeping" not in {thread.name for thread in threading.enumerate()}
+    housekeeper.stop()
+
+
+@contextmanager
+def another_that_prunes(database_url: str) -> Iterator[None]:
+    """Holds what a process holds while it removes a batch."""
+    if database_url.startswith("sqlite"):
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as file:
+            file.isolation_level = None
+            file.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    with closing(psycopg2.connect(database_url)) as server, server.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [0x63662D7072756E65])
+        yield
+        # Closing a connection does not wait until the server has let go of its locks.
+        server.rollback()
+
+
+def test_while_another_process_prunes_this_one_does_not(
+    client: Client, database: Database, backdate: Backdate, count: Count, database_url: str
+) -> None:
+    client.sign_up()
+    backdate("sessions", "revoked_at", 8)
+    observer = Counting()
+    housekeeper = Housekeeper(AuthenticationSettings(), database, observer)
+    with another_that_prunes(database_url):
+        housekeeper.run_round()
+        assert observer.rows == {}
+        assert count("sessions") == 1
+    housekeeper.run_round()
+    assert observer.rows == {"sessions": 1, "access_tokens": 1}
+
+
+def test_a_database_that_is_down_does_not_end_housekeeping(
+    client: Client, backdate: Backdate, count: Count, database_url: str
+) -> None:
+    client.sign_up()
+    backdate("sessions", "revoked_at", 8)
+    away = DatabaseSettings(database_url="postgresql://nobody@127.0.0.1:1/none")
+    housekeeper = Housekeeper(AuthenticationSettings(), Database(away))
+    housekeeper.run_round()
+    housekeeper._database = Database(DatabaseSettings(database_url=database_url))
+    housekeeper.run_round()
+    assert count("sessions") == 0
+    housekeeper._database.close()
+
+
+def test_stopping_does_not_wait_for_the_interval(database: Database) -> None:
+    housekeeper = Housekeeper(AuthenticationSettings(prune_interval_seconds=3600), database)
+    housekeeper.start()
+    began = time.monotonic()
+    housekeeper.stop()
+    assert time.monotonic() - began < 30
+    assert not housekeeper._thread.is_alive()
+
+
+def test_pruning_under_load_ends_no_live_session(
+    client: Client, database: Database, count: Count
+) -> None:
+    client.register()
+    stop = threading.Event()
+    pruner = threading.Thread(target=_prune_until, args=(database, stop))
+    pruner.start()
+    try:
+        for _ in range(5):
+            tokens = client.log_in()
+            for _ in range(5):
+                tokens = read(client, tokens)
+                assert client.me(tokens).status_code == 200
+    finally:
+        stop.set()
+        pruner.join()
+    assert count("live_sessions") == 5
+
+
+def _prune_until(database: Database, stop: threading.Event) -> None:
+    while not stop.is_set():
+        prune(database, keep_days=0)

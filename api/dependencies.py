@@ -147,8 +147,8 @@ async def get_origin(request: Request) -> Origin:
 async def get_session(request: Request) -> AsyncIterator[Session]:
     """A transaction that is committed before the answer is sent, and read-only for a GET."""
     read_only = request.method in {"GET", "HEAD"}
-    async with service_of(request).database.session(read_only=read_only) as session:
-        yield session
+    async with service_of(request).database.session(read_only=read_only) as db:
+        yield db
 
 
 ServiceDep = Annotated[Service, Depends(get_service)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from database.queries import audit_events
+from database import queries
 
 _RECORDED = "recorded"
 
@@ -60,16 +60,16 @@ def user(user_id: int) -> str:
 
 
 def record(
-    session: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
+    db: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
 ) -> None:
     """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
     described = _describe(event, origin, subject, detail)
-    audit_events.append(session, **described)
-    _remember(session, event, [described["detail"]])
+    queries.audit_events.append(db, **described)
+    _remember(db, event, [described["detail"]])
 
 
 def record_all(
-    session: Session,
+    db: Session,
     event: Event,
     /,
     subjects: Iterable[tuple[str | None, dict[str, Any]]],
@@ -78,8 +78,8 @@ def record_all(
 ) -> None:
     """Append an event for each pair of a subject and its detail, all at once."""
     events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
-    audit_events.append_all(session, events)
-    _remember(session, event, [described["detail"] for described in events])
+    queries.audit_events.append_all(db, events)
+    _remember(db, event, [described["detail"] for described in events])
 
 
 def _describe(
@@ -95,12 +95,12 @@ def _describe(
     }
 
 
-def take_recorded(session: Session) -> list[tuple[Event, dict[str, Any]]]:
+def take_recorded(db: Session) -> list[tuple[Event, dict[str, Any]]]:
     """The events recorded since this was last asked, for whoever counts them after the commit."""
-    recorded: list[tuple[Event, dict[str, Any]]] = session.info.pop(_RECORDED, [])
+    recorded: list[tuple[Event, dict[str, Any]]] = db.info.pop(_RECORDED, [])
     return recorded
 
 
-def _remember(session: Session, event: Event, details: Iterable[dict[str, Any]]) -> None:
-    remembered = session.info.setdefault(_RECORDED, [])
+def _remember(db: Session, event: Event, details: Iterable[dict[str, Any]]) -> None:
+    remembered = db.info.setdefault(_RECORDED, [])
     remembered.extend((event, detail) for detail in details)

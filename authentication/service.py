@@ -59,7 +59,7 @@ class Service:
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""
         await self.resolver.check()
-        await self.database.run(lambda session: session.connection(), read_only=True)
+        await self.database.run(lambda db: db.connection(), read_only=True)
 
     async def close(self) -> None:
         """Finish what is in flight, write what waits to be written, disconnect."""
@@ -71,7 +71,7 @@ class Service:
         self.hashing.close()
         self.database.close()
 
-    def _announce(self, session: Session) -> None:
+    def _announce(self, db: Session) -> None:
         """What was rolled back has not happened, so events count once they are committed."""
-        for recorded, detail in audit.take_recorded(session):
+        for recorded, detail in audit.take_recorded(db):
             self.observer.recorded(recorded, detail)

@@ -115,8 +115,8 @@ def settings_of(product: Product) -> DatabaseSettings:
 
 
 def end_sessions(database: Database, user_id: int) -> str:
-    with database.transaction() as session:
-        return str(sessions.end_all(session, user_id, origin=COMMAND, reason="command"))
+    with database.transaction() as db:
+        return str(sessions.end_all(db, user_id, origin=COMMAND, reason="command"))
 
 
 def execute(engine: Engine, statement: str, parameters: dict[str, Any]) -> None:

@@ -97,8 +97,8 @@ def _bucket_sqlite(element: bucket, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(strftime('%s', {moment}) AS INTEGER) / {seconds}"
 
 
-def read(session: Session) -> datetime:
+def read(db: Session) -> datetime:
     """The database's time at which this transaction began. Costs no query of its own."""
-    session.connection()
-    moment: datetime = session.info["now"]
+    db.connection()
+    moment: datetime = db.info["now"]
     return moment

@@ -31,7 +31,7 @@ def word_index(*columns: Column) -> ColumnElement[Any]:
     return func.to_tsvector(_CONFIGURATION, words)
 
 
-def has_words(session: Session, text: str, *columns: Column) -> ColumnElement[bool]:
+def has_words(db: Session, text: str, *columns: Column) -> ColumnElement[bool]:
     """Each word of the text is the beginning of a word in one of the columns, in any case.
 
     Which letters have two cases, the database says: on SQLite those of ASCII.
@@ -39,16 +39,16 @@ def has_words(session: Session, text: str, *columns: Column) -> ColumnElement[bo
     words = _PUNCTUATION.sub(" ", text).split()[:_MOST_WORDS]
     if not words:
         return false() if text.strip() else true()
-    if session.get_bind().dialect.name == "postgresql":
+    if db.get_bind().dialect.name == "postgresql":
         query = " & ".join(f"'{word}':*" for word in words)
         return word_index(*columns).bool_op("@@")(func.to_tsquery(_CONFIGURATION, query))
     document = _join(literal_column("' '", String), func.lower(_text(*columns)))
     return and_(*(_begins_a_word(word, document) for word in words))
 
 
-def starts_with(session: Session, column: Column, text: str) -> ColumnElement[bool]:
+def starts_with(db: Session, column: Column, text: str) -> ColumnElement[bool]:
     """The column begins with the text, in any case. Both can answer this from an index."""
-    if session.get_bind().dialect.name == "postgresql":
+    if db.get_bind().dialect.name == "postgresql":
         return func.lower(column).like(func.lower(_escape(text) + "%"))
     # SQLite's LIKE does not use an index on an expression; a range does.
     lowered = func.lower(column)

@@ -18,7 +18,7 @@ import schemas
 from api import errors as mapped
 from authentication import errors
 from authentication.errors import CounterfoilError
-from database.queries import credentials
+from database import queries
 from database.queries.credentials import CredentialKind
 from harness.server import REPOSITORY
 
@@ -70,8 +70,8 @@ def test_the_folders_that_must_not_be_packages_are_none() -> None:
 def test_a_credential_is_looked_up_by_one_joined_statement(
     kind: CredentialKind, dialect: type[sa.Dialect]
 ) -> None:
-    digests = credentials.DIGESTS[kind].in_([b""])
-    text = str(credentials.find_live(kind, digests).compile(dialect=dialect()))
+    digests = queries.credentials.DIGESTS[kind].in_([b""])
+    text = str(queries.credentials.find_live(kind, digests).compile(dialect=dialect()))
     assert text.startswith("SELECT")
     assert ";" not in text.replace("';'", "")
     assert " JOIN users" in text

@@ -38,9 +38,9 @@ def create_api_key(
             lifetime=None if never_expires else lifetime,
             scopes=_split(scope) if scope else None,
         )
-        with database.transaction() as session:
-            user = support.get_user(session, who)
-            new = api_keys.create_for(session, user, request, origin=COMMAND)
+        with database.transaction() as db:
+            user = support.get_user(db, who)
+            new = api_keys.create_for(db, user, request, origin=COMMAND)
         typer.echo(new.text)
         until = f"{new.stored.expires_at:%Y-%m-%d}" if new.stored.expires_at else "revoked"
         typer.echo(f"It acts for {user.email} until {until}, scopes: {_scopes(new)}.", err=True)
@@ -48,9 +48,9 @@ def create_api_key(
 
 def list_api_keys(user: support.UserOption = None) -> None:
     """List live API keys, newest first: id, user, name, hint, scopes, last used, until."""
-    with support.connected() as (database, _), database.transaction(read_only=True) as session:
-        user_id = support.get_user(session, user).id if user else None
-        for key, owner in api_keys.list_everywhere(session, user_id=user_id):
+    with support.connected() as (database, _), database.transaction(read_only=True) as db:
+        user_id = support.get_user(db, user).id if user else None
+        for key, owner in api_keys.list_everywhere(db, user_id=user_id):
             last_used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "-"
             until = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "-"
             what = f"{support.printable(key.name)}\t...{key.hint}\t{support.printable(key.scopes)}"
@@ -68,20 +68,20 @@ def revoke_api_keys(
     if sum([api_key_id is not None, user is not None, key is not None]) != 1:
         raise typer.BadParameter("give one of --id, --user and --key")
     with support.connected() as (database, _):
-        with database.transaction() as session:
+        with database.transaction() as db:
             if user is not None:
-                user_id = support.get_user(session, user).id
-                ended = api_keys.revoke_all(session, user_id, origin=COMMAND, reason="command")
+                user_id = support.get_user(db, user).id
+                ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason="command")
             else:
-                found = api_key_id or _id_of(session, key or "")
-                api_keys.revoke(session, found, user_id=None, origin=COMMAND, reason="command")
+                found = api_key_id or _id_of(db, key or "")
+                api_keys.revoke(db, found, user_id=None, origin=COMMAND, reason="command")
                 ended = 1
         typer.echo(ended)
 
 
-def _id_of(session: Session, key: str) -> UUID:
+def _id_of(db: Session, key: str) -> UUID:
     text = support.read_line("the key").strip() if key == "-" else key
-    return api_keys.get_id_by_key(session, text)
+    return api_keys.get_id_by_key(db, text)
 
 
 def _split(scopes: list[str]) -> frozenset[str]:

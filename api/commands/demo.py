@@ -22,10 +22,10 @@ def demo(
         _make_tables(database.settings)
         hashed = PasswordHasher(settings).hash(password)
         with (
-            database.transaction() as session,
+            database.transaction() as db,
             typer.progressbar(length=users, label="Inventing", file=sys.stderr) as bar,
         ):
-            for added in people.fill(session, settings, people=users, hashed_password=hashed):
+            for added in people.fill(db, settings, people=users, hashed_password=hashed):
                 bar.update(added)
     typer.echo(f"{people.ADMINISTRATOR}\t{password}")
     typer.echo(f"Sign in as {people.ADMINISTRATOR}, or as anyone else in it:", err=True)

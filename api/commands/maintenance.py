@@ -69,12 +69,12 @@ def _prune(database: Database, retention: Retention, *, expected: dict[str, int]
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
     with support.connected() as (database, settings):
-        with database.transaction(read_only=True) as session:
-            session.connection()
+        with database.transaction(read_only=True) as db:
+            db.connection()
         if not revisions.is_current(database.settings.database_url):
             support.fail(support.BEHIND)
-        with database.transaction(read_only=True) as session:
-            if not users.has_administrator(session):
+        with database.transaction(read_only=True) as db:
+            if not users.has_administrator(db):
                 typer.echo("warning: there is no administrator yet", err=True)
         if settings.bcrypt_rounds < 12:
             typer.echo("warning: BCRYPT_ROUNDS below 12 is for tests", err=True)

@@ -120,7 +120,7 @@ def _this_program() -> str:
 def _has_administrator(settings: Settings) -> bool:
     database = Database(settings.database)
     try:
-        with database.transaction(read_only=True) as session:
-            return users.has_administrator(session)
+        with database.transaction(read_only=True) as db:
+            return users.has_administrator(db)
     finally:
         database.close()

@@ -15,13 +15,13 @@ def list_sessions(user: support.UserOption = None) -> None:
     """List live sessions, newest first: id, user, client, address, last used, until."""
     with (
         support.connected() as (database, _),
-        database.transaction(read_only=True) as session,
+        database.transaction(read_only=True) as db,
     ):
-        user_id = support.get_user(session, user).id if user else None
-        for login, owner in sessions.list_everywhere(session, user_id=user_id):
-            times = f"{login.last_used_at:%Y-%m-%d %H:%M}\t{login.expires_at:%Y-%m-%d %H:%M}"
-            origin = f"{support.printable(login.client_id)}\t{login.ip or '-'}"
-            typer.echo(f"{login.id}\t{owner.email}\t{origin}\t{times}")
+        user_id = support.get_user(db, user).id if user else None
+        for session, owner in sessions.list_everywhere(db, user_id=user_id):
+            times = f"{session.last_used_at:%Y-%m-%d %H:%M}\t{session.expires_at:%Y-%m-%d %H:%M}"
+            origin = f"{support.printable(session.client_id)}\t{session.ip or '-'}"
+            typer.echo(f"{session.id}\t{owner.email}\t{origin}\t{times}")
 
 
 def revoke_sessions(
@@ -36,19 +36,19 @@ def revoke_sessions(
     if sum([session_id is not None, user is not None, token is not None, everyone]) != 1:
         raise typer.BadParameter("give one of --id, --user, --token and --all")
     with support.connected() as (database, _):
-        with database.transaction() as session:
+        with database.transaction() as db:
             if everyone:
-                ended = sessions.end_everywhere(session, origin=COMMAND, reason="command")
+                ended = sessions.end_everywhere(db, origin=COMMAND, reason="command")
             elif user is not None:
-                user_id = support.get_user(session, user).id
-                ended = sessions.end_all(session, user_id, origin=COMMAND, reason="command")
+                user_id = support.get_user(db, user).id
+                ended = sessions.end_all(db, user_id, origin=COMMAND, reason="command")
             else:
-                found = session_id or _session_of(session, token or "")
-                sessions.end(session, found, user_id=None, origin=COMMAND, reason="command")
+                found = session_id or _session_of(db, token or "")
+                sessions.end(db, found, user_id=None, origin=COMMAND, reason="command")
                 ended = 1
         typer.echo(ended)
 
 
-def _session_of(session: Session, token: str) -> UUID:
+def _session_of(db: Session, token: str) -> UUID:
     text = support.read_line("the token").strip() if token == "-" else token
-    return sessions.get_id_by_token(session, text)
+    return sessions.get_id_by_token(db, text)

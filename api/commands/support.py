@@ -64,11 +64,11 @@ def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
     return f"{settings.address} cannot be used: {reason_of(error)}"
 
 
-def get_user(session: Session, who: str) -> User:
+def get_user(db: Session, who: str) -> User:
     """By e-mail, username or id. Raises NotFound."""
-    user = users.find_by_identifier(session, who)
+    user = users.find_by_identifier(db, who)
     if user is None and who.isdecimal() and len(who) <= _LONGEST_ID:
-        user = users.find_by_id(session, int(who))
+        user = users.find_by_id(db, int(who))
     if user is None:
         raise NotFound("There is no such user.")
     return user

@@ -36,8 +36,8 @@ def create_user(
     with support.connected() as (database, settings):
         address = registration.check_registration(account, settings)
         hashed = PasswordHasher(settings).hash(password)
-        with database.transaction() as session:
-            user = registration.create(session, account, address, hashed, origin=COMMAND)
+        with database.transaction() as db:
+            user = registration.create(db, account, address, hashed, origin=COMMAND)
         typer.echo(user.id)
         typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
 
@@ -46,12 +46,12 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
     """Set a user's password and end all their sessions."""
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
-        with database.transaction(read_only=True) as session:
-            password_change.refuse_weak_for(support.get_user(session, who), password, settings)
+        with database.transaction(read_only=True) as db:
+            password_change.refuse_weak_for(support.get_user(db, who), password, settings)
         hashed = PasswordHasher(settings).hash(password)
-        with database.transaction() as session:
-            user = support.get_user(session, who)
-            password_change.store_password(session, user, hashed, origin=COMMAND)
+        with database.transaction() as db:
+            user = support.get_user(db, who)
+            password_change.store_password(db, user, hashed, origin=COMMAND)
         typer.echo(f"The password of {user.email} is set; their sessions have ended.", err=True)
 
 
@@ -67,9 +67,9 @@ def enable_user(who: support.UserArgument) -> None:
 
 def _set_active(who: str, *, active: bool) -> None:
     with support.connected() as (database, _):
-        with database.transaction() as session:
-            user = support.get_user(session, who)
-            users.set_active(session, user.id, active=active, origin=COMMAND)
+        with database.transaction() as db:
+            user = support.get_user(db, who)
+            users.set_active(db, user.id, active=active, origin=COMMAND)
         typer.echo(f"{user.email} is {'enabled' if active else 'disabled'}.", err=True)
 
 

@@ -111,7 +111,5 @@ def _confirming(deed: str) -> Callable[..., Coroutine[Any, Any, Form]]:
 
 async def _demand(service: Service, visitor: Visitor) -> None:
     await service.database.run(
-        lambda session: console_grant.demand_confirmation(
-            session, service.settings, visitor.identity
-        )
+        lambda db: console_grant.demand_confirmation(db, service.settings, visitor.identity)
     )

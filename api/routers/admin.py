@@ -57,10 +57,10 @@ UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
     response_description="A page of users.",
     responses=problems(422),
 )
-def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
+def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
     """Newest first. A few letters that begin a word of a name or an address will do."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
-    page = operations.list_users(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_users(db, wanted, limit=query.limit, cursor=query.cursor)
     return Page(items=list(map(_user, page.items)), next_cursor=page.next_cursor)
 
 
@@ -70,9 +70,9 @@ def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Pag
     response_description="The user.",
     responses=problems(404, 422),
 )
-def read_user(session: SessionDep, user_id: UserId) -> AdminUserRead:
+def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
     """The account as administrators see it: without a password hash."""
-    return _user(operations.get_user(session, user_id))
+    return _user(operations.get_user(db, user_id))
 
 
 @router.patch(
@@ -82,14 +82,14 @@ def read_user(session: SessionDep, user_id: UserId) -> AdminUserRead:
     responses=problems(404, 408, 409, 413, 422),
 )
 def change_user(
-    session: SessionDep,
+    db: SessionDep,
     origin: OriginDep,
     user_id: UserId,
     body: AdminUserUpdate,
 ) -> AdminUserRead:
     """Holds from the user's next request on. The last active administrator stays one."""
     change = UserChange(is_active=body.is_active, roles=body.roles)
-    return _user(operations.change_user(session, user_id, change, origin=origin))
+    return _user(operations.change_user(db, user_id, change, origin=origin))
 
 
 @router.delete(
@@ -98,9 +98,9 @@ def change_user(
     response_description="They have ended.",
     responses=problems(404, 422),
 )
-def end_user_sessions(session: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
-    """A login under way ends too. Of one's own id it ends one's own session as well."""
-    ended = operations.end_user_sessions(session, user_id, origin=origin)
+def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
+    """A session under way ends too. Of one's own id it ends one's own session as well."""
+    ended = operations.end_user_sessions(db, user_id, origin=origin)
     return SessionsEnded(ended=ended)
 
 
@@ -111,7 +111,7 @@ def end_user_sessions(session: SessionDep, origin: OriginDep, user_id: UserId) -
     responses=problems(422),
 )
 def list_sessions(
-    admin: Administrator, session: SessionDep, query: Annotated[SessionQuery, Query()]
+    admin: Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
 ) -> Page[AdminSessionRead]:
     """Newest first. The one that asks is marked `current`.
 
@@ -119,7 +119,7 @@ def list_sessions(
     the last: go on while there is a `next_cursor`.
     """
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
-    page = operations.list_sessions(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_sessions(db, wanted, limit=query.limit, cursor=query.cursor)
     items = [_session(found, current=admin.session_id) for found in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
 
@@ -132,9 +132,9 @@ def list_sessions(
     response_description="It has ended.",
     responses=problems(404),
 )
-def end_session(session: SessionDep, origin: OriginDep, session_id: UUID) -> None:
+def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is refused."""
-    operations.end_session(session, session_id, origin=origin)
+    operations.end_session(db, session_id, origin=origin)
 
 
 @router.post(
@@ -144,7 +144,7 @@ def end_session(session: SessionDep, origin: OriginDep, session_id: UUID) -> Non
     responses=problems(408, 413, 422),
 )
 def revoke_sessions(
-    admin: Administrator, session: SessionDep, origin: OriginDep, body: SessionsRevoke
+    admin: Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
 ) -> SessionsRevoked:
     """Those with the ids, or with `"*"` those of everyone, a bounded number at a time.
 
@@ -154,10 +154,10 @@ def revoke_sessions(
     """
     ids = body.session_ids
     if ids is not None:
-        revoked = operations.end_sessions(session, ids, origin=origin)
+        revoked = operations.end_sessions(db, ids, origin=origin)
     else:
         keep = None if body.include_current else admin.session_id
-        revoked = operations.end_some_sessions(session, keep=keep, origin=origin)
+        revoked = operations.end_some_sessions(db, keep=keep, origin=origin)
     return SessionsRevoked(processed=revoked.processed, more=revoked.more)
 
 
@@ -168,11 +168,11 @@ def revoke_sessions(
     responses=problems(422),
 )
 def list_audit_events(
-    session: SessionDep, query: Annotated[AuditQuery, Query()]
+    db: SessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Page[AuditEventRead]:
     """Newest first. It holds no token and no password, and outlives the users it names."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    page = operations.list_audit_events(session, wanted, limit=query.limit, cursor=query.cursor)
+    page = operations.list_audit_events(db, wanted, limit=query.limit, cursor=query.cursor)
     items = [
         AuditEventRead(**{name: getattr(event, name) for name in AuditEventRead.model_fields})
         for event in page.items
@@ -186,9 +186,9 @@ def list_audit_events(
     response_description="The live keys of the user.",
     responses=problems(404, 422),
 )
-def list_api_keys(session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
+def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it. A disabled user has none."""
-    found = operations.list_api_keys(session, user_id)
+    found = operations.list_api_keys(db, user_id)
     return [ApiKeyRead(**fields_of(key)) for key in found]
 
 
@@ -199,9 +199,9 @@ def list_api_keys(session: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     response_description="It has ended.",
     responses=problems(404, 422),
 )
-def revoke_api_key(session: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
+def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
     """The next request with that key is refused."""
-    operations.revoke_api_key(session, api_key_id, origin=origin)
+    operations.revoke_api_key(db, api_key_id, origin=origin)
 
 
 @router.get(
@@ -209,11 +209,11 @@ def revoke_api_key(session: SessionDep, origin: OriginDep, api_key_id: UUID) -> 
     summary="List roles",
     response_description="All roles.",
 )
-def list_roles(session: SessionDep) -> list[RoleRead]:
+def list_roles(db: SessionDep) -> list[RoleRead]:
     """With the scopes that they carry."""
     return [
         RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())
-        for role in roles.list_all(session)
+        for role in roles.list_all(db)
     ]
 
 
@@ -223,10 +223,10 @@ def _user(user: User) -> AdminUserRead:
 
 
 def _session(found: UserSession, *, current: UUID | None) -> AdminSessionRead:
-    login, user = found.login, found.user
+    session, user = found.session, found.user
     fields = {
-        name: getattr(login, name)
+        name: getattr(session, name)
         for name in AdminSessionRead.model_fields
         if name not in {"current", "email"}
     }
-    return AdminSessionRead(current=login.id == current, email=user.email, **fields)
+    return AdminSessionRead(current=session.id == current, email=user.email, **fields)

@@ -24,9 +24,9 @@ router = APIRouter(prefix="/api-keys", tags=["api_keys"])
     response_description="Your live keys.",
     responses=problems(400, 401, 403, 503),
 )
-def list_api_keys(identity: AccountIdentity, session: SessionDep) -> list[ApiKeyRead]:
+def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]:
     """Live keys, newest first, each by its name and the end of it."""
-    return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(session, identity)]
+    return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(db, identity)]
 
 
 @router.post(
@@ -40,12 +40,12 @@ def create_api_key(
     body: ApiKeyCreate,
     identity: AccountIdentity,
     service: ServiceDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: OriginDep,
 ) -> ApiKeyCreated:
     """The key is shown this once. It can have no scope that the token sent does not have."""
     request = _request(body, service.settings)
-    new = api_keys.create(session, service.settings, identity, request, origin=origin)
+    new = api_keys.create(db, service.settings, identity, request, origin=origin)
     return _show(new)
 
 
@@ -57,11 +57,11 @@ def create_api_key(
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def revoke_api_key(
-    api_key_id: UUID, identity: AccountIdentity, session: SessionDep, origin: OriginDep
+    api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with that key is refused."""
     api_keys.revoke(
-        session, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
+        db, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
     )
 
 
@@ -76,7 +76,7 @@ def rotate_api_key(
     api_key_id: UUID,
     identity: AccountIdentity,
     service: ServiceDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: OriginDep,
     body: ApiKeyRotate | None = None,
 ) -> ApiKeyCreated:
@@ -85,7 +85,7 @@ def rotate_api_key(
     Both work until the overlap is over.
     """
     new = api_keys.rotate(
-        session,
+        db,
         service.settings,
         identity,
         api_key_id,

@@ -107,7 +107,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     token = forms.required(await forms.read(request), "token")
     # What cannot be a token is not worth a query.
     known = tokens.kind_of(token) is not None and await service.database.run(
-        lambda session: revocation.revoke(session, token, origin=origin)
+        lambda db: revocation.revoke(db, token, origin=origin)
     )
     if not known:
         limit = service.settings.revocation_misses_per_minute

@@ -20,10 +20,10 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
     response_description="Your live sessions.",
     responses=problems(400, 401, 403, 503),
 )
-def list_sessions(identity: AccountIdentity, session: SessionDep) -> list[SessionRead]:
+def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead]:
     """Live sessions, newest first. The one that asks is marked `current`."""
-    found = sessions.list_own(session, identity)
-    return [_read(login, current=login.id == identity.session_id) for login in found]
+    found = sessions.list_own(db, identity)
+    return [_read(session, current=session.id == identity.session_id) for session in found]
 
 
 @router.delete(
@@ -34,12 +34,10 @@ def list_sessions(identity: AccountIdentity, session: SessionDep) -> list[Sessio
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def end_session(
-    session_id: UUID, identity: AccountIdentity, session: SessionDep, origin: OriginDep
+    session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with a token of that session is refused."""
-    sessions.end(
-        session, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user"
-    )
+    sessions.end(db, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user")
 
 
 @router.delete(
@@ -50,13 +48,13 @@ def end_session(
 )
 def end_sessions(
     identity: AccountIdentity,
-    session: SessionDep,
+    db: SessionDep,
     origin: OriginDep,
     keep_current: bool = False,
 ) -> SessionsEnded:
-    """With `keep_current=true`, all but the one that asks. A login under way ends too."""
+    """With `keep_current=true`, all but the one that asks. A session under way ends too."""
     ended = sessions.end_all(
-        session,
+        db,
         identity.user_id,
         origin=origin,
         reason="ended_by_user",
@@ -65,6 +63,8 @@ def end_sessions(
     return SessionsEnded(ended=ended)
 
 
-def _read(login: LoginSession, *, current: bool) -> SessionRead:
-    fields = {name: getattr(login, name) for name in SessionRead.model_fields if name != "current"}
+def _read(session: LoginSession, *, current: bool) -> SessionRead:
+    fields = {
+        name: getattr(session, name) for name in SessionRead.model_fields if name != "current"
+    }
     return SessionRead(current=current, **fields)

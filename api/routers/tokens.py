@@ -99,9 +99,9 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
     response_description="The session has ended.",
     responses=problems(400, 401, 403, 503),
 )
-def log_out(identity: CurrentIdentity, session: SessionDep, origin: OriginDep) -> None:
+def log_out(identity: CurrentIdentity, db: SessionDep, origin: OriginDep) -> None:
     """End the session of the token sent. Its refresh token dies with it."""
-    sessions.log_out(session, identity, origin=origin)
+    sessions.log_out(db, identity, origin=origin)
 
 
 def _respond(pair: TokenPair) -> Response:

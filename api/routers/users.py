@@ -69,9 +69,9 @@ async def update_me(
     response_description="It is gone.",
     responses=problems(400, 401, 403, 409, 503),
 )
-def delete_me(identity: AccountIdentity, session: SessionDep, origin: OriginDep) -> None:
+def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> None:
     """With all sessions, tokens and API keys. The audit log keeps what happened."""
-    users.delete(session, identity.user_id, origin=origin)
+    users.delete(db, identity.user_id, origin=origin)
 
 
 @router.put(

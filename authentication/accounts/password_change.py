@@ -14,9 +14,8 @@ from authentication.resolution.identity import Identity
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
+from database import queries
 from database.models import User
-from database.queries import sessions as session_queries
-from database.queries import users as user_queries
 
 
 async def change_password(
@@ -41,24 +40,24 @@ async def change_password(
     checked = await check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
 
-    def change(session: Session) -> None:
-        user = lock_unchanged(session, checked, identity)
-        store_password(session, user, hashed, origin=origin, keep=identity.session_id)
+    def change(db: Session) -> None:
+        user = lock_unchanged(db, checked, identity)
+        store_password(db, user, hashed, origin=origin, keep=identity.session_id)
         if end_api_keys:
-            api_keys.revoke_all(session, user.id, origin=origin, reason="password_changed")
+            api_keys.revoke_all(db, user.id, origin=origin, reason="password_changed")
 
     await service.database.run(change)
 
 
 def store_password(
-    session: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
+    db: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
 ) -> None:
     """Store a new hash and end every session but the one to keep."""
     user.hashed_password = hashed
-    session.flush()
-    limits.forgive(session, user.id)
-    audit.record(session, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
-    sessions.end_all(session, user.id, origin=origin, reason="password_changed", keep=keep)
+    db.flush()
+    limits.forgive(db, user.id)
+    audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
+    sessions.end_all(db, user.id, origin=origin, reason="password_changed", keep=keep)
 
 
 def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
@@ -72,9 +71,9 @@ async def check_password(
     """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
     counters = limits.for_password_check(service.settings, identity.user_id)
 
-    def count(session: Session) -> tuple[User, TooManyAttempts | None]:
-        user = users.lock(session, identity.user_id)
-        return user, limits.take(session, counters, origin=origin)
+    def count(db: Session) -> tuple[User, TooManyAttempts | None]:
+        user = users.lock(db, identity.user_id)
+        return user, limits.take(db, counters, origin=origin)
 
     with service.hashing.reserve(identity.user_id) as place:
         user, refusal = await service.database.run(count)
@@ -88,33 +87,31 @@ async def check_password(
             await limits.take_back(service, counters)
             raise
     if not correct:
-        await service.database.run(
-            lambda session: _record_wrong_password(session, identity.user_id, origin)
-        )
+        await service.database.run(lambda db: _record_wrong_password(db, identity.user_id, origin))
         raise WrongPassword
 
-    def note_success(session: Session) -> None:
+    def note_success(db: Session) -> None:
         # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
-        if user_queries.lock(session, identity.user_id) is None:
+        if queries.users.lock(db, identity.user_id) is None:
             raise InvalidToken
-        limits.note_success(session, counters)
+        limits.note_success(db, counters)
 
     await service.database.run(note_success)
     return user
 
 
-def _record_wrong_password(session: Session, user_id: int, origin: Origin) -> None:
-    audit.record(session, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
+def _record_wrong_password(db: Session, user_id: int, origin: Origin) -> None:
+    audit.record(db, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
 
 
-def lock_unchanged(session: Session, checked: User, identity: Identity) -> User:
+def lock_unchanged(db: Session, checked: User, identity: Identity) -> User:
     """The user whose password was checked a moment ago.
 
     Raises WrongPassword if it is no longer their password, and InvalidToken if the session that
     sent it has ended meanwhile: hashing takes long enough for that.
     """
-    user = users.lock(session, checked.id)
-    if identity.session_id and not session_queries.lock_holding(session, identity.session_id):
+    user = users.lock(db, checked.id)
+    if identity.session_id and not queries.sessions.lock_holding(db, identity.session_id):
         raise InvalidToken
     if user.hashed_password != checked.hashed_password:
         raise WrongPassword

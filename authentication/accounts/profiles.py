@@ -13,8 +13,8 @@ from authentication.emails import normalise_email
 from authentication.errors import EmailTaken, UsernameTaken, WrongPassword
 from authentication.resolution.identity import Identity
 from authentication.service import Service
+from database import queries
 from database.models import User
-from database.queries import users as user_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ async def change_profile(
         password = change.current_password or ""
         checked = await password_change.check_password(service, identity, password, origin)
 
-    def write(session: Session) -> User:
+    def write(db: Session) -> User:
         if checked is not None:
-            user = password_change.lock_unchanged(session, checked, identity)
+            user = password_change.lock_unchanged(db, checked, identity)
         else:
-            user = users.lock(session, identity.user_id)
+            user = users.lock(db, identity.user_id)
         if checked is None and _changes_email(fields, user.email):
             # The address has become another one since the request was looked at.
             raise WrongPassword
-        _refuse_held_by_others(session, user, fields)
-        return _store(session, user, fields, origin)
+        _refuse_held_by_others(db, user, fields)
+        return _store(db, user, fields, origin)
 
     try:
         return await service.database.run(write)
@@ -66,24 +66,24 @@ def _changes_email(fields: dict[str, Any], current: str) -> bool:
     return "email" in fields and fields["email"] != current.lower()
 
 
-def _refuse_held_by_others(session: Session, user: User, fields: dict[str, Any]) -> None:
+def _refuse_held_by_others(db: Session, user: User, fields: dict[str, Any]) -> None:
     if fields.get("email") is not None:
-        holder = user_queries.find_by_email(session, fields["email"])
+        holder = queries.users.find_by_email(db, fields["email"])
         if holder is not None and holder.id != user.id:
             raise EmailTaken
     if fields.get("username") is not None:
-        holder = user_queries.find_by_username(session, fields["username"])
+        holder = queries.users.find_by_username(db, fields["username"])
         if holder is not None and holder.id != user.id:
             raise UsernameTaken
 
 
-def _store(session: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
+def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
     for field, value in fields.items():
         setattr(user, field, value)
-    session.flush()
-    session.refresh(user, ["updated_at"])
+    db.flush()
+    db.refresh(user, ["updated_at"])
     audit.record(
-        session,
+        db,
         Event.USER_CHANGED,
         origin=origin,
         subject=audit.user(user.id),

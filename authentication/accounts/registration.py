@@ -14,8 +14,8 @@ from authentication.passwords import hasher
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
+from database import queries
 from database.models import User
-from database.queries import users as user_queries
 
 DEFAULT_ROLE = "user"
 
@@ -43,13 +43,13 @@ async def register(service: Service, registration: Registration, *, origin: Orig
         counters = limits.for_registration(service.settings, origin)
         await limits.admit(service, counters, origin=origin)
         await service.database.run(
-            lambda session: _refuse_taken(session, email, registration.username), read_only=True
+            lambda db: _refuse_taken(db, email, registration.username), read_only=True
         )
         hashed = await place.run(lambda: service.hasher.hash(registration.password))
 
-    def write(session: Session) -> User:
-        user = create(session, registration, email, hashed, origin=origin)
-        limits.note_address(session, user_id=user.id, origin=origin)
+    def write(db: Session) -> User:
+        user = create(db, registration, email, hashed, origin=origin)
+        limits.note_address(db, user_id=user.id, origin=origin)
         return user
 
     try:
@@ -72,10 +72,10 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
 
 
 def create(
-    session: Session, registration: Registration, email: str, hashed: str, *, origin: Origin
+    db: Session, registration: Registration, email: str, hashed: str, *, origin: Origin
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
-    _refuse_taken(session, email, registration.username)
+    _refuse_taken(db, email, registration.username)
     user = User(
         email=email,
         username=registration.username,
@@ -83,15 +83,15 @@ def create(
         surname=registration.surname,
         website=registration.website,
         hashed_password=hashed,
-        roles=roles.get_by_names(session, registration.roles),
+        roles=roles.get_by_names(db, registration.roles),
     )
-    session.add(user)
-    session.flush()
-    session.refresh(user, ["created_at", "updated_at"])
+    db.add(user)
+    db.flush()
+    db.refresh(user, ["created_at", "updated_at"])
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
     audit.record(
-        session,
+        db,
         Event.USER_CREATED,
         origin=origin.acting_as(actor),
         subject=subject,
@@ -100,8 +100,8 @@ def create(
     return user
 
 
-def _refuse_taken(session: Session, email: str, username: str | None) -> None:
-    if user_queries.find_by_email(session, email) is not None:
+def _refuse_taken(db: Session, email: str, username: str | None) -> None:
+    if queries.users.find_by_email(db, email) is not None:
         raise EmailTaken
-    if username is not None and user_queries.find_by_username(session, username) is not None:
+    if username is not None and queries.users.find_by_username(db, username) is not None:
         raise UsernameTaken

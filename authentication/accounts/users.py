@@ -10,8 +10,8 @@ from authentication.credentials import sessions
 from authentication.emails import normalise_email
 from authentication.errors import InvalidField, LastAdministrator, NotFound
 from authentication.permissions import ADMIN
+from database import queries
 from database.models import User
-from database.queries import users
 
 MAX_NAME_LENGTH = 200
 # What the column can hold; PostgreSQL refuses to compare it with more.
@@ -21,62 +21,62 @@ MAX_ID = 2**31 - 1
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
 
 
-def find_by_id(session: Session, user_id: int) -> User | None:
+def find_by_id(db: Session, user_id: int) -> User | None:
     """With roles. None also for a number that no user can have."""
-    return users.find(session, user_id) if user_id <= MAX_ID else None
+    return queries.users.find(db, user_id) if user_id <= MAX_ID else None
 
 
-def find_by_identifier(session: Session, identifier: str) -> User | None:
+def find_by_identifier(db: Session, identifier: str) -> User | None:
     """By e-mail address, in any spelling, or by username. None also for what can be neither."""
     if "@" not in identifier:
         is_username = USERNAME.fullmatch(identifier) is not None
-        return users.find_by_username(session, identifier) if is_username else None
+        return queries.users.find_by_username(db, identifier) if is_username else None
     try:
-        return users.find_by_email(session, normalise_email(identifier))
+        return queries.users.find_by_email(db, normalise_email(identifier))
     except InvalidField:
         return None
 
 
-def lock(session: Session, user_id: int) -> User:
+def lock(db: Session, user_id: int) -> User:
     """The user, held against changes until the transaction is over. Raises NotFound."""
-    user = users.lock(session, user_id)
+    user = queries.users.lock(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
     return user
 
 
-def set_active(session: Session, user_id: int, *, active: bool, origin: Origin) -> User:
+def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> User:
     """Enable an account, or disable it and end its sessions. Raises LastAdministrator, NotFound."""
-    user = _lock_for_removal(session, user_id) if not active else lock(session, user_id)
+    user = _lock_for_removal(db, user_id) if not active else lock(db, user_id)
     if user.is_active == active:
         return user
     user.is_active = active
-    session.flush()
+    db.flush()
     event = Event.USER_ENABLED if active else Event.USER_DISABLED
-    audit.record(session, event, origin=origin, subject=audit.user(user_id))
+    audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
         # They would be refused anyway, but enabling the account must not bring them back.
-        sessions.end_all(session, user_id, origin=origin, reason="user_disabled")
+        sessions.end_all(db, user_id, origin=origin, reason="user_disabled")
     return user
 
 
-def has_administrator(session: Session) -> bool:
+def has_administrator(db: Session) -> bool:
     """Whether an active user has the scope `admin`."""
-    return bool(users.list_active_with_scope(session, ADMIN))
+    return bool(queries.users.list_active_with_scope(db, ADMIN))
 
 
-def delete(session: Session, user_id: int, *, origin: Origin) -> None:
+def delete(db: Session, user_id: int, *, origin: Origin) -> None:
     """Delete an account and everything that belongs to it. Raises LastAdministrator, NotFound."""
-    _lock_for_removal(session, user_id)
-    users.delete(session, user_id)
-    audit.record(session, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
+    _lock_for_removal(db, user_id)
+    queries.users.delete(db, user_id)
+    audit.record(db, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
 
-def _lock_for_removal(session: Session, user_id: int) -> User:
+def _lock_for_removal(db: Session, user_id: int) -> User:
     """The user, if the service keeps an administrator without them. Raises LastAdministrator."""
-    users.lock_roles_with_scope(session, ADMIN)
-    user = lock(session, user_id)
-    if list(users.list_active_with_scope(session, ADMIN)) == [user_id]:
+    queries.users.lock_roles_with_scope(db, ADMIN)
+    user = lock(db, user_id)
+    if list(queries.users.list_active_with_scope(db, ADMIN)) == [user_id]:
         raise LastAdministrator
     return user
 

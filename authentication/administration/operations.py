@@ -18,10 +18,8 @@ from authentication.administration.paging import Page
 from authentication.audit import Event, Origin
 from authentication.credentials import api_keys, sessions
 from authentication.errors import NotFound
+from database import queries
 from database.models import ApiKey, AuditEvent, LoginSession, User
-from database.queries import audit_events, session_search, statistics
-from database.queries import sessions as session_queries
-from database.queries import users as user_queries
 
 REASON = "ended_by_administrator"
 
@@ -75,7 +73,7 @@ class AuditFilter:
 class UserSession:
     """A live session and whose it is."""
 
-    login: LoginSession
+    session: LoginSession
     user: User
 
 
@@ -95,11 +93,11 @@ class Revoked:
 
 
 def list_users(
-    session: Session, wanted: UserFilter, *, limit: int, cursor: str | None = None
+    db: Session, wanted: UserFilter, *, limit: int, cursor: str | None = None
 ) -> Page[User]:
     """Users with roles, newest first. Raises InvalidField for a cursor that is none."""
-    found = user_queries.search(
-        session,
+    found = queries.users.search(
+        db,
         text=wanted.text,
         active=wanted.active,
         role=wanted.role,
@@ -110,39 +108,39 @@ def list_users(
     return Page(items, paging.encode(last.id) if last else None)
 
 
-def get_user(session: Session, user_id: int) -> User:
+def get_user(db: Session, user_id: int) -> User:
     """With roles. Raises NotFound."""
-    user = user_queries.find(session, user_id)
+    user = queries.users.find(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
     return user
 
 
-def change_user(session: Session, user_id: int, change: UserChange, *, origin: Origin) -> User:
+def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin) -> User:
     """Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
     # Roles come first: that is the order in which everyone else locks, too.
     if change.roles is not None:
-        roles.set_roles(session, user_id, change.roles, origin=origin)
+        roles.set_roles(db, user_id, change.roles, origin=origin)
     if change.is_active is not None:
-        users.set_active(session, user_id, active=change.is_active, origin=origin)
-    return get_user(session, user_id)
+        users.set_active(db, user_id, active=change.is_active, origin=origin)
+    return get_user(db, user_id)
 
 
-def end_user_sessions(session: Session, user_id: int, *, origin: Origin) -> int:
+def end_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
     """End all sessions of a user, and logins under way. Returns how many. Raises NotFound."""
-    get_user(session, user_id)
-    return sessions.end_all(session, user_id, origin=origin, reason=REASON)
+    get_user(db, user_id)
+    return sessions.end_all(db, user_id, origin=origin, reason=REASON)
 
 
 def list_sessions(
-    session: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
+    db: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
 ) -> SessionPage:
     """Live sessions. Raises InvalidField for a cursor that is none.
 
     With filters that fit many, a page may hold fewer than `limit`, or none, and yet have a next.
     """
-    found = session_search.search_live(
-        session,
+    found = queries.session_search.search_live(
+        db,
         text=wanted.text,
         user_id=wanted.user_id,
         client=wanted.client,
@@ -151,48 +149,48 @@ def list_sessions(
         after=paging.decode_position(cursor, id_is_uuid=True),
         limit=limit,
     )
-    items = [UserSession(login, user) for login, user in found.items]
+    items = [UserSession(session, user) for session, user in found.items]
     next_cursor = paging.encode(*found.resume) if found.resume else None
     return SessionPage(items, next_cursor, found.order)
 
 
-def end_session(session: Session, session_id: UUID, *, origin: Origin) -> None:
+def end_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
     """Raises NotFound if it is not live."""
-    sessions.end(session, session_id, user_id=None, origin=origin, reason=REASON)
+    sessions.end(db, session_id, user_id=None, origin=origin, reason=REASON)
 
 
-def end_sessions(session: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
+def end_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
     """End all of these; those that are not live any more do not count."""
-    held = session_queries.lock_batch_holding(session, ids=ids, limit=len(ids))
-    _end(session, held, origin)
+    held = queries.sessions.lock_batch_holding(db, ids=ids, limit=len(ids))
+    _end(db, held, origin)
     return Revoked(len(held), more=False)
 
 
-def end_some_sessions(session: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
+def end_some_sessions(db: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
     """End up to REVOKE_BATCH sessions of whomever, newest first, but the one to keep."""
-    held = session_queries.lock_batch_holding(session, keep=keep, limit=REVOKE_BATCH + 1)
+    held = queries.sessions.lock_batch_holding(db, keep=keep, limit=REVOKE_BATCH + 1)
     batch, more = _cut(held, REVOKE_BATCH)
-    _end(session, batch, origin)
+    _end(db, batch, origin)
     return Revoked(len(batch), more=more is not None)
 
 
-def list_api_keys(session: Session, user_id: int) -> Sequence[ApiKey]:
+def list_api_keys(db: Session, user_id: int) -> Sequence[ApiKey]:
     """The live API keys of a user, newest first. Raises NotFound."""
-    get_user(session, user_id)
-    return [key for key, _ in api_keys.list_everywhere(session, user_id=user_id)]
+    get_user(db, user_id)
+    return [key for key, _ in api_keys.list_everywhere(db, user_id=user_id)]
 
 
-def revoke_api_key(session: Session, api_key_id: UUID, *, origin: Origin) -> None:
+def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:
     """Raises NotFound if it has ended."""
-    api_keys.revoke(session, api_key_id, user_id=None, origin=origin, reason=REASON)
+    api_keys.revoke(db, api_key_id, user_id=None, origin=origin, reason=REASON)
 
 
 def list_audit_events(
-    session: Session, wanted: AuditFilter, *, limit: int, cursor: str | None = None
+    db: Session, wanted: AuditFilter, *, limit: int, cursor: str | None = None
 ) -> Page[AuditEvent]:
     """Events, newest first. Raises InvalidField for a cursor that is none."""
-    found = audit_events.search(
-        session,
+    found = queries.audit_events.search(
+        db,
         event=wanted.event,
         actor=wanted.actor,
         subject=wanted.subject,
@@ -207,23 +205,23 @@ def list_audit_events(
     return Page(items, paging.encode(last[1], last[0].id) if last else None)
 
 
-def count_sessions(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+def count_sessions(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
     """How many live sessions each of these users has. Those without any are left out."""
-    return statistics.count_live_sessions_of(session, user_ids)
+    return queries.statistics.count_live_sessions_of(db, user_ids)
 
 
-def name_users(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+def name_users(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
     """The e-mail addresses of these users, as far as they still exist."""
-    return user_queries.find_emails(session, user_ids)
+    return queries.users.find_emails(db, user_ids)
 
 
-def _end(session: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:
-    session_queries.revoke_batch(session, [session_id for session_id, _ in held], reason=REASON)
+def _end(db: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:
+    queries.sessions.revoke_batch(db, [session_id for session_id, _ in held], reason=REASON)
     events = [
         (audit.user(user_id), {"session": str(session_id), "reason": REASON})
         for session_id, user_id in held
     ]
-    audit.record_all(session, Event.SESSION_REVOKED, events, origin=origin)
+    audit.record_all(db, Event.SESSION_REVOKED, events, origin=origin)
 
 
 def _cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:

@@ -8,9 +8,8 @@ from sqlalchemy.orm import Session
 
 from authentication.audit import Event
 from authentication.settings import DAY
-from database import clock
+from database import clock, queries
 from database.engine.time_budget import Attempts
-from database.queries import statistics
 from database.queries.statistics import EventCount
 
 
@@ -77,19 +76,19 @@ class Overview:
         return None if None in counts else sum(counts)
 
 
-def read_overview(session: Session, span: Span) -> Overview:
+def read_overview(db: Session, span: Span) -> Overview:
     """Counted anew each time: nothing here is kept beside what it counts.
 
     What would take longer than the deadline allows is left out, and the rest is there.
     """
     length, seconds = _DIVISIONS[span]
-    last = int(clock.read(session).timestamp()) // seconds
+    last = int(clock.read(db).timestamp()) // seconds
     buckets = range(last - length + 1, last + 1)
     since = datetime.fromtimestamp(buckets[0] * seconds, UTC)
-    attempts = Attempts(session, 4)
-    users = attempts.make(statistics.count_users)
-    events = attempts.make(lambda session: _count_events(session, since, seconds))
-    opened = attempts.make(lambda session: _count_open(session, buckets, since, seconds))
+    attempts = Attempts(db, 4)
+    users = attempts.make(queries.statistics.count_users)
+    events = attempts.make(lambda db: _count_events(db, since, seconds))
+    opened = attempts.make(lambda db: _count_open(db, buckets, since, seconds))
     live = attempts.make(_count_live)
     return Overview(
         span=span,
@@ -99,21 +98,21 @@ def read_overview(session: Session, span: Span) -> Overview:
     )
 
 
-def _count_live(session: Session) -> int:
-    return statistics.count_live_sessions(session, limit=MOST_COUNTED + 1)
+def _count_live(db: Session) -> int:
+    return queries.statistics.count_live_sessions(db, limit=MOST_COUNTED + 1)
 
 
-def _count_events(session: Session, since: datetime, seconds: int) -> list[EventCount]:
-    events = statistics.count_events(session, _EVENTS, since=since, seconds=seconds)
-    return events + statistics.count_sessions_in_events(
-        session, Event.SESSIONS_REVOKED, since=since, seconds=seconds
+def _count_events(db: Session, since: datetime, seconds: int) -> list[EventCount]:
+    events = queries.statistics.count_events(db, _EVENTS, since=since, seconds=seconds)
+    return events + queries.statistics.count_sessions_in_events(
+        db, Event.SESSIONS_REVOKED, since=since, seconds=seconds
     )
 
 
-def _count_open(session: Session, buckets: range, since: datetime, seconds: int) -> dict[int, int]:
+def _count_open(db: Session, buckets: range, since: datetime, seconds: int) -> dict[int, int]:
     """How many were open at the end of each bucket: as many as now, but for what has changed."""
-    number = statistics.count_open_sessions(session)
-    changes = statistics.count_session_changes(session, since=since, seconds=seconds)
+    number = queries.statistics.count_open_sessions(db)
+    changes = queries.statistics.count_session_changes(db, since=since, seconds=seconds)
     opened = {}
     for bucket in reversed(buckets):
         opened[bucket] = number

@@ -27,9 +27,8 @@ from authentication.resolution import tokens
 from authentication.resolution.identity import Identity
 from authentication.resolution.tokens import TokenKind
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.models import ApiKey, User
-from database.queries import api_keys, sessions, users
 
 HINT_LENGTH = 4
 MAX_NAME_LENGTH = 200
@@ -53,20 +52,18 @@ class NewKey:
     stored: ApiKey
 
 
-def list_own(session: Session, identity: Identity) -> Sequence[ApiKey]:
+def list_own(db: Session, identity: Identity) -> Sequence[ApiKey]:
     """The caller's live keys, newest first."""
-    return api_keys.list_live(session, user_id=identity.user_id)
+    return queries.api_keys.list_live(db, user_id=identity.user_id)
 
 
-def list_everywhere(
-    session: Session, *, user_id: int | None = None
-) -> Sequence[tuple[ApiKey, User]]:
+def list_everywhere(db: Session, *, user_id: int | None = None) -> Sequence[tuple[ApiKey, User]]:
     """Every live key, or those of one user, with whom they belong to, newest first."""
-    return api_keys.list_live_with_user(session, user_id=user_id)
+    return queries.api_keys.list_live_with_user(db, user_id=user_id)
 
 
 def create(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     identity: Identity,
     request: KeyRequest,
@@ -77,22 +74,22 @@ def create(
 
     Raises InvalidScope, InvalidToken, InvalidField, ApiKeyLimitReached.
     """
-    _hold_user_and_session(session, identity)
-    _refuse_surplus(session, identity.user_id, limit=settings.max_api_keys_per_user)
-    return _create(session, identity.user_id, request, identity.scopes, origin)
+    _hold_user_and_session(db, identity)
+    _refuse_surplus(db, identity.user_id, limit=settings.max_api_keys_per_user)
+    return _create(db, identity.user_id, request, identity.scopes, origin)
 
 
-def create_for(session: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
+def create_for(db: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
     """Make a key for a user, who must have been read with roles. Raises as `create` does.
 
     An administrator who does so is not held to the limit.
     """
     available = issuance.effective_scopes(user, None)
-    return _create(session, user.id, request, available, origin)
+    return _create(db, user.id, request, available, origin)
 
 
 def rotate(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     identity: Identity,
     api_key_id: UUID,
@@ -106,63 +103,61 @@ def rotate(
     ApiKeyReplaced, ApiKeyLimitReached, InsufficientScope, InvalidField, InvalidToken.
     """
     overlap = _overlap(settings, overlap_seconds)
-    _hold_user_and_session(session, identity)
-    old = api_keys.lock_live(session, api_key_id, user_id=identity.user_id)
+    _hold_user_and_session(db, identity)
+    old = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
     if old is None:
         raise NotFound("There is no such live API key.")
     if old.replaced_at is not None:
         raise ApiKeyReplaced
-    _refuse_surplus(session, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
-    new = _add(
-        session, old.user_id, old.name, _inherited_scopes(session, identity, old), _life(old)
-    )
-    _retire(session, old, overlap)
-    _record(session, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
+    _refuse_surplus(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
+    new = _add(db, old.user_id, old.name, _inherited_scopes(db, identity, old), _life(old))
+    _retire(db, old, overlap)
+    _record(db, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
     return new
 
 
 def revoke(
-    session: Session, api_key_id: UUID, *, user_id: int | None, origin: Origin, reason: str
+    db: Session, api_key_id: UUID, *, user_id: int | None, origin: Origin, reason: str
 ) -> None:
     """End one key. Raises NotFound if it has ended or, where a user is given, is not theirs."""
-    ended = api_keys.revoke(session, api_key_id, user_id=user_id)
+    ended = queries.api_keys.revoke(db, api_key_id, user_id=user_id)
     if ended is None:
         raise NotFound("There is no such live API key.")
-    _record(session, Event.API_KEY_REVOKED, ended, origin, reason=reason)
+    _record(db, Event.API_KEY_REVOKED, ended, origin, reason=reason)
 
 
-def revoke_all(session: Session, user_id: int, *, origin: Origin, reason: str) -> int:
+def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: str) -> int:
     """End every key of a user. Returns how many were ended."""
-    ended = api_keys.revoke_all(session, user_id=user_id)
+    ended = queries.api_keys.revoke_all(db, user_id=user_id)
     for key in ended:
-        _record(session, Event.API_KEY_REVOKED, key, origin, reason=reason)
+        _record(db, Event.API_KEY_REVOKED, key, origin, reason=reason)
     return len(ended)
 
 
-def get_id_by_key(session: Session, text: str) -> UUID:
+def get_id_by_key(db: Session, text: str) -> UUID:
     """The id of a key, live or not. Raises NotFound."""
-    found = api_keys.find_by_digest(session, tokens.digest(text))
+    found = queries.api_keys.find_by_digest(db, tokens.digest(text))
     if found is None:
         raise NotFound("There is no such API key.")
     return found.id
 
 
 def _create(
-    session: Session, user_id: int, request: KeyRequest, available: Scopes, origin: Origin
+    db: Session, user_id: int, request: KeyRequest, available: Scopes, origin: Origin
 ) -> NewKey:
     # The command line passes on what HTTP's schemas would refuse.
     if not (request.name.isprintable() and 0 < len(request.name) <= MAX_NAME_LENGTH):
         raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} printable characters.")
     scopes = permissions.grant_to_api_key(request.scopes, available)
-    new = _add(session, user_id, request.name, scopes, request.lifetime)
-    _record(session, Event.API_KEY_CREATED, new.stored, origin)
+    new = _add(db, user_id, request.name, scopes, request.lifetime)
+    _record(db, Event.API_KEY_CREATED, new.stored, origin)
     return new
 
 
 def _add(
-    session: Session, user_id: int, name: str, scopes: Scopes, lifetime: timedelta | None
+    db: Session, user_id: int, name: str, scopes: Scopes, lifetime: timedelta | None
 ) -> NewKey:
-    now = clock.read(session)
+    now = clock.read(db)
     made = tokens.create(TokenKind.API_KEY)
     key = ApiKey(
         user_id=user_id,
@@ -174,36 +169,39 @@ def _add(
         created_at=now,
         expires_at=policies.api_key_end(now, lifetime),
     )
-    session.add(key)
-    session.flush()
+    db.add(key)
+    db.flush()
     return NewKey(made.text, key)
 
 
-def _hold_user_and_session(session: Session, identity: Identity) -> None:
+def _hold_user_and_session(db: Session, identity: Identity) -> None:
     """Let no key come of a session that has been ended since the request began.
 
     Whoever makes keys for one user does so one after the other, so that they can be counted.
     """
-    if users.lock(session, identity.user_id) is None:
+    if queries.users.lock(db, identity.user_id) is None:
         raise InvalidToken
-    if identity.session_id is None or sessions.lock_holding(session, identity.session_id) is None:
+    if (
+        identity.session_id is None
+        or queries.sessions.lock_holding(db, identity.session_id) is None
+    ):
         raise InvalidToken
 
 
 def _refuse_surplus(
-    session: Session, user_id: int, *, limit: int | None, replacing: bool = False
+    db: Session, user_id: int, *, limit: int | None, replacing: bool = False
 ) -> None:
     """A successor beyond the limit is let in, as its predecessor will end; but not without end."""
     if limit is None:
         return
-    count = api_keys.count_live(session, user_id=user_id, with_replaced=replacing)
+    count = queries.api_keys.count_live(db, user_id=user_id, with_replaced=replacing)
     if count >= (2 * limit if replacing else limit):
         raise ApiKeyLimitReached
 
 
-def _inherited_scopes(session: Session, identity: Identity, old: ApiKey) -> Scopes:
+def _inherited_scopes(db: Session, identity: Identity, old: ApiKey) -> Scopes:
     """What the old key may do now, if the caller's token may do so too."""
-    user = users.find(session, old.user_id)
+    user = queries.users.find(db, old.user_id)
     scopes = issuance.effective_scopes(user, old.scopes) if user else frozenset()
     scopes -= {permissions.ACCOUNT}
     if not scopes <= identity.scopes:
@@ -222,21 +220,19 @@ def _life(key: ApiKey) -> timedelta | None:
     return None if key.expires_at is None else key.expires_at - key.created_at
 
 
-def _retire(session: Session, old: ApiKey, overlap: timedelta) -> None:
-    now = clock.read(session)
+def _retire(db: Session, old: ApiKey, overlap: timedelta) -> None:
+    now = clock.read(db)
     old.replaced_at = now
     if not overlap:
         old.revoked_at = now
     elif old.expires_at is None or old.expires_at > now + overlap:
         old.expires_at = now + overlap
-    session.flush()
+    db.flush()
 
 
-def _record(
-    session: Session, event: Event, key: ApiKey, origin: Origin, **detail: str | None
-) -> None:
+def _record(db: Session, event: Event, key: ApiKey, origin: Origin, **detail: str | None) -> None:
     audit.record(
-        session,
+        db,
         event,
         origin=origin,
         subject=audit.user(key.user_id),

@@ -11,9 +11,8 @@ from authentication.permissions import Scopes
 from authentication.resolution import tokens
 from authentication.resolution.tokens import TokenKind
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken, User
-from database.queries import access_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,10 @@ class TokenPair:
 
 
 def issue(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     *,
-    login: LoginSession,
+    session: LoginSession,
     user: User,
     granted: str | None,
     scopes: str | None,
@@ -43,29 +42,29 @@ def issue(
 
     It takes the place of the pair that was exchanged for it, if one was.
     """
-    now = clock.read(session)
+    now = clock.read(db)
     access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
     fields = {
         "token_digest": access.digest,
         "scopes": scopes,
         "created_at": now,
-        "expires_at": policies.access_token_end(settings, now, login.expires_at),
+        "expires_at": policies.access_token_end(settings, now, session.expires_at),
     }
     if exchanged is None:
-        stored = AccessToken(session_id=login.id, user_id=user.id, **fields)
-        session.add(stored)
-        session.flush()
+        stored = AccessToken(session_id=session.id, user_id=user.id, **fields)
+        db.add(stored)
+        db.flush()
     else:
         used, stored = exchanged
-        used.access_token_id = access_tokens.replace(session, stored, fields).id
-    session.add(_refresh_token(settings, stored, refresh.digest, login, granted, now))
-    session.flush()
+        used.access_token_id = queries.access_tokens.replace(db, stored, fields).id
+    db.add(_refresh_token(settings, stored, refresh.digest, session, granted, now))
+    db.flush()
     return TokenPair(
         access_token=access.text,
         refresh_token=refresh.text,
         expires_in=int((stored.expires_at - now).total_seconds()),
         scope=permissions.join(effective_scopes(user, scopes)),
-        session_id=login.id,
+        session_id=session.id,
         user_id=user.id,
     )
 
@@ -80,15 +79,15 @@ def _refresh_token(
     settings: AuthenticationSettings,
     access_token: AccessToken,
     digest: bytes,
-    login: LoginSession,
+    session: LoginSession,
     granted: str | None,
     now: datetime,
 ) -> RefreshToken:
     return RefreshToken(
         access_token_id=access_token.id,
-        session_id=login.id,
+        session_id=session.id,
         token_digest=digest,
         scopes=granted,
         created_at=now,
-        expires_at=policies.refresh_token_end(settings, now, login.expires_at),
+        expires_at=policies.refresh_token_end(settings, now, session.expires_at),
     )

@@ -14,13 +14,12 @@ from authentication.credentials import api_keys
 from authentication.errors import NotFound
 from authentication.resolution import tokens
 from authentication.resolution.tokens import TokenKind
-from database.queries import access_tokens, refresh_tokens, sessions
-from database.queries import api_keys as api_key_queries
+from database import queries
 
 _REASON = "revoked_by_holder"
 
 
-def revoke(session: Session, text: str, *, origin: Origin) -> bool:
+def revoke(db: Session, text: str, *, origin: Origin) -> bool:
     """End what the token stands for. False if it never was one; it is none the worse to have ended.
 
     An access token and an API key end by themselves. A refresh token, used or not, takes its
@@ -30,19 +29,19 @@ def revoke(session: Session, text: str, *, origin: Origin) -> bool:
     # A token says itself of which kind it is, so that no hint is needed to find it.
     match tokens.kind_of(text):
         case TokenKind.ACCESS:
-            return _revoke_access_token(session, digest, origin)
+            return _revoke_access_token(db, digest, origin)
         case TokenKind.REFRESH:
-            return _revoke_refresh_token(session, digest, origin)
+            return _revoke_refresh_token(db, digest, origin)
         case TokenKind.API_KEY:
-            return _revoke_api_key(session, digest, origin)
+            return _revoke_api_key(db, digest, origin)
     return False
 
 
-def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> bool:
-    token = access_tokens.find_by_digest(session, digest)
-    if token is not None and access_tokens.expire(session, digest):
+def _revoke_access_token(db: Session, digest: bytes, origin: Origin) -> bool:
+    token = queries.access_tokens.find_by_digest(db, digest)
+    if token is not None and queries.access_tokens.expire(db, digest):
         audit.record(
-            session,
+            db,
             Event.TOKEN_REVOKED,
             origin=origin,
             subject=audit.user(token.user_id),
@@ -52,14 +51,14 @@ def _revoke_access_token(session: Session, digest: bytes, origin: Origin) -> boo
     return token is not None
 
 
-def _revoke_refresh_token(session: Session, digest: bytes, origin: Origin) -> bool:
-    found = refresh_tokens.find_by_digest(session, digest)
+def _revoke_refresh_token(db: Session, digest: bytes, origin: Origin) -> bool:
+    found = queries.refresh_tokens.find_by_digest(db, digest)
     if found is None:
         return False
     session_id = found[0].session_id
-    if sessions.revoke_unended(session, session_id, reason=_REASON):
+    if queries.sessions.revoke_unended(db, session_id, reason=_REASON):
         audit.record(
-            session,
+            db,
             Event.SESSION_REVOKED,
             origin=origin,
             subject=audit.user(found[1].user_id),
@@ -69,9 +68,9 @@ def _revoke_refresh_token(session: Session, digest: bytes, origin: Origin) -> bo
     return True
 
 
-def _revoke_api_key(session: Session, digest: bytes, origin: Origin) -> bool:
-    key = api_key_queries.find_by_digest(session, digest)
+def _revoke_api_key(db: Session, digest: bytes, origin: Origin) -> bool:
+    key = queries.api_keys.find_by_digest(db, digest)
     if key is not None:
         with suppress(NotFound):
-            api_keys.revoke(session, key.id, user_id=None, origin=origin, reason=_REASON)
+            api_keys.revoke(db, key.id, user_id=None, origin=origin, reason=_REASON)
     return key is not None

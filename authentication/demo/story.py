@@ -19,10 +19,9 @@ from authentication.audit import Event
 from authentication.demo import names
 from authentication.errors import NotEmpty
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.models import AccessToken, ApiKey, AuditEvent, LoginSession, RefreshToken, User
 from database.models import user_roles as roles_of_users
-from database.queries import bulk, users
 
 ADMINISTRATOR = "admin@example.org"
 BATCH = 500
@@ -44,15 +43,15 @@ class _Rows:
 
 
 def fill(
-    session: Session, settings: AuthenticationSettings, *, people: int, hashed_password: str
+    db: Session, settings: AuthenticationSettings, *, people: int, hashed_password: str
 ) -> Iterator[int]:
     """Add so many people and what they did. Yields how many more are there. Raises NotEmpty.
 
     All in the one transaction, so that what is cut short leaves the database as empty as it was.
     """
-    if not bulk.is_empty(session):
+    if not queries.bulk.is_empty(db):
         raise NotEmpty
-    story = _Story(session, settings, hashed_password)
+    story = _Story(db, settings, hashed_password)
     for first in range(0, people, BATCH):
         count = min(BATCH, people - first)
         story.tell(range(first, first + count))
@@ -62,16 +61,15 @@ def fill(
 class _Story:
     """Draws what happened to people, and writes it down."""
 
-    def __init__(
-        self, session: Session, settings: AuthenticationSettings, hashed_password: str
-    ) -> None:
-        self._session = session
+    def __init__(self, db: Session, settings: AuthenticationSettings, hashed_password: str) -> None:
+        self._db = db
         self._settings = settings
         self._hashed_password = hashed_password
-        self._now = clock.read(session)
+        self._now = clock.read(db)
         self._random = Random(4)  # noqa: S311 - draws the picture; digests come from `secrets`
         self._roles = {
-            role.name: role.id for role in users.find_roles(session, ("user", "moderator", "admin"))
+            role.name: role.id
+            for role in queries.users.find_roles(db, ("user", "moderator", "admin"))
         }
         self._rows = _Rows()
 
@@ -79,7 +77,7 @@ class _Story:
         """Add the people with these numbers. The first of all administers, and is attacked."""
         self._rows = _Rows()
         people = [self._person(number) for number in numbers]
-        ids = bulk.insert_numbered(self._session, User, people)
+        ids = queries.bulk.insert_numbered(self._db, User, people)
         for number, user_id, person in zip(numbers, ids, people, strict=True):
             self._live(number, user_id, person)
         if 0 in numbers:
@@ -113,16 +111,16 @@ class _Story:
             self._make_api_key(user_id, home)
 
     def _log_in(self, user_id: int, home: str, *, is_active: bool) -> None:
-        login = self._session_row(user_id, home)
+        session = self._session_row(user_id, home)
         for mistake in range(self._random.choice((0, 0, 0, 0, 1, 2))):
-            failed_at = login["created_at"] - timedelta(seconds=20 * (mistake + 1))
+            failed_at = session["created_at"] - timedelta(seconds=20 * (mistake + 1))
             self._note(failed_at, Event.LOGIN_FAILED, user_id, home, reason="wrong password")
-        self._rows.sessions.append(login)
-        details = {"session": str(login["id"]), "client_id": login["client_id"]}
-        self._note(login["created_at"], Event.LOGIN_SUCCEEDED, user_id, home, **details)
-        self._issue(login)
+        self._rows.sessions.append(session)
+        details = {"session": str(session["id"]), "client_id": session["client_id"]}
+        self._note(session["created_at"], Event.LOGIN_SUCCEEDED, user_id, home, **details)
+        self._issue(session)
         if not is_active or self._random.random() < 0.15:
-            self._end(login, home, reason="logout" if is_active else "user_disabled")
+            self._end(session, home, reason="logout" if is_active else "user_disabled")
 
     def _session_row(self, user_id: int, home: str) -> Row:
         client_id, user_agent = self._random.choice(names.CLIENTS)
@@ -148,14 +146,14 @@ class _Story:
         by_day = [moment for moment in moments if 7 <= moment.hour <= 21]
         return max(by_day or moments)
 
-    def _issue(self, login: Row) -> None:
+    def _issue(self, session: Row) -> None:
         """The pair of tokens that the session had last."""
-        now, end = login["last_used_at"], login["expires_at"]
-        common = {"session_id": login["id"], "created_at": now, "scopes": None}
+        now, end = session["last_used_at"], session["expires_at"]
+        common = {"session_id": session["id"], "created_at": now, "scopes": None}
         self._rows.access_tokens.append(
             {
                 **common,
-                "user_id": login["user_id"],
+                "user_id": session["user_id"],
                 "token_digest": secrets.token_bytes(32),
                 "expires_at": policies.access_token_end(self._settings, now, end),
             }
@@ -168,10 +166,12 @@ class _Story:
             }
         )
 
-    def _end(self, login: Row, home: str, *, reason: str) -> None:
-        login["revoked_at"], login["revoked_reason"] = login["last_used_at"], reason
-        details = {"session": str(login["id"]), "reason": reason}
-        self._note(login["revoked_at"], Event.SESSION_REVOKED, login["user_id"], home, **details)
+    def _end(self, session: Row, home: str, *, reason: str) -> None:
+        session["revoked_at"], session["revoked_reason"] = session["last_used_at"], reason
+        details = {"session": str(session["id"]), "reason": reason}
+        self._note(
+            session["revoked_at"], Event.SESSION_REVOKED, session["user_id"], home, **details
+        )
 
     def _make_api_key(self, user_id: int, home: str) -> None:
         created_at = self._now - timedelta(days=self._random.uniform(0, 28))
@@ -219,12 +219,14 @@ class _Story:
 
     def _write(self) -> None:
         rows = self._rows
-        bulk.insert_rows(self._session, roles_of_users, rows.roles)
-        bulk.insert_rows(self._session, LoginSession, rows.sessions)
-        ids = bulk.insert_numbered(self._session, AccessToken, rows.access_tokens)
+        queries.bulk.insert_rows(self._db, roles_of_users, rows.roles)
+        queries.bulk.insert_rows(self._db, LoginSession, rows.sessions)
+        ids = queries.bulk.insert_numbered(self._db, AccessToken, rows.access_tokens)
         for token, access_token_id in zip(rows.refresh_tokens, ids, strict=True):
             token["access_token_id"] = access_token_id
-        bulk.insert_rows(self._session, RefreshToken, rows.refresh_tokens)
-        bulk.insert_rows(self._session, ApiKey, rows.api_keys)
+        queries.bulk.insert_rows(self._db, RefreshToken, rows.refresh_tokens)
+        queries.bulk.insert_rows(self._db, ApiKey, rows.api_keys)
         # As they happened: the log is read in the order in which it was written.
-        bulk.insert_rows(self._session, AuditEvent, sorted(rows.events, key=lambda row: row["at"]))
+        queries.bulk.insert_rows(
+            self._db, AuditEvent, sorted(rows.events, key=lambda row: row["at"])
+        )

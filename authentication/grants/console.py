@@ -19,9 +19,8 @@ from authentication.grants.password import Attempt
 from authentication.resolution.identity import Identity
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.models import LoginSession
-from database.queries import access_tokens, sessions
 
 CLIENT_ID = "console"
 
@@ -56,40 +55,38 @@ async def keep_alive(service: Service, identity: Identity) -> None:
         return
     left = identity.expires_at - time.time()
     if left < service.settings.console_idle_seconds - _STEP_SECONDS:
-        await service.database.run(lambda session: _extend(session, service.settings, identity))
+        await service.database.run(lambda db: _extend(db, service.settings, identity))
 
 
 async def confirm(service: Service, identity: Identity, password: str, *, origin: Origin) -> None:
     """Take the password once more. Raises WrongPassword, TooManyAttempts, HashingBusy."""
     await password_change.check_password(service, identity, password, origin)
 
-    def note(session: Session) -> None:
-        held = _hold(session, identity)
-        held.confirmed_at = clock.read(session)
+    def note(db: Session) -> None:
+        held = _hold(db, identity)
+        held.confirmed_at = clock.read(db)
 
     await service.database.run(note)
 
 
-def demand_confirmation(
-    session: Session, settings: AuthenticationSettings, identity: Identity
-) -> None:
+def demand_confirmation(db: Session, settings: AuthenticationSettings, identity: Identity) -> None:
     """Raises ConfirmationRequired unless the password was asked for a short while ago."""
-    confirmed_at = _hold(session, identity).confirmed_at
+    confirmed_at = _hold(db, identity).confirmed_at
     longest = timedelta(seconds=settings.confirmation_seconds)
-    if confirmed_at is None or clock.read(session) - confirmed_at > longest:
+    if confirmed_at is None or clock.read(db) - confirmed_at > longest:
         raise ConfirmationRequired
 
 
-def _extend(session: Session, settings: AuthenticationSettings, identity: Identity) -> None:
-    held = _hold(session, identity)
-    now = clock.read(session)
+def _extend(db: Session, settings: AuthenticationSettings, identity: Identity) -> None:
+    held = _hold(db, identity)
+    now = clock.read(db)
     until = policies.access_token_end(lifetimes(settings), now, held.expires_at)
-    access_tokens.extend(session, held.id, until=until)
+    queries.access_tokens.extend(db, held.id, until=until)
 
 
-def _hold(session: Session, identity: Identity) -> LoginSession:
+def _hold(db: Session, identity: Identity) -> LoginSession:
     """The caller's session, if it has not ended since the request began."""
-    held = sessions.lock_holding(session, identity.session_id) if identity.session_id else None
+    held = queries.sessions.lock_holding(db, identity.session_id) if identity.session_id else None
     if held is None:
         raise InvalidToken
     return held

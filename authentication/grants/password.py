@@ -25,10 +25,8 @@ from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
 from authentication.throttling.known_networks import network_of
 from authentication.throttling.limits import Counter
-from database import clock
+from database import clock, queries
 from database.models import LoginSession, User
-from database.queries import sessions
-from database.queries import users as user_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +74,12 @@ async def log_in(
         correct, better_hash = await _verify(service, place, attempt, admission)
     user = admission.user
 
-    def finish(session: Session) -> TokenPair | CounterfoilError:
+    def finish(db: Session) -> TokenPair | CounterfoilError:
         if user is None or not correct:
-            return _refuse(session, attempt, user, origin, reason=_reason(user))
+            return _refuse(db, attempt, user, origin, reason=_reason(user))
         if better_hash is not None:
-            user_queries.upgrade_hash(session, user.id, old=user.hashed_password, new=better_hash)
-        return _begin(session, rules, attempt, user, admission.counters, origin)
+            queries.users.upgrade_hash(db, user.id, old=user.hashed_password, new=better_hash)
+        return _begin(db, rules, attempt, user, admission.counters, origin)
 
     # Returned rather than raised inside: raising would roll the audit event back.
     outcome = await service.database.run(finish)
@@ -112,12 +110,12 @@ async def _hold_off_flood(service: Service, attempt: Attempt, origin: Origin) ->
 async def _admit(service: Service, attempt: Attempt, origin: Origin) -> _Admission:
     """Count the attempt. Raises TooManyAttempts."""
 
-    def count(session: Session) -> tuple[_Admission, TooManyAttempts | None]:
-        user = users.find_by_identifier(session, attempt.identifier)
+    def count(db: Session) -> tuple[_Admission, TooManyAttempts | None]:
+        user = users.find_by_identifier(db, attempt.identifier)
         counters, is_known = limits.for_login(
-            session, service.settings, identifier=attempt.identifier, user=user, origin=origin
+            db, service.settings, identifier=attempt.identifier, user=user, origin=origin
         )
-        refusal = limits.take(session, counters, origin=origin)
+        refusal = limits.take(db, counters, origin=origin)
         return _Admission(user, counters, is_known), refusal
 
     try:
@@ -171,10 +169,10 @@ def _reason(user: User | None) -> str:
 
 
 def _refuse(
-    session: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: str
+    db: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: str
 ) -> InvalidCredentials:
     audit.record(
-        session,
+        db,
         Event.LOGIN_FAILED,
         origin=origin,
         subject=audit.user(user.id) if user else None,
@@ -187,41 +185,39 @@ def _refuse(
 
 
 def _begin(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     attempt: Attempt,
     checked: User,
     counters: list[Counter],
     origin: Origin,
 ) -> TokenPair | CounterfoilError:
-    user = user_queries.lock(session, checked.id)
+    user = queries.users.lock(db, checked.id)
     if user is None or not user.is_active:
-        return _refuse(session, attempt, checked, origin, reason="disabled")
+        return _refuse(db, attempt, checked, origin, reason="disabled")
     if user.session_epoch != checked.session_epoch:
-        return _refuse(session, attempt, checked, origin, reason="ended while logging in")
-    limits.note_login(session, settings, counters, user_id=user.id, origin=origin)
+        return _refuse(db, attempt, checked, origin, reason="ended while logging in")
+    limits.note_login(db, settings, counters, user_id=user.id, origin=origin)
     try:
         scopes = permissions.narrow(attempt.scope, issuance.effective_scopes(user, None))
-        _make_room(session, settings, user, origin)
+        _make_room(db, settings, user, origin)
     except (InvalidScope, SessionLimitReached) as error:
-        _refuse(session, attempt, user, origin, reason=error.code)
+        _refuse(db, attempt, user, origin, reason=error.code)
         return error
-    login = _add_session(session, settings, attempt, user, origin)
-    pair = issuance.issue(session, settings, login=login, user=user, granted=scopes, scopes=scopes)
-    _record_success(session, attempt, login, origin)
+    session = _add_session(db, settings, attempt, user, origin)
+    pair = issuance.issue(db, settings, session=session, user=user, granted=scopes, scopes=scopes)
+    _record_success(db, attempt, session, origin)
     return pair
 
 
-def _make_room(
-    session: Session, settings: AuthenticationSettings, user: User, origin: Origin
-) -> None:
+def _make_room(db: Session, settings: AuthenticationSettings, user: User, origin: Origin) -> None:
     if settings.max_sessions_per_user is None:
         return
-    live = sessions.list_live(session, user_id=user.id)
+    live = queries.sessions.list_live(db, user_id=user.id)
     for surplus in policies.sessions_to_evict(settings, live):
-        sessions.revoke(session, surplus.id, reason="session_limit")
+        queries.sessions.revoke(db, surplus.id, reason="session_limit")
         audit.record(
-            session,
+            db,
             Event.SESSION_REVOKED,
             origin=origin.acting_as(audit.user(user.id)),
             subject=audit.user(user.id),
@@ -231,14 +227,14 @@ def _make_room(
 
 
 def _add_session(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     attempt: Attempt,
     user: User,
     origin: Origin,
 ) -> LoginSession:
-    now = clock.read(session)
-    login = LoginSession(
+    now = clock.read(db)
+    session = LoginSession(
         user_id=user.id,
         epoch=user.session_epoch,
         client_id=attempt.client_id,
@@ -249,20 +245,18 @@ def _add_session(
         expires_at=policies.session_end(settings, now),
         confirmed_at=now,
     )
-    session.add(login)
-    session.flush()
-    return login
+    db.add(session)
+    db.flush()
+    return session
 
 
-def _record_success(
-    session: Session, attempt: Attempt, login: LoginSession, origin: Origin
-) -> None:
-    subject = audit.user(login.user_id)
+def _record_success(db: Session, attempt: Attempt, session: LoginSession, origin: Origin) -> None:
+    subject = audit.user(session.user_id)
     audit.record(
-        session,
+        db,
         Event.LOGIN_SUCCEEDED,
         origin=origin.acting_as(subject),
         subject=subject,
-        session=str(login.id),
+        session=str(session.id),
         client_id=attempt.client_id,
     )

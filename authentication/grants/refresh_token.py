@@ -14,10 +14,8 @@ from authentication.resolution import tokens
 from authentication.resolution.tokens import TokenKind
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken
-from database.queries import refresh_tokens, sessions
-from database.queries import users as user_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> To
     outcome = None
     if tokens.kind_of(exchange.refresh_token) is TokenKind.REFRESH:
         outcome = await service.database.run(
-            lambda session: _exchange(session, service.settings, exchange, origin)
+            lambda db: _exchange(db, service.settings, exchange, origin)
         )
     if outcome is None:
         service.refusals.note(exchange.refresh_token, origin.ip)
@@ -50,96 +48,96 @@ async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> To
 
 
 def _exchange(
-    session: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
+    db: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
 ) -> TokenPair | CounterfoilError | None:
     """None for a token that we never issued, or have forgotten."""
     digest = tokens.digest(exchange.refresh_token)
-    found = refresh_tokens.find_and_keep_user(session, digest)
+    found = queries.refresh_tokens.find_and_keep_user(db, digest)
     if found is None:
         return None
     # Locked, so that of several exchanges at once each sees what the one before it did.
-    login = sessions.lock_holding(session, found[0].session_id)
-    found = refresh_tokens.lock(session, digest)
-    if login is None or found is None:
-        return _refuse(session, found[0] if found else None, origin, reason="session ended")
+    session = queries.sessions.lock_holding(db, found[0].session_id)
+    found = queries.refresh_tokens.lock(db, digest)
+    if session is None or found is None:
+        return _refuse(db, found[0] if found else None, origin, reason="session ended")
     token, _ = found
-    if login.client_id is not None and login.client_id != exchange.client_id:
-        return _refuse(session, token, origin, reason="another client")
-    origin = origin.acting_as(audit.user(login.user_id))
+    if session.client_id is not None and session.client_id != exchange.client_id:
+        return _refuse(db, token, origin, reason="another client")
+    origin = origin.acting_as(audit.user(session.user_id))
     try:
         # To a savepoint, where there is need for one: the refusal is recorded, the use undone.
-        with session.begin_nested() if exchange.scope else nullcontext():
-            if not _use(session, settings, token):
-                return _refuse_used(session, token, login, origin)
-            return _issue(session, settings, exchange, found, login, origin)
+        with db.begin_nested() if exchange.scope else nullcontext():
+            if not _use(db, settings, token):
+                return _refuse_used(db, token, session, origin)
+            return _issue(db, settings, exchange, found, session, origin)
     except InvalidScope as error:
-        _refuse(session, token, origin, reason=error.code)
+        _refuse(db, token, origin, reason=error.code)
         return error
 
 
-def _use(session: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:
+def _use(db: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:
     if token.first_used_at is None:
-        return refresh_tokens.use(session, token.id)
-    now = clock.read(session)
+        return queries.refresh_tokens.use(db, token.id)
+    now = clock.read(db)
     return token.expires_at > now and policies.is_within_grace(settings, now, token.first_used_at)
 
 
 def _issue(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     exchange: Exchange,
     found: tuple[RefreshToken, AccessToken],
-    login: LoginSession,
+    session: LoginSession,
     origin: Origin,
 ) -> TokenPair:
     token, _ = found
-    user = user_queries.find(session, login.user_id)
+    user = queries.users.find(db, session.user_id)
     if user is None:
         raise InvalidRefreshToken
     available = issuance.effective_scopes(user, token.scopes)
     narrowed = permissions.narrow(exchange.scope, available)
     pair = issuance.issue(
-        session,
+        db,
         settings,
-        login=login,
+        session=session,
         user=user,
         granted=token.scopes,
         scopes=token.scopes if narrowed is None else narrowed,
         exchanged=found,
     )
-    login.last_used_at = clock.read(session)
+    session.last_used_at = clock.read(db)
     audit.record(
-        session,
+        db,
         Event.TOKEN_REFRESHED,
         origin=origin,
         subject=audit.user(user.id),
-        session=str(login.id),
+        session=str(session.id),
     )
     return pair
 
 
 def _refuse_used(
-    session: Session, token: RefreshToken, login: LoginSession, origin: Origin
+    db: Session, token: RefreshToken, session: LoginSession, origin: Origin
 ) -> InvalidRefreshToken:
     if token.first_used_at is None:
-        return _refuse(session, token, origin, reason="expired")
-    sessions.revoke(session, login.id, reason="refresh_token_reuse")
+        return _refuse(db, token, origin, reason="expired")
+    queries.sessions.revoke(db, session.id, reason="refresh_token_reuse")
     audit.record(
-        session,
+        db,
         Event.REFRESH_REUSED,
         origin=origin,
-        subject=audit.user(login.user_id),
-        session=str(login.id),
+        subject=audit.user(session.user_id),
+        session=str(session.id),
     )
     return InvalidRefreshToken()
 
 
 def _refuse(
-    session: Session, token: RefreshToken | None, origin: Origin, *, reason: str
+    db: Session, token: RefreshToken | None, origin: Origin, *, reason: str
 ) -> InvalidRefreshToken:
-    user_id = sessions.find_user_id(session, token.session_id) if token else None
+    user_id = queries.sessions.find_user_id(db, token.session_id) if token else None
     audit.record(
-        session,
+        db,
         Event.REFRESH_FAILED,
         origin=origin,
         subject=audit.user(user_id) if user_id else None,

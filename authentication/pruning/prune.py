@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from database import queries
 from database.engine.session import Database
-from database.queries import maintenance
 from database.queries.maintenance import Ages, Batch
 
 Transaction = Callable[[], AbstractContextManager[Session]]
@@ -20,14 +20,14 @@ SPAN = 1000
 BEGINNING = UUID(int=0)
 
 _CHORES: tuple[Callable[[Session, Ages, int], Batch], ...] = (
-    maintenance.prune_tokens,
-    maintenance.prune_expired_sessions,
-    maintenance.prune_revoked_sessions,
-    maintenance.prune_expired_api_keys,
-    maintenance.prune_revoked_api_keys,
-    maintenance.prune_throttle_counters,
-    maintenance.prune_known_addresses,
-    maintenance.prune_audit_events,
+    queries.maintenance.prune_tokens,
+    queries.maintenance.prune_expired_sessions,
+    queries.maintenance.prune_revoked_sessions,
+    queries.maintenance.prune_expired_api_keys,
+    queries.maintenance.prune_revoked_api_keys,
+    queries.maintenance.prune_throttle_counters,
+    queries.maintenance.prune_known_addresses,
+    queries.maintenance.prune_audit_events,
 )
 
 
@@ -38,10 +38,10 @@ class Retention:
     keep_days: int
     audit_keep_days: int | None = None
 
-    def ages(self, session: Session) -> Ages:
+    def ages(self, db: Session) -> Ages:
         """The same as moments."""
-        return maintenance.ages(
-            session, keep_days=self.keep_days, audit_keep_days=self.audit_keep_days
+        return queries.maintenance.ages(
+            db, keep_days=self.keep_days, audit_keep_days=self.audit_keep_days
         )
 
 
@@ -61,8 +61,8 @@ def count_prunable(database: Database, retention: Retention) -> dict[str, int]:
 
     Refresh tokens are not counted: each falls with its access token.
     """
-    with database.transaction(read_only=True) as session:
-        return maintenance.count(session, retention.ages(session))
+    with database.transaction(read_only=True) as db:
+        return queries.maintenance.count(db, retention.ages(db))
 
 
 def remove(database: Database, retention: Retention) -> Iterator[dict[str, int]]:
@@ -82,9 +82,9 @@ def prune(
     for chore in _CHORES:
         more = True
         while more:
-            with transaction() as session:
-                _take_turn(session, wait=wait)
-                rows, more = chore(session, retention.ages(session), batch)
+            with transaction() as db:
+                _take_turn(db, wait=wait)
+                rows, more = chore(db, retention.ages(db), batch)
             yield rows
 
 
@@ -102,10 +102,10 @@ def sweep(
     Raises Busy as `prune` does.
     """
     while True:
-        with transaction() as session:
-            _take_turn(session, wait=wait)
-            span = maintenance.next_span(session, position, SPAN)
-            lost = maintenance.prune_lost_sessions(session, retention.ages(session), batch, span)
+        with transaction() as db:
+            _take_turn(db, wait=wait)
+            span = queries.maintenance.next_span(db, position, SPAN)
+            lost = queries.maintenance.prune_lost_sessions(db, retention.ages(db), batch, span)
         if not lost.more:
             position = span.until or BEGINNING
         yield Swept(lost.rows, position)
@@ -113,6 +113,6 @@ def sweep(
             return
 
 
-def _take_turn(session: Session, *, wait: bool) -> None:
-    if not maintenance.take_turn(session, wait=wait):
+def _take_turn(db: Session, *, wait: bool) -> None:
+    if not queries.maintenance.take_turn(db, wait=wait):
         raise Busy

@@ -101,8 +101,8 @@ class Housekeeper:
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         seconds = self._database.settings.database_deadline_seconds
-        with deadlines.within(seconds), self._database.transaction() as session:
-            yield session
+        with deadlines.within(seconds), self._database.transaction() as db:
+            yield db
 
     def _count(self, rows: Mapping[str, int]) -> None:
         removed = {table: number for table, number in rows.items() if number}

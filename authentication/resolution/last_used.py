@@ -16,10 +16,9 @@ from authentication import policies
 from authentication.instrumentation import NOBODY, Observer
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
-from database import clock
+from database import clock, queries
 from database.engine.session import Database
 from database.errors import DatabaseUnavailable
-from database.queries import access_tokens, last_used
 from database.queries.credentials import CredentialKind, LiveCredential
 
 log = logging.getLogger("counterfoil.last_used")
@@ -88,9 +87,7 @@ class LastUsedWriter:
             return
         uses = len(sessions) + len(api_keys)
         try:
-            await self._database.run(
-                lambda session: self._store(session, sessions, api_keys, renewals)
-            )
+            await self._database.run(lambda db: self._store(db, sessions, api_keys, renewals))
         except (DatabaseUnavailable, DBAPIError) as error:
             # Whatever is wrong with the database now, it may be over by the next use.
             log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
@@ -105,14 +102,14 @@ class LastUsedWriter:
 
     def _store(
         self,
-        session: Session,
+        db: Session,
         sessions: Iterable[UUID],
         api_keys: Iterable[UUID],
         renewals: Iterable[int],
     ) -> None:
-        last_used.note_sessions(session, sorted(sessions))
-        last_used.note_api_keys(session, sorted(api_keys))
-        now = clock.read(session)
-        for token, session_end in access_tokens.lock_unexpired(session, sorted(renewals)):
+        queries.last_used.note_sessions(db, sorted(sessions))
+        queries.last_used.note_api_keys(db, sorted(api_keys))
+        now = clock.read(db)
+        for token, session_end in queries.access_tokens.lock_unexpired(db, sorted(renewals)):
             end = policies.access_token_end(self._settings, now, session_end)
             token.expires_at = max(end, token.expires_at)

@@ -22,9 +22,9 @@ from authentication.resolution import tokens
 from authentication.resolution.tokens import TokenKind
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
+from database import queries
 from database.engine.session import Database
 from database.errors import DatabaseUnavailable
-from database.queries import refusals
 from database.queries.refusals import Refusal
 
 log = logging.getLogger("counterfoil.refusals")
@@ -81,7 +81,7 @@ class RefusalLog:
             return
         try:
             self._uncounted += await self._database.run(
-                lambda session: self._store(session, waiting, uncounted)
+                lambda db: self._store(db, waiting, uncounted)
             )
         except (DatabaseUnavailable, DBAPIError) as error:
             log.warning("%d refusals were not noted: %s", len(waiting), type(error).__name__)
@@ -89,23 +89,23 @@ class RefusalLog:
             # The task that calls this is the only one there is, and the next round must come.
             log.exception("%d refusals were not noted", len(waiting))
 
-    def _store(self, session: Session, waiting: Counter[_Bad], uncounted: int) -> int:
+    def _store(self, db: Session, waiting: Counter[_Bad], uncounted: int) -> int:
         """Returns how many are still to be counted, some other time."""
-        known = _explain(session, waiting)
+        known = _explain(db, waiting)
         strangers: Counter[str | None] = Counter()
         for bad, count in waiting.items():
             found = known.get(bad.digest)
             if found is None:
                 strangers[bad.ip] += count
             elif found.reason is not None and self._told.add(bad):
-                _record_known(session, bad, found, count)
+                _record_known(db, bad, found, count)
         for ip, count in strangers.most_common():
             if len(strangers) <= _MOST_STRANGERS and self._told.add(ip):
-                _record_unknown(session, ip, count)
+                _record_unknown(db, ip, count)
             else:
                 uncounted += count
         if uncounted and self._told.add(_ANYWHERE):
-            _record_unknown(session, None, uncounted)
+            _record_unknown(db, None, uncounted)
             return 0
         return uncounted
 
@@ -132,20 +132,20 @@ class _Told:
         return True
 
 
-def _explain(session: Session, waiting: Counter[_Bad]) -> dict[bytes, Refusal]:
+def _explain(db: Session, waiting: Counter[_Bad]) -> dict[bytes, Refusal]:
     access = [bad.digest for bad in waiting if bad.kind is TokenKind.ACCESS]
     keys = [bad.digest for bad in waiting if bad.kind is TokenKind.API_KEY]
     found = [
-        *(refusals.explain_access_tokens(session, access) if access else ()),
-        *(refusals.explain_api_keys(session, keys) if keys else ()),
+        *(queries.refusals.explain_access_tokens(db, access) if access else ()),
+        *(queries.refusals.explain_api_keys(db, keys) if keys else ()),
     ]
     return {refusal.digest: refusal for refusal in found}
 
 
-def _record_known(session: Session, bad: _Bad, found: Refusal, count: int) -> None:
+def _record_known(db: Session, bad: _Bad, found: Refusal, count: int) -> None:
     named = "session" if bad.kind is TokenKind.ACCESS else "api_key"
     audit.record(
-        session,
+        db,
         Event.TOKEN_REFUSED,
         origin=Origin(ip=bad.ip),
         subject=audit.user(found.user_id),
@@ -155,8 +155,8 @@ def _record_known(session: Session, bad: _Bad, found: Refusal, count: int) -> No
     )
 
 
-def _record_unknown(session: Session, ip: str | None, count: int) -> None:
+def _record_unknown(db: Session, ip: str | None, count: int) -> None:
     origin = Origin(ip=ip)
     audit.record(
-        session, Event.TOKEN_REFUSED, origin=origin, subject=None, reason="unknown", count=count
+        db, Event.TOKEN_REFUSED, origin=origin, subject=None, reason="unknown", count=count
     )

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from database import queries
 from database.engine.session import Database
 from database.errors import DatabaseUnavailable
-from database.queries import known_addresses, users
 
 # One end user can have all of a /64 to themselves, and change addresses within it at will.
 _IPV6_PREFIX = 64
@@ -87,9 +87,7 @@ class KnownAddresses:
 
     async def _ask(self, questions: Sequence[_Question]) -> None:
         try:
-            found = await self._database.run(
-                lambda session: _find_all(session, questions), read_only=True
-            )
+            found = await self._database.run(lambda db: _find_all(db, questions), read_only=True)
             # Those who are let in first; the others one by one, as their refusals, written in one
             # go, would hold up everybody else.
             for question in sorted(questions, key=lambda one: (one.name, one.network) not in found):
@@ -111,16 +109,14 @@ def _fail(questions: Sequence[_Question]) -> None:
             question.answer.set_exception(DatabaseUnavailable("known addresses cannot be read"))
 
 
-def _find_all(
-    session: Session, questions: Sequence[_Question]
-) -> Mapping[tuple[str, str], int | None]:
+def _find_all(db: Session, questions: Sequence[_Question]) -> Mapping[tuple[str, str], int | None]:
     # PostgreSQL would refuse NUL and lone surrogates, and with them everybody's question.
     names = sorted({one.name for one in questions if one.name.isprintable()})
-    ids = users.find_ids(session, names)
+    ids = queries.users.find_ids(db, names)
     digests = {
         digest_of(ids[name], network): (name, network)
         for name, network, _ in questions
         if name in ids
     }
-    known = known_addresses.list_known(session, user_ids=[*ids.values()], digests=[*digests])
+    known = queries.known_addresses.list_known(db, user_ids=[*ids.values()], digests=[*digests])
     return {digests[digest]: user_id for digest, user_id in known.items()}

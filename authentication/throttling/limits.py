@@ -23,8 +23,8 @@ from authentication.errors import TooManyAttempts
 from authentication.service import Service
 from authentication.settings import DAY, AuthenticationSettings
 from authentication.throttling.known_networks import digest_of, network_of
+from database import queries
 from database.models import User
-from database.queries import known_addresses, throttle_counters
 from database.queries.throttle_counters import Count, CounterKey
 
 _KNOWN_ADDRESSES_PER_USER = 20
@@ -58,7 +58,7 @@ class Counter:
 
 
 def for_login(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     *,
     identifier: str,
@@ -73,8 +73,8 @@ def for_login(
         return [], False
     user_id = user.id if user else None
     network = network_of(origin.ip)
-    if network and known_addresses.is_known(
-        session, user_id=user_id or 0, digest=digest_of(user_id, network)
+    if network and queries.known_addresses.is_known(
+        db, user_id=user_id or 0, digest=digest_of(user_id, network)
     ):
         return _for_account(settings, user_id, "login", str(user_id), network), True
     account = f"user {user_id}" if user else f"name {normalise_identifier(identifier)}"
@@ -100,9 +100,7 @@ def for_registration(settings: AuthenticationSettings, origin: Origin) -> list[C
     return [Counter("registrations per address", settings.registrations_per_address, key)]
 
 
-def take(
-    session: Session, counters: Sequence[Counter], *, origin: Origin
-) -> TooManyAttempts | None:
+def take(db: Session, counters: Sequence[Counter], *, origin: Origin) -> TooManyAttempts | None:
     """Count an attempt. The refusal is returned: raising it would roll its audit event back.
 
     An attempt that one counter refuses is given back to the others, as it will not be made.
@@ -111,15 +109,15 @@ def take(
         return None
     keys = [counter.key for counter in counters]
     # Once a limit is exceeded, a flood only reads: it neither writes nor waits in line for a row.
-    if refusal := _judge(counters, throttle_counters.read(session, keys)):
+    if refusal := _judge(counters, queries.throttle_counters.read(db, keys)):
         return refusal
-    counts = throttle_counters.increment(session, keys)
+    counts = queries.throttle_counters.increment(db, keys)
     refusal = _judge(counters, counts)
     if refusal is not None:
         exceeded = [one for one in counters if one.is_exceeded_by(counts)]
-        give_back(session, [one for one in counters if one not in exceeded])
+        give_back(db, [one for one in counters if one not in exceeded])
         for counter in exceeded:
-            _record(session, counter, counts, origin)
+            _record(db, counter, counts, origin)
     return refusal
 
 
@@ -141,7 +139,7 @@ async def admit(service: Service, counters: Sequence[Counter], *, origin: Origin
     """Count an attempt in a transaction of its own. Raises TooManyAttempts."""
     if not counters:
         return
-    refusal = await service.database.run(lambda session: take(session, counters, origin=origin))
+    refusal = await service.database.run(lambda db: take(db, counters, origin=origin))
     if refusal is not None:
         raise refusal
 
@@ -150,21 +148,21 @@ async def take_back(service: Service, counters: Sequence[Counter]) -> None:
     """The password was not looked at in the end. In a transaction of its own."""
     # Counters go with their user, who may have been deleted meanwhile.
     with suppress(IntegrityError):
-        await service.database.run(lambda session: give_back(session, counters))
+        await service.database.run(lambda db: give_back(db, counters))
 
 
-def give_back(session: Session, counters: Sequence[Counter]) -> None:
+def give_back(db: Session, counters: Sequence[Counter]) -> None:
     """The attempt was not made after all. What failed before it still counts."""
-    throttle_counters.decrement(session, [counter.key for counter in counters])
+    queries.throttle_counters.decrement(db, [counter.key for counter in counters])
 
 
-def note_success(session: Session, counters: Sequence[Counter]) -> None:
+def note_success(db: Session, counters: Sequence[Counter]) -> None:
     """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
-    throttle_counters.decrement(session, [one.key for one in counters], ending_rows=True)
+    queries.throttle_counters.decrement(db, [one.key for one in counters], ending_rows=True)
 
 
 def note_login(
-    session: Session,
+    db: Session,
     settings: AuthenticationSettings,
     counters: Sequence[Counter],
     *,
@@ -177,22 +175,22 @@ def note_login(
     # From wherever it came, it ends what strangers have gathered in failures in a row.
     account = _for_account(settings, user_id, "login", f"user {user_id}")
     in_a_row = [one for one in account if one.is_consecutive and one not in counters]
-    note_success(session, [*counters, *in_a_row])
-    note_address(session, user_id=user_id, origin=origin)
+    note_success(db, [*counters, *in_a_row])
+    note_address(db, user_id=user_id, origin=origin)
 
 
-def note_address(session: Session, *, user_id: int, origin: Origin) -> None:
+def note_address(db: Session, *, user_id: int, origin: Origin) -> None:
     """Whoever logs in to the account from this address will have an allowance of their own."""
     if network := network_of(origin.ip):
         digest = digest_of(user_id, network)
-        known_addresses.note(
-            session, user_id=user_id, digest=digest, keep=_KNOWN_ADDRESSES_PER_USER
+        queries.known_addresses.note(
+            db, user_id=user_id, digest=digest, keep=_KNOWN_ADDRESSES_PER_USER
         )
 
 
-def forgive(session: Session, user_id: int) -> None:
+def forgive(db: Session, user_id: int) -> None:
     """Forget all failures on an account, as its password is another one now."""
-    throttle_counters.delete_of_user(session, user_id)
+    queries.throttle_counters.delete_of_user(db, user_id)
 
 
 def _for_account(settings: AuthenticationSettings, user_id: int | None, *key: str) -> list[Counter]:
@@ -224,13 +222,11 @@ def _digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode()).digest()
 
 
-def _record(
-    session: Session, counter: Counter, counts: Mapping[bytes, Count], origin: Origin
-) -> None:
+def _record(db: Session, counter: Counter, counts: Mapping[bytes, Count], origin: Origin) -> None:
     # Only what first exceeds the limit: a flood must not fill the audit log as well.
     if counts[counter.key.digest].attempts == counter.limit + 1:
         audit.record(
-            session,
+            db,
             Event.ATTEMPTS_THROTTLED,
             origin=origin,
             subject=audit.user(counter.key.user_id) if counter.key.user_id else None,

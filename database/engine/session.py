@@ -39,15 +39,15 @@ class Database:
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
         """A transaction for commands and threads of our own; async code uses `run`."""
-        with _unavailable_by_one_name(), self._open(read_only) as session, session.begin():
-            yield session
+        with _unavailable_by_one_name(), self._open(read_only) as db, db.begin():
+            yield db
 
     async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
         """Do `work` in a transaction of its own, in a thread. Raises DatabaseUnavailable."""
 
         def transaction() -> T:
-            with self._open(read_only) as session, session.begin():
-                return work(session)
+            with self._open(read_only) as db, db.begin():
+                return work(db)
 
         with _unavailable_by_one_name(), self._deadline():
             async with self._slot():
@@ -61,13 +61,13 @@ class Database:
         """
         with _unavailable_by_one_name(), self._deadline():
             async with self._slot():
-                session = self._open(read_only)
+                db = self._open(read_only)
                 try:
-                    yield session
-                    await _in_thread(session.commit)
+                    yield db
+                    await _in_thread(db.commit)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await _in_thread(session.close)
+                        await _in_thread(db.close)
 
     def _deadline(self) -> AbstractContextManager[None]:
         return deadlines.within(self.settings.database_deadline_seconds)
@@ -133,13 +133,13 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
 
 @event.listens_for(Session, "after_begin")
-def _begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+def _begin(db: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if connection.in_nested_transaction():
         return
     if connection.dialect.name == "sqlite":
-        session.info["now"] = connection.scalar(_BEGIN_SQLITE)
+        db.info["now"] = connection.scalar(_BEGIN_SQLITE)
     else:
-        session.info["now"] = postgresql.begin(connection)
+        db.info["now"] = postgresql.begin(connection)
 
 
 @contextmanager

@@ -27,21 +27,21 @@ class Attempts:
     Only for reading: whatever an attempt writes is undone.
     """
 
-    def __init__(self, session: Session, number: int, *, seconds: float | None = None) -> None:
+    def __init__(self, db: Session, number: int, *, seconds: float | None = None) -> None:
         """Without `seconds`, most of what is left of the deadline; without that, no limit."""
         left = deadlines.remaining_seconds()
         if seconds is None and left is not None:
             seconds = _SHARE * left
         self._end = None if seconds is None else time.monotonic() + seconds
-        self._session = session
+        self._db = db
         self._left = number
 
     def make(self, work: Callable[[Session], T]) -> T | None:
         """What `work` returns, or None if one of its statements took too long."""
-        connection = self._session.connection()
+        connection = self._db.connection()
         try:
             with _limited(connection, self._next_seconds()):
-                return work(self._session)
+                return work(self._db)
         except DBAPIError as error:
             if not _is_cancelled(error):
                 raise

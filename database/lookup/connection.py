@@ -15,9 +15,9 @@ from psycopg2 import extensions
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql
 
+from database import queries
 from database.engine import dns
 from database.errors import DatabaseUnavailable
-from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential
 from database.settings import DatabaseSettings
 
@@ -184,8 +184,8 @@ def _set_once(future: asyncio.Future[None]) -> None:
 @cache
 def statement(kind: CredentialKind) -> str:
     """The lookup as PostgreSQL prepares it: `$1` is an array of digests."""
-    restriction = credentials.DIGESTS[kind] == literal_column("ANY ($1)")
-    query = credentials.find_live(kind, restriction)
+    restriction = queries.credentials.DIGESTS[kind] == literal_column("ANY ($1)")
+    query = queries.credentials.find_live(kind, restriction)
     compiled = query.compile(
         dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
         compile_kwargs={"render_postcompile": True},

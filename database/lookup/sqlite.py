@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from sqlalchemy.dialects import sqlite as dialect
 
+from database import queries
 from database.engine import sqlite
 from database.errors import DatabaseUnavailable
-from database.queries import credentials
 from database.queries.credentials import CredentialKind, LiveCredential
 from database.settings import DatabaseSettings
 
@@ -78,8 +78,8 @@ class SQLiteLookup:
 
 @lru_cache
 def _statement(kind: CredentialKind, count: int) -> str:
-    digests = credentials.DIGESTS[kind].in_([b""] * count)
-    compiled = credentials.find_live(kind, digests).compile(
+    digests = queries.credentials.DIGESTS[kind].in_([b""] * count)
+    compiled = queries.credentials.find_live(kind, digests).compile(
         dialect=dialect.dialect(paramstyle="qmark"),
         compile_kwargs={"render_postcompile": True},
     )

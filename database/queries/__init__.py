@@ -1,1 +1,41 @@
-"""All SQL, one file per noun. Functions, not classes; they take the session or return a query."""
+"""All SQL, a module for each noun: `queries.sessions.revoke(db, ...)`."""
+
+from database.queries import (
+    access_tokens,
+    api_keys,
+    audit_events,
+    bulk,
+    credentials,
+    known_addresses,
+    last_used,
+    live,
+    maintenance,
+    refresh_tokens,
+    refusals,
+    session_search,
+    sessions,
+    statistics,
+    throttle_counters,
+    upsert,
+    users,
+)
+
+__all__ = [
+    "access_tokens",
+    "api_keys",
+    "audit_events",
+    "bulk",
+    "credentials",
+    "known_addresses",
+    "last_used",
+    "live",
+    "maintenance",
+    "refresh_tokens",
+    "refusals",
+    "session_search",
+    "sessions",
+    "statistics",
+    "throttle_counters",
+    "upsert",
+    "users",
+]

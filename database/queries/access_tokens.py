@@ -12,18 +12,18 @@ from database import clock
 from database.models import AccessToken, LoginSession
 
 
-def find_by_digest(session: Session, digest: bytes) -> AccessToken | None:
+def find_by_digest(db: Session, digest: bytes) -> AccessToken | None:
     """Live or not."""
-    return session.scalar(select(AccessToken).where(AccessToken.token_digest == digest))
+    return db.scalar(select(AccessToken).where(AccessToken.token_digest == digest))
 
 
-def expire(session: Session, digest: bytes) -> bool:
+def expire(db: Session, digest: bytes) -> bool:
     """End a token, keeping its row. False if it had ended, or is being replaced.
 
     As of its beginning: neither a renewal that began a moment earlier nor a clock that is set back
     then takes it for one that has not ended yet.
     """
-    ended = session.scalars(
+    ended = db.scalars(
         update(AccessToken)
         .where(AccessToken.token_digest == digest, AccessToken.expires_at > clock.now())
         .values(expires_at=AccessToken.created_at)
@@ -33,9 +33,9 @@ def expire(session: Session, digest: bytes) -> bool:
     return ended.one_or_none() is not None
 
 
-def extend(session: Session, session_id: UUID, *, until: datetime) -> None:
+def extend(db: Session, session_id: UUID, *, until: datetime) -> None:
     """Let the unexpired tokens of a session live until then, unless they live longer."""
-    session.execute(
+    db.execute(
         update(AccessToken)
         .where(
             AccessToken.session_id == session_id,
@@ -47,7 +47,7 @@ def extend(session: Session, session_id: UUID, *, until: datetime) -> None:
     )
 
 
-def replace(session: Session, token: AccessToken, successor: dict[str, Any]) -> AccessToken:
+def replace(db: Session, token: AccessToken, successor: dict[str, Any]) -> AccessToken:
     """Put a successor into the row of a token. Returns a new row, where the old one lies expired.
 
     Not the other way round: `DELETE FROM access_tokens WHERE user_id = 42` does not see a row that
@@ -65,18 +65,18 @@ def replace(session: Session, token: AccessToken, successor: dict[str, Any]) -> 
     for field, value in successor.items():
         setattr(token, field, value)
     # Before the old row is added, as digests are unique.
-    session.flush()
-    session.add(old)
-    session.flush()
+    db.flush()
+    db.add(old)
+    db.flush()
     return old
 
 
-def lock_unexpired(session: Session, ids: Sequence[int]) -> Sequence[tuple[AccessToken, datetime]]:
+def lock_unexpired(db: Session, ids: Sequence[int]) -> Sequence[tuple[AccessToken, datetime]]:
     """Tokens that have not expired, with the end of their session, held against changes.
 
     Those that somebody else is changing are left out, so that nobody waits for this one.
     """
-    rows = session.execute(
+    rows = db.execute(
         select(AccessToken, LoginSession.expires_at)
         .join(LoginSession, LoginSession.id == AccessToken.session_id)
         # By the transaction's own clock, one that was replaced while it waited would still live.

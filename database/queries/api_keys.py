@@ -11,23 +11,23 @@ from database.models import ApiKey, User
 from database.queries import live
 
 
-def list_live(session: Session, *, user_id: int) -> Sequence[ApiKey]:
+def list_live(db: Session, *, user_id: int) -> Sequence[ApiKey]:
     """The live keys of a user, newest first."""
-    return [key for key, _ in list_live_with_user(session, user_id=user_id)]
+    return [key for key, _ in list_live_with_user(db, user_id=user_id)]
 
 
 def list_live_with_user(
-    session: Session, *, user_id: int | None = None
+    db: Session, *, user_id: int | None = None
 ) -> Sequence[tuple[ApiKey, User]]:
     """Live keys with their users, newest first."""
     query = select(ApiKey, User).join_from(ApiKey, User).where(live.api_key_is_live())
     if user_id is not None:
         query = query.where(ApiKey.user_id == user_id)
-    rows = session.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
+    rows = db.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
     return [(key, user) for key, user in rows]
 
 
-def count_live(session: Session, *, user_id: int, with_replaced: bool) -> int:
+def count_live(db: Session, *, user_id: int, with_replaced: bool) -> int:
     """How many live keys a user has, with or without those that live on beside a successor."""
     query = (
         select(func.count())
@@ -37,17 +37,17 @@ def count_live(session: Session, *, user_id: int, with_replaced: bool) -> int:
     )
     if not with_replaced:
         query = query.where(ApiKey.replaced_at.is_(None))
-    return session.scalar(query) or 0
+    return db.scalar(query) or 0
 
 
-def find_by_digest(session: Session, digest: bytes) -> ApiKey | None:
+def find_by_digest(db: Session, digest: bytes) -> ApiKey | None:
     """Live or not."""
-    return session.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
+    return db.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
 
 
-def lock_live(session: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
+def lock_live(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
     """A live key of this user, held against changes until the transaction is over."""
-    return session.scalar(
+    return db.scalar(
         select(ApiKey)
         .join_from(ApiKey, User)
         .where(ApiKey.id == api_key_id, ApiKey.user_id == user_id, live.api_key_is_live())
@@ -56,7 +56,7 @@ def lock_live(session: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | N
     )
 
 
-def revoke(session: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiKey | None:
+def revoke(db: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiKey | None:
     """End one key, of this user if one is given. Returns it unless it had ended.
 
     Also that of a disabled user, or enabling them would bring it back.
@@ -64,16 +64,16 @@ def revoke(session: Session, api_key_id: UUID, *, user_id: int | None = None) ->
     conditions = [ApiKey.id == api_key_id]
     if user_id is not None:
         conditions.append(ApiKey.user_id == user_id)
-    return next(iter(_revoke(session, *conditions)), None)
+    return next(iter(_revoke(db, *conditions)), None)
 
 
-def revoke_all(session: Session, *, user_id: int) -> Sequence[ApiKey]:
+def revoke_all(db: Session, *, user_id: int) -> Sequence[ApiKey]:
     """End all keys of a user. Returns those that had not ended."""
-    return _revoke(session, ApiKey.user_id == user_id)
+    return _revoke(db, ApiKey.user_id == user_id)
 
 
-def _revoke(session: Session, *conditions: ColumnElement[bool]) -> Sequence[ApiKey]:
-    return session.scalars(
+def _revoke(db: Session, *conditions: ColumnElement[bool]) -> Sequence[ApiKey]:
+    return db.scalars(
         update(ApiKey)
         .where(*conditions, live.api_key_holds())
         .values(revoked_at=clock.now())

@@ -13,7 +13,7 @@ from database.models import AuditEvent
 
 
 def append(
-    session: Session,
+    db: Session,
     *,
     event: str,
     actor: str,
@@ -22,19 +22,19 @@ def append(
     detail: dict[str, Any],
 ) -> None:
     """Add one event at the end of the log."""
-    session.execute(
+    db.execute(
         insert(AuditEvent).values(event=event, actor=actor, subject=subject, ip=ip, detail=detail)
     )
 
 
-def append_all(session: Session, events: Sequence[dict[str, Any]]) -> None:
+def append_all(db: Session, events: Sequence[dict[str, Any]]) -> None:
     """Add many, each with the fields that `append` takes, by one statement."""
     if events:
-        session.execute(insert(AuditEvent), events)
+        db.execute(insert(AuditEvent), events)
 
 
 def search(
-    session: Session,
+    db: Session,
     *,
     event: str | None = None,
     actor: str | None = None,
@@ -59,4 +59,4 @@ def search(
     if until is not None:
         query = query.where(AuditEvent.at < until)
     query = keyset.newest_first(query, AuditEvent.at, AuditEvent.id, after=after)
-    return [(found, stored) for found, stored in session.execute(query.limit(limit))]
+    return [(found, stored) for found, stored in db.execute(query.limit(limit))]

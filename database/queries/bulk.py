@@ -12,20 +12,20 @@ from database.models import AuditEvent, User
 Rows = Sequence[Mapping[str, Any]]
 
 
-def is_empty(session: Session) -> bool:
+def is_empty(db: Session) -> bool:
     """Whether there is no user, and no trace of one."""
-    return not session.scalar(select(exists(select(User.id)) | exists(select(AuditEvent.id))))
+    return not db.scalar(select(exists(select(User.id)) | exists(select(AuditEvent.id))))
 
 
-def insert_rows(session: Session, target: type[Base] | Table, rows: Rows) -> None:
+def insert_rows(db: Session, target: type[Base] | Table, rows: Rows) -> None:
     """Insert all of them."""
     if rows:
-        session.execute(insert(target), rows)
+        db.execute(insert(target), rows)
 
 
-def insert_numbered(session: Session, model: Any, rows: Rows) -> Sequence[int]:
+def insert_numbered(db: Session, model: Any, rows: Rows) -> Sequence[int]:
     """Insert all of them. Returns the ids that the database gave them, in their order."""
     if not rows:
         return []
     statement = insert(model).returning(model.id, sort_by_parameter_order=True)
-    return session.scalars(statement, rows).all()
+    return db.scalars(statement, rows).all()

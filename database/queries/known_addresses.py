@@ -10,19 +10,19 @@ from database.models import KnownAddress
 from database.queries import upsert
 
 
-def is_known(session: Session, *, user_id: int, digest: bytes) -> bool:
+def is_known(db: Session, *, user_id: int, digest: bytes) -> bool:
     """Whether the user has logged in from there before."""
     known = exists().where(KnownAddress.user_id == user_id, KnownAddress.address_digest == digest)
-    return bool(session.scalar(select(known)))
+    return bool(db.scalar(select(known)))
 
 
 def list_known(
-    session: Session, *, user_ids: Sequence[int], digests: Sequence[bytes]
+    db: Session, *, user_ids: Sequence[int], digests: Sequence[bytes]
 ) -> dict[bytes, int]:
     """Which of these users have been there, by digest: it tells both of whom and of where."""
     if not user_ids:
         return {}
-    rows = session.execute(
+    rows = db.execute(
         select(KnownAddress.address_digest, KnownAddress.user_id).where(
             KnownAddress.user_id.in_(user_ids), KnownAddress.address_digest.in_(digests)
         )
@@ -30,10 +30,10 @@ def list_known(
     return dict(rows.all())
 
 
-def note(session: Session, *, user_id: int, digest: bytes, keep: int) -> None:
+def note(db: Session, *, user_id: int, digest: bytes, keep: int) -> None:
     """The user has just logged in from there. Only the `keep` latest addresses stay."""
-    session.execute(
-        upsert.insert(session, KnownAddress)
+    db.execute(
+        upsert.insert(db, KnownAddress)
         .values(user_id=user_id, address_digest=digest)
         .on_conflict_do_update(
             index_elements=[KnownAddress.user_id, KnownAddress.address_digest],
@@ -46,7 +46,7 @@ def note(session: Session, *, user_id: int, digest: bytes, keep: int) -> None:
         .order_by(KnownAddress.last_used_at.desc(), KnownAddress.id.desc())
         .limit(keep)
     )
-    session.execute(
+    db.execute(
         delete(KnownAddress)
         .where(KnownAddress.user_id == user_id, KnownAddress.id.not_in(latest))
         .execution_options(synchronize_session=False)

@@ -10,7 +10,7 @@ from database import clock
 from database.models import ApiKey, LoginSession
 
 
-def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
+def note_sessions(db: Session, ids: Sequence[UUID]) -> None:
     """These sessions were used just now.
 
     One that somebody else is changing is left out: to wait for it, with others held, could end in
@@ -22,7 +22,7 @@ def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
         .with_for_update(skip_locked=True, key_share=True)
     )
     if ids:
-        session.execute(
+        db.execute(
             update(LoginSession)
             .where(LoginSession.id.in_(free))
             .values(last_used_at=clock.now())
@@ -30,11 +30,11 @@ def note_sessions(session: Session, ids: Sequence[UUID]) -> None:
         )
 
 
-def note_api_keys(session: Session, ids: Sequence[UUID]) -> None:
+def note_api_keys(db: Session, ids: Sequence[UUID]) -> None:
     """These API keys were used just now, but for those that somebody else is changing."""
     if ids:
         unlocked = select(ApiKey.id).where(ApiKey.id.in_(ids))
-        session.execute(
+        db.execute(
             update(ApiKey)
             .where(ApiKey.id.in_(unlocked.with_for_update(skip_locked=True, key_share=True)))
             .values(last_used_at=clock.now())

@@ -7,12 +7,12 @@ from database import clock
 from database.models import AccessToken, LoginSession, RefreshToken, User
 
 
-def find_by_digest(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+def find_by_digest(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """With the access token it was issued with, live or not."""
-    return _one(session, _with_access_token(digest))
+    return _one(db, _with_access_token(digest))
 
 
-def find_and_keep_user(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+def find_and_keep_user(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """The same, with the user protected from being deleted until the transaction is over.
 
     Else whoever deletes the user would hold the user and wait for the session, and we the reverse.
@@ -22,17 +22,17 @@ def find_and_keep_user(session: Session, digest: bytes) -> tuple[RefreshToken, A
         .join(LoginSession, LoginSession.id == RefreshToken.session_id)
         .join(User, User.id == LoginSession.user_id)
     )
-    return _one(session, query.with_for_update(of=User, read=True, key_share=True))
+    return _one(db, query.with_for_update(of=User, read=True, key_share=True))
 
 
-def lock(session: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+def lock(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """The same, with the access token held against changes.
 
     Whoever deletes access tokens deletes their refresh tokens next, so this one has to be the first
     to be locked.
     """
     query = _with_access_token(digest)
-    return _one(session, query.with_for_update(of=AccessToken))
+    return _one(db, query.with_for_update(of=AccessToken))
 
 
 def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
@@ -52,15 +52,15 @@ def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
 
 
 def _one(
-    session: Session, query: Select[RefreshToken, AccessToken]
+    db: Session, query: Select[RefreshToken, AccessToken]
 ) -> tuple[RefreshToken, AccessToken] | None:
-    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    row = db.execute(query.execution_options(populate_existing=True)).one_or_none()
     return (row[0], row[1]) if row else None
 
 
-def use(session: Session, refresh_token_id: int) -> bool:
+def use(db: Session, refresh_token_id: int) -> bool:
     """Use a token up. Of any number of callers exactly one is told True."""
-    used = session.scalars(
+    used = db.scalars(
         update(RefreshToken)
         .where(
             RefreshToken.id == refresh_token_id,

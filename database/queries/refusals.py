@@ -22,7 +22,7 @@ class Refusal(NamedTuple):
     reason: str | None
 
 
-def explain_access_tokens(session: Session, digests: Sequence[bytes]) -> list[Refusal]:
+def explain_access_tokens(db: Session, digests: Sequence[bytes]) -> list[Refusal]:
     """Those that are known; they are named by their sessions."""
     ended = or_(
         LoginSession.revoked_at.is_not(None),
@@ -37,10 +37,10 @@ def explain_access_tokens(session: Session, digests: Sequence[bytes]) -> list[Re
         .join(User, LoginSession.user_id == User.id)
         .where(AccessToken.token_digest.in_(digests))
     )
-    return _refusals(session, query)
+    return _refusals(db, query)
 
 
-def explain_api_keys(session: Session, digests: Sequence[bytes]) -> list[Refusal]:
+def explain_api_keys(db: Session, digests: Sequence[bytes]) -> list[Refusal]:
     """Those that are known."""
     reason = _reason(ApiKey.revoked_at.is_not(None), ApiKey.expires_at <= clock.now())
     query = (
@@ -48,11 +48,11 @@ def explain_api_keys(session: Session, digests: Sequence[bytes]) -> list[Refusal
         .join_from(ApiKey, User, ApiKey.user_id == User.id)
         .where(ApiKey.key_digest.in_(digests))
     )
-    return _refusals(session, query)
+    return _refusals(db, query)
 
 
-def _refusals(session: Session, query: Select[bytes, int, UUID, str | None]) -> list[Refusal]:
-    rows = session.execute(query)
+def _refusals(db: Session, query: Select[bytes, int, UUID, str | None]) -> list[Refusal]:
+    rows = db.execute(query)
     return [Refusal(digest, user_id, str(id_), reason) for digest, user_id, id_, reason in rows]
 
 

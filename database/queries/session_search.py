@@ -58,7 +58,7 @@ class Found(NamedTuple):
 
 
 def search_live(
-    session: Session,
+    db: Session,
     *,
     text: str | None = None,
     user_id: int | None = None,
@@ -70,9 +70,9 @@ def search_live(
 ) -> Found:
     """`text` is as in users.search; `client` and `ip` are beginnings of a label and an address."""
     filters = [
-        _users(session, text) if text is not None else None,
-        _beginning(session, LoginSession.client_id, client) if client is not None else None,
-        _beginning(session, LoginSession.ip, ip) if ip is not None else None,
+        _users(db, text) if text is not None else None,
+        _beginning(db, LoginSession.client_id, client) if client is not None else None,
+        _beginning(db, LoginSession.ip, ip) if ip is not None else None,
     ]
     given = [one for one in filters if one is not None]
     is_narrow = user_id is not None or any(is_few for _, is_few in given)
@@ -81,10 +81,10 @@ def search_live(
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
     if is_narrow:
-        return _cut(session, _sort(query, order, after), order, end=None, limit=limit)
-    end = _end_of_stretch(session, after)
+        return _cut(db, _sort(query, order, after), order, end=None, limit=limit)
+    end = _end_of_stretch(db, after)
     query = keyset.newest_first(query, *_POSITION, after=after, until=end)
-    return _cut(session, query, order, end=end, limit=limit)
+    return _cut(db, query, order, end=end, limit=limit)
 
 
 def _live(order: Order) -> Select[LoginSession, User, str]:
@@ -102,7 +102,7 @@ def _sort(
 
 
 def _cut(
-    session: Session,
+    db: Session,
     query: Select[LoginSession, User, str],
     order: Order,
     *,
@@ -110,34 +110,34 @@ def _cut(
     limit: int,
 ) -> Found:
     """A page's worth; behind it comes the rest of the rows, or else what is behind `end`."""
-    rows = session.execute(query.limit(limit + 1)).all()
-    items = [(login, user) for login, user, _ in rows[:limit]]
+    rows = db.execute(query.limit(limit + 1)).all()
+    items = [(session, user) for session, user, _ in rows[:limit]]
     if len(rows) > limit:
         last, _, moment = rows[limit - 1]
         return Found(items, Position(moment, last.id), order)
     return Found(items, end, order)
 
 
-def _users(session: Session, text: str) -> tuple[ColumnElement[bool], bool]:
+def _users(db: Session, text: str) -> tuple[ColumnElement[bool], bool]:
     """The condition that the user fits the text, and whether few do."""
-    matching = users.matching(session, text)
-    ids = session.scalars(matching.limit(_FEW + 1)).all()
+    matching = users.matching(db, text)
+    ids = db.scalars(matching.limit(_FEW + 1)).all()
     is_few = len(ids) <= _FEW
     return LoginSession.user_id.in_(ids if is_few else matching), is_few
 
 
-def _beginning(session: Session, column: Any, text: str) -> tuple[ColumnElement[bool], bool]:
+def _beginning(db: Session, column: Any, text: str) -> tuple[ColumnElement[bool], bool]:
     """The condition that a column begins with the text, and whether it does in few rows."""
-    condition = starts_with(session, column, text)
+    condition = starts_with(db, column, text)
     few = select(LoginSession.id).where(_UNREVOKED, condition).limit(_FEW + 1)
-    ids = session.scalars(few).all()
+    ids = db.scalars(few).all()
     is_few = len(ids) <= _FEW
     return LoginSession.id.in_(ids) if is_few else condition, is_few
 
 
-def _end_of_stretch(session: Session, after: Position | None) -> Position | None:
+def _end_of_stretch(db: Session, after: Position | None) -> Position | None:
     """The last session that a page looks at; None if it comes to the end before."""
     query = select(keyset.stored(LoginSession.created_at), LoginSession.id).where(_UNREVOKED)
     query = keyset.newest_first(query, *_POSITION, after=after)
-    row = session.execute(query.offset(_STRETCH - 1).limit(1)).one_or_none()
+    row = db.execute(query.offset(_STRETCH - 1).limit(1)).one_or_none()
     return Position(*row) if row else None

@@ -27,25 +27,25 @@ class EventCount(NamedTuple):
 
 
 def count_events(
-    session: Session, events: Sequence[str], *, since: datetime, seconds: int
+    db: Session, events: Sequence[str], *, since: datetime, seconds: int
 ) -> list[EventCount]:
     """How often each of these events was recorded in each bucket of so many seconds."""
-    return _count_events(session, events, func.count(), since=since, seconds=seconds)
+    return _count_events(db, events, func.count(), since=since, seconds=seconds)
 
 
 def count_sessions_in_events(
-    session: Session, event: str, *, since: datetime, seconds: int
+    db: Session, event: str, *, since: datetime, seconds: int
 ) -> list[EventCount]:
     """How many sessions an event spoke of that speaks of several at once.
 
     Apart from `count_events`, which has no need to read more than the index.
     """
     total = func.sum(func.coalesce(AuditEvent.detail["count"].as_integer(), 0))
-    return _count_events(session, [event], total, since=since, seconds=seconds)
+    return _count_events(db, [event], total, since=since, seconds=seconds)
 
 
 def _count_events(
-    session: Session,
+    db: Session,
     events: Sequence[str],
     total: ColumnElement[int],
     *,
@@ -58,19 +58,19 @@ def _count_events(
         .where(AuditEvent.event.in_(events), AuditEvent.at >= since)
         .group_by(bucket, AuditEvent.event)
     )
-    return [EventCount(at, event, int(number)) for at, event, number in session.execute(query)]
+    return [EventCount(at, event, int(number)) for at, event, number in db.execute(query)]
 
 
-def count_open_sessions(session: Session) -> int:
+def count_open_sessions(db: Session) -> int:
     """How many sessions are open now: neither ended nor at their end.
 
     As their own rows say; what a raised epoch or a disabled user ended by SQL alone is not in it.
     """
     is_open = and_(_UNREVOKED, LoginSession.expires_at > clock.now())
-    return session.scalar(select(func.count()).select_from(LoginSession).where(is_open)) or 0
+    return db.scalar(select(func.count()).select_from(LoginSession).where(is_open)) or 0
 
 
-def count_session_changes(session: Session, *, since: datetime, seconds: int) -> dict[int, int]:
+def count_session_changes(db: Session, *, since: datetime, seconds: int) -> dict[int, int]:
     """By how many the open sessions became more, or less, in each bucket since then.
 
     In four parts, as each of them reads one index and nothing of the table.
@@ -89,7 +89,7 @@ def count_session_changes(session: Session, *, since: datetime, seconds: int) ->
         _count_sessions(ended_at, -1, revoked, ended_at >= since, seconds=seconds),
     )
     totals: Counter[int] = Counter()
-    for bucket, change in session.execute(changes):
+    for bucket, change in db.execute(changes):
         totals[bucket] += change
     return totals
 
@@ -101,14 +101,14 @@ def _count_sessions(
     return select(bucket, sign * func.count()).where(*conditions).group_by(bucket)
 
 
-def count_live_sessions(session: Session, *, limit: int) -> int:
+def count_live_sessions(db: Session, *, limit: int) -> int:
     """How many sessions are live now, counted no further than the limit."""
     found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_live())
     newest = found.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
-    return session.scalar(select(func.count()).select_from(newest.subquery())) or 0
+    return db.scalar(select(func.count()).select_from(newest.subquery())) or 0
 
 
-def count_live_sessions_of(session: Session, user_ids: Sequence[int]) -> dict[int, int]:
+def count_live_sessions_of(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
     """How many sessions each of these users has live now, if any."""
     query = (
         select(LoginSession.user_id, func.count())
@@ -116,9 +116,9 @@ def count_live_sessions_of(session: Session, user_ids: Sequence[int]) -> dict[in
         .where(LoginSession.user_id.in_(user_ids), live.session_is_live())
         .group_by(LoginSession.user_id)
     )
-    return dict(session.execute(query).all())
+    return dict(db.execute(query).all())
 
 
-def count_users(session: Session) -> int:
+def count_users(db: Session) -> int:
     """How many accounts there are."""
-    return session.scalar(select(func.count()).select_from(User)) or 0
+    return db.scalar(select(func.count()).select_from(User)) or 0

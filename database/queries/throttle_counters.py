@@ -31,13 +31,13 @@ class Count(NamedTuple):
     seconds_left: float | None
 
 
-def read(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
+def read(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     """Where those counters stand whose window runs, by digest. Waits for no lock."""
     runs = ThrottleCounter.ends_at.is_(None) | (ThrottleCounter.ends_at > clock.now())
     digests = [key.digest for key in keys]
     return _counts(
-        session,
-        session.execute(
+        db,
+        db.execute(
             select(
                 ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at
             ).where(ThrottleCounter.key_digest.in_(digests), runs)
@@ -45,14 +45,14 @@ def read(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     )
 
 
-def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
+def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     """Raise each by one; a window that has ended begins anew. Returns where they stand, by digest.
 
     What the statement returns it has also locked: of any number at once no two see the same count.
     """
-    statement = upsert.insert(session, ThrottleCounter)
+    statement = upsert.insert(db, ThrottleCounter)
     ended = ThrottleCounter.ends_at <= clock.now()
-    rows = session.execute(
+    rows = db.execute(
         statement.on_conflict_do_update(
             index_elements=[ThrottleCounter.key_digest],
             set_={
@@ -60,29 +60,29 @@ def increment(session: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count
                 "ends_at": case((ended, statement.excluded.ends_at), else_=ThrottleCounter.ends_at),
             },
         ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at),
-        _rows(session, keys, attempts=1),
+        _rows(db, keys, attempts=1),
     )
-    return _counts(session, rows)
+    return _counts(db, rows)
 
 
-def decrement(session: Session, keys: Sequence[CounterKey], *, ending_rows: bool = False) -> None:
+def decrement(db: Session, keys: Sequence[CounterKey], *, ending_rows: bool = False) -> None:
     """Give one back to each; `ending_rows` sets those whose window has no end back to nothing."""
     if not keys:
         return
-    statement = upsert.insert(session, ThrottleCounter)
+    statement = upsert.insert(db, ThrottleCounter)
     is_nothing = ThrottleCounter.attempts < 1
     if ending_rows:
         is_nothing |= ThrottleCounter.ends_at.is_(None)
-    session.execute(
+    db.execute(
         statement.on_conflict_do_update(
             index_elements=[ThrottleCounter.key_digest],
             set_={"attempts": case((is_nothing, 0), else_=ThrottleCounter.attempts - 1)},
         ),
-        _rows(session, keys, attempts=0),
+        _rows(db, keys, attempts=0),
     )
 
 
-def delete_of_user(session: Session, user_id: int) -> None:
+def delete_of_user(db: Session, user_id: int) -> None:
     """Forget every attempt on an account."""
     in_order = (
         select(ThrottleCounter.id)
@@ -90,25 +90,23 @@ def delete_of_user(session: Session, user_id: int) -> None:
         .order_by(ThrottleCounter.key_digest)
         .with_for_update()
     )
-    session.execute(
+    db.execute(
         delete(ThrottleCounter)
         .where(ThrottleCounter.id.in_(in_order))
         .execution_options(synchronize_session=False)
     )
 
 
-def _counts(session: Session, rows: Iterable[Any]) -> dict[bytes, Count]:
-    now = clock.read(session)
+def _counts(db: Session, rows: Iterable[Any]) -> dict[bytes, Count]:
+    now = clock.read(db)
     return {
         digest: Count(attempts, (ends_at - now).total_seconds() if ends_at else None)
         for digest, attempts, ends_at in rows
     }
 
 
-def _rows(
-    session: Session, keys: Sequence[CounterKey], *, attempts: int
-) -> list[dict[str, object]]:
-    now = clock.read(session)
+def _rows(db: Session, keys: Sequence[CounterKey], *, attempts: int) -> list[dict[str, object]]:
+    now = clock.read(db)
     return [
         {
             "key_digest": key.digest,

@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 
-def insert(session: Session, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
+def insert(db: Session, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
     """The INSERT of the database that the session is on. Both have the same methods."""
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    is_sqlite = db.get_bind().dialect.name == "sqlite"
     return sqlite.insert(model) if is_sqlite else postgresql.insert(model)

@@ -11,28 +11,28 @@ from database.models import Role, User
 from database.search import has_words
 
 
-def find(session: Session, user_id: int) -> User | None:
+def find(db: Session, user_id: int) -> User | None:
     """By id, with roles."""
-    return _find(session, User.id == user_id)
+    return _find(db, User.id == user_id)
 
 
-def find_by_email(session: Session, email: str) -> User | None:
+def find_by_email(db: Session, email: str) -> User | None:
     """By an address in its normal form."""
-    return _find(session, func.lower(User.email) == email)
+    return _find(db, func.lower(User.email) == email)
 
 
-def find_by_username(session: Session, username: str) -> User | None:
+def find_by_username(db: Session, username: str) -> User | None:
     """By username, in whichever case."""
-    return _find(session, func.lower(User.username) == username.lower())
+    return _find(db, func.lower(User.username) == username.lower())
 
 
-def _find(session: Session, condition: ColumnElement[bool]) -> User | None:
-    return session.scalar(select(User).where(condition).options(selectinload(User.roles)))
+def _find(db: Session, condition: ColumnElement[bool]) -> User | None:
+    return db.scalar(select(User).where(condition).options(selectinload(User.roles)))
 
 
-def lock(session: Session, user_id: int) -> User | None:
+def lock(db: Session, user_id: int) -> User | None:
     """By id, held against changes until the transaction is over."""
-    return session.scalar(
+    return db.scalar(
         select(User)
         .where(User.id == user_id)
         .options(selectinload(User.roles))
@@ -42,7 +42,7 @@ def lock(session: Session, user_id: int) -> User | None:
 
 
 def search(
-    session: Session,
+    db: Session,
     *,
     text: str | None = None,
     active: bool | None = None,
@@ -53,52 +53,52 @@ def search(
     """Users with roles, newest first. `text` holds beginnings of words of names and addresses."""
     query = select(User).options(selectinload(User.roles))
     if text is not None:
-        query = query.where(User.id.in_(matching(session, text)))
+        query = query.where(User.id.in_(matching(db, text)))
     if active is not None:
         query = query.where(User.is_active.is_(active))
     if role is not None:
         query = query.where(User.roles.any(Role.name == role))
     if before_id is not None:
         query = query.where(User.id < before_id)
-    return session.scalars(query.order_by(User.id.desc()).limit(limit)).all()
+    return db.scalars(query.order_by(User.id.desc()).limit(limit)).all()
 
 
-def find_emails(session: Session, user_ids: Sequence[int]) -> dict[int, str]:
+def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
     """Of those of these users that exist."""
-    rows = session.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
+    rows = db.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
     return dict(rows.all())
 
 
-def find_ids(session: Session, names: Sequence[str]) -> dict[str, int]:
+def find_ids(db: Session, names: Sequence[str]) -> dict[str, int]:
     """Of those users who have one of these as address or as username, by it, in small letters."""
     columns = func.lower(User.email), func.lower(User.username)
-    found = session.execute(
+    found = db.execute(
         select(User.id, *columns).where(columns[0].in_(names) | columns[1].in_(names))
     )
     return {name: user_id for user_id, *both in found for name in both if name is not None}
 
 
-def matching(session: Session, text: str) -> Select[tuple[int]]:
+def matching(db: Session, text: str) -> Select[tuple[int]]:
     """The ids of those whom somebody may mean who types these letters.
 
     Found for themselves: PostgreSQL thinks that a few letters fit many, and would rather read
     through everyone until a page is full.
     """
-    words = has_words(session, text, User.email, User.username, User.name, User.surname)
+    words = has_words(db, text, User.email, User.username, User.name, User.surname)
     found = (
         select(User.id).where(words).cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
     )
     return select(found.c.id)
 
 
-def lock_all(session: Session) -> None:
+def lock_all(db: Session) -> None:
     """Hold every user against changes until the transaction is over."""
-    session.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
+    db.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
 
 
-def raise_epoch(session: Session, user_id: int) -> int:
+def raise_epoch(db: Session, user_id: int) -> int:
     """End every session of the user, and every login that is under way. Returns the new epoch."""
-    return session.scalars(
+    return db.scalars(
         update(User)
         .where(User.id == user_id)
         .values(_unseen(session_epoch=User.session_epoch + 1))
@@ -106,18 +106,18 @@ def raise_epoch(session: Session, user_id: int) -> int:
     ).one()
 
 
-def raise_every_epoch(session: Session) -> None:
+def raise_every_epoch(db: Session) -> None:
     """End every session of every user, and every login that is under way."""
-    session.execute(
+    db.execute(
         update(User)
         .values(_unseen(session_epoch=User.session_epoch + 1))
         .execution_options(synchronize_session=False)
     )
 
 
-def upgrade_hash(session: Session, user_id: int, *, old: str, new: str) -> None:
+def upgrade_hash(db: Session, user_id: int, *, old: str, new: str) -> None:
     """Store a better hash of the same password, unless the password has changed meanwhile."""
-    session.execute(
+    db.execute(
         update(User)
         .where(User.id == user_id, User.hashed_password == old)
         .values(_unseen(hashed_password=new))
@@ -129,30 +129,28 @@ def _unseen(**values: Any) -> dict[str, Any]:
     return {**values, "updated_at": User.updated_at}
 
 
-def find_roles(session: Session, names: Sequence[str]) -> Sequence[Role]:
+def find_roles(db: Session, names: Sequence[str]) -> Sequence[Role]:
     """Those of the named roles that exist."""
-    return session.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)).all()
+    return db.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)).all()
 
 
-def list_roles(session: Session) -> Sequence[Role]:
+def list_roles(db: Session) -> Sequence[Role]:
     """All roles."""
-    return session.scalars(select(Role).order_by(Role.name)).all()
+    return db.scalars(select(Role).order_by(Role.name)).all()
 
 
-def lock_roles_with_scope(session: Session, scope: str) -> None:
+def lock_roles_with_scope(db: Session, scope: str) -> None:
     """Let nobody else who calls this go on until the transaction is over.
 
     To be called before any user is locked, so that two who take the scope from each other wait in
     line instead of for each other.
     """
-    session.execute(select(Role.id).where(_gives(scope)).with_for_update(key_share=True)).all()
+    db.execute(select(Role.id).where(_gives(scope)).with_for_update(key_share=True)).all()
 
 
-def list_active_with_scope(session: Session, scope: str) -> Sequence[int]:
+def list_active_with_scope(db: Session, scope: str) -> Sequence[int]:
     """The ids of the active users who have a role that gives the scope."""
-    return session.scalars(
-        select(User.id).where(User.is_active, User.roles.any(_gives(scope)))
-    ).all()
+    return db.scalars(select(User.id).where(User.is_active, User.roles.any(_gives(scope)))).all()
 
 
 def _gives(scope: str) -> ColumnElement[bool]:
@@ -160,8 +158,8 @@ def _gives(scope: str) -> ColumnElement[bool]:
     return padded.contains(f" {scope} ", autoescape=True)
 
 
-def delete(session: Session, user_id: int) -> None:
+def delete(db: Session, user_id: int) -> None:
     """With everything that refers to the user."""
-    session.execute(
+    db.execute(
         sql_delete(User).where(User.id == user_id).execution_options(synchronize_session=False)
     )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import Response
 
-from database.queries import session_search
+from database import queries
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD, Client, Tokens
 
@@ -476,8 +476,8 @@ def test_roles_are_listed_with_their_scopes(client: Client, admin: Tokens) -> No
 def test_a_search_that_fits_many_goes_on_over_pages_that_hold_little(
     client: Client, admin: Tokens, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_search, "_FEW", 2)
-    monkeypatch.setattr(session_search, "_STRETCH", 3)
+    monkeypatch.setattr(queries.session_search, "_FEW", 2)
+    monkeypatch.setattr(queries.session_search, "_STRETCH", 3)
     for number in range(12):
         client.log_in("root@example.org", client_id="phone" if number % 5 == 0 else "laptop")
     client.log_in("root@example.org", client_id="tablet")

@@ -11,9 +11,9 @@ import pytest
 
 from authentication import policies
 from authentication.settings import AuthenticationSettings
+from database import queries
 from database.engine import deadlines
 from database.engine.session import Database
-from database.queries import last_used
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client
@@ -52,9 +52,9 @@ def test_a_use_is_noted_without_waiting_for_anyone(
     with closing(psycopg2.connect(database_url)) as other:
         cursor = other.cursor()
         cursor.execute("SELECT id FROM sessions LIMIT 1 FOR UPDATE")
-        with deadlines.within(3), database.transaction() as session:
+        with deadlines.within(3), database.transaction() as db:
             ids = [row[0] for row in sql("SELECT id FROM sessions")]
-            last_used.note_sessions(session, ids)
+            queries.last_used.note_sessions(db, ids)
     database.close()
     noted = "SELECT count(*) FROM sessions WHERE last_used_at > now() - interval '1 minute'"
     assert sql(noted) == [(1,)]

@@ -178,8 +178,8 @@ def test_deleting_a_user_takes_everything_but_the_audit_log_along(client: Client
 def test_the_service_keeps_foreign_keys_on_in_sqlite_too(client: Client) -> None:
     database = client.http.app.state.service.database  # type: ignore[attr-defined]
     statement = "INSERT INTO user_roles (user_id, role_id) VALUES (987654, 1)"
-    with pytest.raises(sa.exc.IntegrityError), database.transaction() as session:
-        session.execute(sa.text(statement))
+    with pytest.raises(sa.exc.IntegrityError), database.transaction() as db:
+        db.execute(sa.text(statement))
 
 
 @pytest.mark.parametrize("email", ["root@example.org", "ROOT@Example.ORG"])

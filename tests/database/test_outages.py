@@ -88,9 +88,7 @@ def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
     settings = DatabaseSettings(database_url=relay.url(database_url), database_deadline_seconds=3)
     relay.swallows = True
     with closing(Database(settings)) as database, ThreadPoolExecutor() as threads:
-        asked = threads.submit(
-            asyncio.run, database.run(lambda session: session.scalar(text("SELECT 7")))
-        )
+        asked = threads.submit(asyncio.run, database.run(lambda db: db.scalar(text("SELECT 7"))))
         time.sleep(0.3)
         relay.swallows = False
         assert asked.result() == 7
@@ -169,10 +167,10 @@ def test_a_transaction_that_is_cancelled_is_over_before_its_caller_goes_on(
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def work(session: object) -> None:
-            session.execute(text("SELECT 1"))  # type: ignore[attr-defined]
+        def work(db: object) -> None:
+            db.execute(text("SELECT 1"))  # type: ignore[attr-defined]
             loop.call_soon_threadsafe(begun.set)
-            session.execute(text("SELECT pg_sleep(0.2)"))  # type: ignore[attr-defined]
+            db.execute(text("SELECT pg_sleep(0.2)"))  # type: ignore[attr-defined]
 
         task = asyncio.create_task(database.run(work))
         await begun.wait()
@@ -193,8 +191,8 @@ def test_every_write_waits_for_the_disk_whatever_the_server_prefers(
     name = make_url(database_url).database
     sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     try:
-        with database.transaction() as session:
-            assert session.scalar(text("SHOW synchronous_commit")) == "on"
+        with database.transaction() as db:
+            assert db.scalar(text("SHOW synchronous_commit")) == "on"
     finally:
         sql(f"ALTER DATABASE {name} RESET synchronous_commit")
         database.close()
@@ -224,5 +222,5 @@ def test_a_service_that_starts_before_its_database_answers_as_soon_as_it_is_ther
 def test_a_connection_that_cannot_be_made_is_an_outage(database_url: str) -> None:
     nowhere = make_url(database_url).set(port=1).render_as_string(hide_password=False)
     database = Database(DatabaseSettings(database_url=nowhere))
-    with pytest.raises(DatabaseUnavailable), database.transaction() as session:
-        session.connection()
+    with pytest.raises(DatabaseUnavailable), database.transaction() as db:
+        db.connection()

@@ -28,25 +28,25 @@ _LONGEST_PASSWORD = 1024
 
 
 @router.get("")
-def show_account(request: Request, visitor: VisitorDep, session: SessionDep) -> Response:
+def show_account(request: Request, visitor: VisitorDep, db: SessionDep) -> Response:
     """The same for everyone, administrators too."""
     user_id = visitor.identity.user_id
     cursor = parameters.text(request, "cursor")
     logins = operations.list_sessions(
-        session,
+        db,
         SessionFilter(user_id=user_id, order=Order.USED),
         limit=SESSIONS_SHOWN,
         cursor=cursor,
     )
     wanted = AuditFilter(subject=audit.user(user_id))
-    events = operations.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
+    events = operations.list_audit_events(db, wanted, limit=EVENTS_SHOWN)
     return page(
         request,
         "account.html",
         found=logins,
-        live=operations.count_sessions(session, [user_id]).get(user_id, 0),
+        live=operations.count_sessions(db, [user_id]).get(user_id, 0),
         current=visitor.identity.session_id,
-        keys=api_keys.list_own(session, visitor.identity),
+        keys=api_keys.list_own(db, visitor.identity),
         events=events,
         # Others who did something are named by their numbers alone.
         names={user_id: visitor.identity.email},
@@ -58,14 +58,14 @@ def end_sessions(
     request: Request,
     visitor: VisitorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """Sign out that phone."""
     ids = selected(form)
     if not ids:
         return redirect(request, "/account", notice="nothing-selected")
-    ended = sum(_end(session, one, visitor, origin) for one in ids)
+    ended = sum(_end(db, one, visitor, origin) for one in ids)
     return redirect(request, "/account", notice="sessions-ended", count=ended)
 
 
@@ -74,13 +74,13 @@ def end_other_sessions(
     request: Request,
     visitor: VisitorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """Sign out everywhere else; a login that is under way ends as well."""
     identity = visitor.identity
     ended = sessions.end_all(
-        session, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
+        db, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
     )
     return redirect(request, "/account", notice="sessions-ended", count=ended)
 
@@ -127,11 +127,11 @@ def _passwords(form: Form) -> tuple[str, str]:
     return current, new
 
 
-def _end(session: Session, session_id: UUID, visitor: Visitor, origin: Origin) -> bool:
+def _end(db: Session, session_id: UUID, visitor: Visitor, origin: Origin) -> bool:
     """Whether there was such a session of the visitor's to end."""
     user_id = visitor.identity.user_id
     try:
-        sessions.end(session, session_id, user_id=user_id, origin=origin, reason="ended_by_user")
+        sessions.end(db, session_id, user_id=user_id, origin=origin, reason="ended_by_user")
     except NotFound:
         return False
     return True

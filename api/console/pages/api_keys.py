@@ -37,15 +37,13 @@ def create(
     visitor: VisitorDep,
     form: Annotated[Form, confirmed("make an API key")],
     service: ServiceDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """The key is shown on the page that follows and never again."""
     scopes = visitor.identity.scopes
     try:
-        made = api_keys.create(
-            session, service.settings, visitor.identity, _read(form), origin=origin
-        )
+        made = api_keys.create(db, service.settings, visitor.identity, _read(form), origin=origin)
     except CounterfoilError as error:
         return _form(request, scopes, form, error, errors.status_of(error))
     return _show(request, made)
@@ -57,13 +55,13 @@ def rotate(
     visitor: VisitorDep,
     form: Annotated[Form, confirmed("replace an API key")],
     service: ServiceDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
     api_key_id: UUID,
 ) -> Response:
     """The old key works on for the overlap of the settings."""
     made = api_keys.rotate(
-        session, service.settings, visitor.identity, api_key_id, overlap_seconds=None, origin=origin
+        db, service.settings, visitor.identity, api_key_id, overlap_seconds=None, origin=origin
     )
     overlap = timedelta(seconds=service.settings.api_key_overlap_seconds)
     return _show(request, made, overlap)
@@ -74,13 +72,13 @@ def revoke(
     request: Request,
     visitor: VisitorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
     api_key_id: UUID,
 ) -> Response:
     """One of the visitor's own."""
     user_id = visitor.identity.user_id
-    api_keys.revoke(session, api_key_id, user_id=user_id, origin=origin, reason="revoked_by_user")
+    api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason="revoked_by_user")
     return redirect(request, "/account", notice="key-revoked")
 
 
@@ -89,14 +87,14 @@ def revoke_of_user(
     request: Request,
     admin: AdministratorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
     user_id: UserId,
     api_key_id: UUID,
 ) -> Response:
     """One of somebody else's."""
     reason = "revoked_by_administrator"
-    api_keys.revoke(session, api_key_id, user_id=user_id, origin=origin, reason=reason)
+    api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
 
 

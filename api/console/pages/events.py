@@ -21,7 +21,7 @@ _USER = re.compile(r"user:([0-9]{1,9})")
 
 
 @router.get("")
-def list_events(request: Request, admin: AdministratorDep, session: SessionDep) -> Response:
+def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
     """Newest first. The days are days in UTC, and the last one is included."""
     names = ("event", "subject", "actor", "ip", "since", "until")
     query = {name: parameters.text(request, name) for name in names}
@@ -34,12 +34,12 @@ def list_events(request: Request, admin: AdministratorDep, session: SessionDep) 
         until=parameters.day(request, "until", after=1),
     )
     cursor = parameters.text(request, "cursor")
-    found = operations.list_audit_events(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_audit_events(db, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "events.html",
         found=found,
-        names=operations.name_users(session, users_in(found.items)),
+        names=operations.name_users(db, users_in(found.items)),
         kinds=sorted(words.EVENTS.items(), key=lambda kind: kind[1]),
         query=query,
         is_filtered=any(query.values()),

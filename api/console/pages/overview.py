@@ -14,11 +14,11 @@ router = APIRouter()
 
 
 @router.get("/")
-def show_overview(request: Request, visitor: VisitorDep, session: SessionDep) -> Response:
+def show_overview(request: Request, visitor: VisitorDep, db: SessionDep) -> Response:
     """For administrators; everybody else goes to their own account."""
     if not visitor.is_administrator:
         return redirect(request, "/account")
-    overview = statistics.read_overview(session, parameters.choice(request, "span", Span.DAY))
+    overview = statistics.read_overview(db, parameters.choice(request, "span", Span.DAY))
     return page(
         request,
         "overview.html",

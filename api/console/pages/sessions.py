@@ -29,13 +29,13 @@ EverybodyForm = Annotated[Form, confirmed("end the sessions of everybody")]
 
 
 @router.get("")
-def list_sessions(request: Request, admin: AdministratorDep, session: SessionDep) -> Response:
+def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
     """Sorted and filtered; the filters are in the address, so that a view can be passed on."""
     query = {name: parameters.text(request, name) for name in ("q", "client", "ip")}
     order = parameters.choice(request, "order", Order.NEWEST)
     wanted = SessionFilter(text=query["q"], client=query["client"], ip=query["ip"], order=order)
     cursor = parameters.text(request, "cursor")
-    found = operations.list_sessions(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_sessions(db, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "sessions.html",
@@ -54,14 +54,14 @@ def end_sessions(
     request: Request,
     admin: AdministratorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """End the one whose button was pressed, or those that were selected."""
     ids = selected(form)
     if not ids:
         return redirect(request, "/sessions", notice="nothing-selected")
-    revoked = operations.end_sessions(session, ids, origin=origin)
+    revoked = operations.end_sessions(db, ids, origin=origin)
     return redirect(request, "/sessions", notice="sessions-ended", count=revoked.processed)
 
 
@@ -70,11 +70,11 @@ def end_everybodys_sessions(
     request: Request,
     admin: AdministratorDep,
     form: EverybodyForm,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """End all sessions but this one, a bounded number at a time."""
-    revoked = operations.end_some_sessions(session, keep=admin.identity.session_id, origin=origin)
+    revoked = operations.end_some_sessions(db, keep=admin.identity.session_id, origin=origin)
     notice = "more-sessions" if revoked.more else "sessions-ended"
     return redirect(request, "/sessions", notice=notice, count=revoked.processed)
 

@@ -70,11 +70,11 @@ def sign_out(
     request: Request,
     visitor: VisitorDep,
     form: FormDep,
-    session: SessionDep,
+    db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
     """End the session, so that the cookie is worth nothing wherever a copy of it may be."""
-    sessions.log_out(session, visitor.identity, origin=origin)
+    sessions.log_out(db, visitor.identity, origin=origin)
     response = redirect(request, "/sign-in", notice="signed-out")
     cookies.clear(request, response, cookies.SESSION)
     return response
@@ -91,9 +91,7 @@ async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str
 async def _end(service: Service, visitor: Visitor, origin: Origin) -> None:
     origin = origin.acting_as(visitor.identity.actor)
     with contextlib.suppress(NotFound):
-        await service.database.run(
-            lambda session: sessions.log_out(session, visitor.identity, origin=origin)
-        )
+        await service.database.run(lambda db: sessions.log_out(db, visitor.identity, origin=origin))
 
 
 def _show(

@@ -37,20 +37,20 @@ _STATES = {"active": True, "disabled": False}
 
 
 @router.get("")
-def list_users(request: Request, session: SessionDep) -> Response:
+def list_users(request: Request, db: SessionDep) -> Response:
     """Newest first. What was searched for is in the address."""
     query = {name: parameters.text(request, name) for name in ("q", "role", "state")}
     wanted = UserFilter(
         text=query["q"], role=query["role"], active=_STATES.get(query["state"] or "")
     )
     cursor = parameters.text(request, "cursor")
-    found = operations.list_users(session, wanted, limit=PAGE, cursor=cursor)
+    found = operations.list_users(db, wanted, limit=PAGE, cursor=cursor)
     return page(
         request,
         "users.html",
         found=found,
-        live=operations.count_sessions(session, [user.id for user in found.items]),
-        roles=roles.list_all(session),
+        live=operations.count_sessions(db, [user.id for user in found.items]),
+        roles=roles.list_all(db),
         query=query,
         is_filtered=any(query.values()),
         is_first=cursor is None,
@@ -59,41 +59,41 @@ def list_users(request: Request, session: SessionDep) -> Response:
 
 @router.get("/{user_id}")
 def show_user(
-    request: Request, admin: AdministratorDep, session: SessionDep, user_id: UserId
+    request: Request, admin: AdministratorDep, db: SessionDep, user_id: UserId
 ) -> Response:
     """All about one user at a glance."""
-    user = operations.get_user(session, user_id)
-    events = _latest_events(session, user_id)
+    user = operations.get_user(db, user_id)
+    events = _latest_events(db, user_id)
     return page(
         request,
         "user.html",
         user=user,
-        roles=roles.list_all(session),
+        roles=roles.list_all(db),
         current=admin.identity.session_id,
         found=operations.list_sessions(
-            session,
+            db,
             SessionFilter(user_id=user_id, order=Order.USED),
             limit=SESSIONS_SHOWN,
             cursor=parameters.text(request, "cursor"),
         ),
-        live=operations.count_sessions(session, [user_id]).get(user_id, 0),
-        keys=[key for key, _ in api_keys.list_everywhere(session, user_id=user_id)],
+        live=operations.count_sessions(db, [user_id]).get(user_id, 0),
+        keys=[key for key, _ in api_keys.list_everywhere(db, user_id=user_id)],
         events=events,
-        names=operations.name_users(session, users_in(events.items)),
+        names=operations.name_users(db, users_in(events.items)),
     )
 
 
-def _latest_events(session: Session, user_id: int) -> Page[AuditEvent]:
+def _latest_events(db: Session, user_id: int) -> Page[AuditEvent]:
     wanted = AuditFilter(subject=audit.user(user_id))
-    return operations.list_audit_events(session, wanted, limit=EVENTS_SHOWN)
+    return operations.list_audit_events(db, wanted, limit=EVENTS_SHOWN)
 
 
 class Deed:
     """What an administrator does to a user by a form, and the way back to that user's page."""
 
-    def __init__(self, request: Request, session: SessionDep, origin: ConsoleOriginDep) -> None:
+    def __init__(self, request: Request, db: SessionDep, origin: ConsoleOriginDep) -> None:
         self.request = request
-        self.session = session
+        self.session = db
         self.origin = origin
 
     def change(self, user_id: int, change: UserChange, notice: str) -> Response:

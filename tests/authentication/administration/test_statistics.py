@@ -17,10 +17,10 @@ DAY = 86_400
 
 
 @pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
+def db(database_url: str) -> Iterator[Session]:
     database = Database(DatabaseSettings(database_url=database_url))
-    with database.transaction(read_only=True) as session:
-        yield session
+    with database.transaction(read_only=True) as db:
+        yield db
     database.close()
 
 
@@ -37,7 +37,7 @@ def add_session(sql: Sql, number: int, begun: str, ends: str, revoked: str = "NU
 
 
 def test_open_sessions_are_counted_at_the_end_of_each_stretch(
-    sql: Sql, clock: Clock, session: Session
+    sql: Sql, clock: Clock, db: Session
 ) -> None:
     sql("INSERT INTO users (email, name, hashed_password) VALUES ('a@example.org', 'A', 'x')")
     before, later = clock.in_seconds(-40 * DAY), clock.in_seconds(40 * DAY)
@@ -51,7 +51,7 @@ def test_open_sessions_are_counted_at_the_end_of_each_stretch(
     over = clock.in_seconds(-12 * DAY)
     add_session(sql, 7, before, over, revoked=clock.in_seconds(-2 * DAY))
 
-    overview = statistics.read_overview(session, Span.MONTH)
+    overview = statistics.read_overview(db, Span.MONTH)
     opened = [stretch.open for stretch in overview.stretches]
     assert len(opened) == 30
     # A stretch is a day, and the last one is today.
@@ -67,7 +67,7 @@ def test_open_sessions_are_counted_at_the_end_of_each_stretch(
 
 
 def test_an_event_about_many_sessions_counts_for_all_of_them(
-    sql: Sql, clock: Clock, session: Session
+    sql: Sql, clock: Clock, db: Session
 ) -> None:
     for event, detail in (
         ("sessions.revoked", '{"count": 7}'),
@@ -79,5 +79,5 @@ def test_an_event_about_many_sessions_counts_for_all_of_them(
             "INSERT INTO audit_events (at, event, actor, detail)"
             f" VALUES ({clock.in_seconds(-2 * DAY)}, '{event}', 'command', '{detail}')"
         )
-    assert statistics.read_overview(session, Span.WEEK).total("revoked") == 9
-    assert statistics.read_overview(session, Span.DAY).total("revoked") == 0
+    assert statistics.read_overview(db, Span.WEEK).total("revoked") == 9
+    assert statistics.read_overview(db, Span.DAY).total("revoked") == 0

@@ -65,8 +65,8 @@ def test_no_key_comes_of_a_session_that_ended_after_the_request_began(
     sql(statement)
 
     request = KeyRequest(name="Too late", lifetime=None)
-    with database.transaction() as session, pytest.raises(InvalidToken):
-        api_keys.create(session, AuthenticationSettings(), identity, request, origin=Origin())
+    with database.transaction() as db, pytest.raises(InvalidToken):
+        api_keys.create(db, AuthenticationSettings(), identity, request, origin=Origin())
 
     assert sql("SELECT count(*) FROM api_keys") == [(0,)]
 

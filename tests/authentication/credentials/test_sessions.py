@@ -190,8 +190,8 @@ def test_two_logouts_of_one_session_at_once_both_succeed(client: Client) -> None
     assert portal is not None
     identity = portal.call(service.resolver.resolve, tokens.access_token)
     for _ in range(2):
-        with service.database.transaction() as session:
-            sessions.log_out(session, identity, origin=Origin())
+        with service.database.transaction() as db:
+            sessions.log_out(db, identity, origin=Origin())
     assert client.me(tokens).status_code == 401
 
 
@@ -201,7 +201,7 @@ def test_the_current_session_is_kept_only_if_it_is_still_live(client: Client, sq
     user = user_id(sql)
     sql(f"UPDATE users SET session_epoch = session_epoch + 1 WHERE id = {user}")
     service = client.http.app.state.service  # type: ignore[attr-defined]
-    with service.database.transaction() as session:
+    with service.database.transaction() as db:
         keep = UUID(current["id"])
-        sessions.end_all(session, user, origin=Origin(), reason="test", keep=keep)
+        sessions.end_all(db, user, origin=Origin(), reason="test", keep=keep)
     assert client.me(tokens).status_code == 401

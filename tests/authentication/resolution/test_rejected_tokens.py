@@ -67,10 +67,10 @@ def test_the_reason_goes_to_the_audit_log(
     client: Client, sql: Sql, told: Told, end: Callable[..., None], reason: str
 ) -> None:
     tokens = client.sign_up()
-    session = client.sessions(tokens)[0]["id"]
+    db = client.sessions(tokens)[0]["id"]
     end(client, sql, tokens)
     assert client.me(tokens).json()["detail"] == "The token is not valid."
-    assert told() == [("user:1", {"reason": reason, "session": session, "count": 1})]
+    assert told() == [("user:1", {"reason": reason, "session": db, "count": 1})]
 
 
 def test_a_refused_api_key_is_named(client: Client, told: Told) -> None:

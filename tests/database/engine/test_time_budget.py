@@ -21,41 +21,41 @@ SELECT count(*) FROM numbers
 
 
 @pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
+def db(database_url: str) -> Iterator[Session]:
     database = Database(DatabaseSettings(database_url=database_url))
-    with database.transaction(read_only=True) as session:
-        yield session
+    with database.transaction(read_only=True) as db:
+        yield db
     database.close()
 
 
-def never(session: Session) -> Any:
-    return session.scalar(text(ENDLESS))
+def never(db: Session) -> Any:
+    return db.scalar(text(ENDLESS))
 
 
-def soon(session: Session) -> Any:
-    return session.scalar(text("SELECT 42"))
+def soon(db: Session) -> Any:
+    return db.scalar(text("SELECT 42"))
 
 
-def test_what_takes_too_long_is_given_up_and_the_rest_is_not(session: Session) -> None:
-    attempts = Attempts(session, 3, seconds=0.6)
+def test_what_takes_too_long_is_given_up_and_the_rest_is_not(db: Session) -> None:
+    attempts = Attempts(db, 3, seconds=0.6)
     assert [attempts.make(work) for work in (never, soon, never)] == [None, 42, None]
-    assert soon(session) == 42
+    assert soon(db) == 42
 
 
-def test_what_is_left_of_the_deadline_is_the_limit(session: Session) -> None:
+def test_what_is_left_of_the_deadline_is_the_limit(db: Session) -> None:
     with deadlines.within(1.0):
-        assert Attempts(session, 2).make(never) is None
+        assert Attempts(db, 2).make(never) is None
         # There is time left for the answer.
-        assert soon(session) == 42
+        assert soon(db) == 42
 
 
-def test_the_limit_of_an_attempt_is_gone_after_it(session: Session) -> None:
-    attempts = Attempts(session, 1, seconds=0.01)
+def test_the_limit_of_an_attempt_is_gone_after_it(db: Session) -> None:
+    attempts = Attempts(db, 1, seconds=0.01)
     attempts.make(soon)
     numbers = ENDLESS.replace("1000000000", "200000")
-    assert session.scalar(text(numbers)) == 200_000
+    assert db.scalar(text(numbers)) == 200_000
 
 
-def test_another_failure_is_not_hidden(session: Session) -> None:
+def test_another_failure_is_not_hidden(db: Session) -> None:
     with pytest.raises(DBAPIError):
-        Attempts(session, 1, seconds=1.0).make(lambda session: session.execute(text("SELECT x")))
+        Attempts(db, 1, seconds=1.0).make(lambda db: db.execute(text("SELECT x")))

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from authentication.resolution.tokens import digest
-from database import clock
+from database import clock, queries
 from database.engine.session import Database
-from database.queries import access_tokens
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client
@@ -31,14 +30,14 @@ def test_a_renewal_that_began_before_a_revocation_does_not_undo_it(
     with database.transaction() as renewal:
         clock.read(renewal)
         with database.transaction() as revocation:
-            assert access_tokens.expire(revocation, digest(token))
+            assert queries.access_tokens.expire(revocation, digest(token))
 
-        assert access_tokens.lock_unexpired(renewal, [token_id]) == []
+        assert queries.access_tokens.lock_unexpired(renewal, [token_id]) == []
 
 
 def test_a_token_ends_once(client: Client, database: Database) -> None:
     tokens = client.sign_up()
-    with database.transaction() as session:
-        assert access_tokens.expire(session, digest(tokens.access_token))
-        assert not access_tokens.expire(session, digest(tokens.access_token))
+    with database.transaction() as db:
+        assert queries.access_tokens.expire(db, digest(tokens.access_token))
+        assert not queries.access_tokens.expire(db, digest(tokens.access_token))
     assert client.me(tokens).status_code == 401

@@ -37,8 +37,8 @@ def in_view(sql: Sql) -> set[str]:
 def in_service(client: Client) -> set[str]:
     """As `python api.py sessions list` and the administrator's page have it."""
     database = client.http.app.state.service.database  # type: ignore[attr-defined]
-    with database.transaction(read_only=True) as session:
-        return {str(login.id) for login, _ in sessions.list_everywhere(session)}
+    with database.transaction(read_only=True) as db:
+        return {str(login.id) for login, _ in sessions.list_everywhere(db)}
 
 
 def run_each(sql: Sql, statements: str) -> None:

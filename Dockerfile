@@ -19,6 +19,7 @@ COPY alembic.ini api.py ./
 COPY alembic alembic
 COPY api api
 COPY authentication authentication
+COPY counterfoil counterfoil
 COPY database database
 COPY schemas schemas
 # The code belongs to root, so that the service can write neither to it nor beside it.

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 
-from fastapi import FastAPI
-from starlette.types import ASGIApp
+from fastapi import FastAPI, Request
+from starlette.types import ASGIApp, Scope
 
 from api import errors, startup
 from api.console import application as console
@@ -17,7 +17,7 @@ from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
 from api.openapi import description
-from api.request import credentials
+from api.request import client_address
 from api.routers import (
     admin,
     api_keys,
@@ -34,6 +34,9 @@ from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
 from authentication.instrumentation import NOBODY, Observer
 from authentication.service import Service
+from counterfoil import __version__
+from counterfoil import fastapi as counterfoil
+from counterfoil.authenticator import Authenticator
 from database.settings import InvalidSettings
 
 # A thread that works for a transaction gives way to the event loop after so long, not after 5 ms.
@@ -79,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=description.TAGS,
         license_info={"name": "MIT", "identifier": "MIT"},
         generate_unique_id_function=description.operation_id,
-        version="0.1.0",
+        version=__version__,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -91,7 +94,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     # Only whoever starts the server can see to it; `serve` does.
     app.state.has_bounded_connections = False
-    app.state.api_key_headers = credentials.names(settings.api.api_key_headers)
     app.state.proxy_networks = settings.api.proxy_networks
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     access_log.install()
@@ -133,10 +135,23 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     try:
         await service.open()
         app.state.service = service
+        counterfoil.install(app, _authenticator(service, settings))
         async with _watched(service):
             yield
     finally:
         await service.close()
+
+
+def _authenticator(service: Service, settings: Settings) -> Authenticator:
+    def note_rejection(token: str, scope: Scope) -> None:
+        address = client_address.of(Request(scope), settings.api.proxy_networks)
+        service.refusals.note(token, address)
+
+    return Authenticator(
+        service.resolver,
+        api_key_headers=settings.api.api_key_headers,
+        on_rejected=note_rejection,
+    )
 
 
 @asynccontextmanager

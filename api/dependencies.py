@@ -1,97 +1,44 @@
 """What routes ask for: the caller's identity, a database session, where the request came from.
 
 Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")` and
-`requires_role("admin")`. Each is a single dependency, because each link of a chain of them costs
-about a sixth of the whole request.
+`requires_role("admin")`, which are those of counterfoil/fastapi.py.
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.openapi.models import OAuth2 as OAuth2Model
-from fastapi.openapi.models import OAuthFlowPassword, OAuthFlows
-from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
-from api.middleware import RESOLVED
-from api.request import client_address, credentials
+from api.request import client_address
 from authentication import permissions
 from authentication.audit import Origin
-from authentication.errors import InvalidToken, NotAuthenticated, SessionRequired
-from authentication.resolution.identity import Identity
 from authentication.service import Service
+from counterfoil.authenticator import RESOLVED
+from counterfoil.fastapi import (
+    CurrentIdentity,
+    IdentityDependency,
+    OptionalIdentity,
+    get_identity,
+    get_optional_identity,
+    requires,
+    requires_role,
+)
+from counterfoil.identity import Identity
 
-SCHEME_NAME = "Password"
+__all__ = [
+    "AccountIdentity",
+    "CurrentIdentity",
+    "OptionalIdentity",
+    "OriginDep",
+    "ServiceDep",
+    "SessionDep",
+    "get_identity",
+    "get_optional_identity",
+    "requires",
+    "requires_role",
+]
 
-
-class IdentityDependency(SecurityBase):
-    """Resolves the caller's credential and demands what the route demands, all in one."""
-
-    model = OAuth2Model(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="token", scopes={})))
-    scheme_name = SCHEME_NAME
-
-    def __init__(
-        self,
-        *,
-        scopes: frozenset[str] = frozenset(),
-        roles: frozenset[str] = frozenset(),
-        session_only: bool = False,
-    ) -> None:
-        self.scopes = scopes
-        self.roles = roles
-        self.session_only = session_only
-
-    async def __call__(self, request: Request) -> Identity:
-        identity = await resolve(request)
-        if identity is None:
-            raise NotAuthenticated
-        if self.session_only and identity.session_id is None:
-            raise SessionRequired
-        if self.scopes:
-            permissions.demand_scopes(identity.scopes, self.scopes)
-        if self.roles:
-            permissions.demand_role(identity.roles, self.roles)
-        return identity
-
-
-class OptionalIdentityDependency(SecurityBase):
-    """The caller's identity, or None where no credential was sent. A bad one is refused."""
-
-    model = IdentityDependency.model
-    scheme_name = SCHEME_NAME
-
-    async def __call__(self, request: Request) -> Identity | None:
-        return await resolve(request)
-
-
-async def resolve(request: Request) -> Identity | None:
-    """The identity behind the request's credential. None if none was sent.
-
-    Raises InvalidToken, AmbiguousCredentials, DatabaseUnavailable. Asked twice within one request,
-    it answers from the first lookup, which began after the request arrived.
-    """
-    scope = request.scope
-    if RESOLVED in scope:
-        known: Identity | None = scope[RESOLVED]
-        return known
-    state = scope["app"].state
-    token = credentials.find(scope["headers"], state.api_key_headers)
-    identity = None
-    if token is not None:
-        identity = await state.service.resolver.resolve(token)
-        if identity is None:
-            state.service.refusals.note(token, origin_of(request).ip)
-            raise InvalidToken
-    scope[RESOLVED] = identity
-    return identity
-
-
-get_identity = IdentityDependency()
-get_optional_identity = OptionalIdentityDependency()
-
-CurrentIdentity = Annotated[Identity, Depends(get_identity)]
-OptionalIdentity = Annotated[Identity | None, Depends(get_optional_identity)]
 # Managing an account takes a session of its own that has not been narrowed to something else.
 AccountIdentity = Annotated[
     Identity,
@@ -100,21 +47,6 @@ AccountIdentity = Annotated[
         scopes=[permissions.ACCOUNT],
     ),
 ]
-
-
-def requires(*scopes: str) -> Any:
-    """A dependency that demands all these scopes: 403 `insufficient_scope` without them.
-
-    Use it as `identity: Annotated[Identity, requires("orders:read")]` or in a route's
-    `dependencies=[requires("orders:read")]`.
-    """
-    # Named twice: the dependency demands them, and FastAPI writes them into the description.
-    return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=scopes)
-
-
-def requires_role(*roles: str) -> Any:
-    """A dependency that demands one of these roles: 403 `insufficient_role` without."""
-    return Depends(IdentityDependency(roles=frozenset(roles)))
 
 
 def service_of(request: Request) -> Service:

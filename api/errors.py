@@ -1,8 +1,5 @@
 """Says over HTTP what was refused: statuses from one table, bodies as RFC 9457 has them."""
 
-import json
-import logging
-import re
 from http import HTTPStatus
 from typing import Any
 
@@ -13,22 +10,16 @@ from starlette.routing import Match
 
 from api.routing.route_group import flatten
 from authentication import errors
-from authentication.errors import CounterfoilError
-from database.errors import DatabaseUnavailable
-
-log = logging.getLogger("counterfoil.errors")
+from counterfoil import problems
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from counterfoil.problems import problem
 
 # A test demands that every error of the tree is here, by itself or by its parent.
 STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
-    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
-    errors.AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
+    **problems.STATUSES,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
     errors.ConfirmationRequired: HTTPStatus.FORBIDDEN,
-    errors.InsufficientScope: HTTPStatus.FORBIDDEN,
-    errors.InsufficientRole: HTTPStatus.FORBIDDEN,
-    errors.SessionRequired: HTTPStatus.FORBIDDEN,
     errors.InvalidScope: HTTPStatus.BAD_REQUEST,
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,
@@ -38,11 +29,6 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-
-RETRY_AFTER_SECONDS = 1
-
-# What may stand between the quotes of a challenge (RFC 6749, 3.3); the rest could break out of it.
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 _CODES = {
     HTTPStatus.NOT_FOUND: "not_found",
@@ -55,7 +41,7 @@ _CODES = {
 
 def install(app: FastAPI) -> None:
     """Let this module answer for everything that goes wrong."""
-    app.exception_handler(CounterfoilError)(_refused)
+    app.exception_handler(CounterfoilError)(_rejected)
     app.exception_handler(DatabaseUnavailable)(_unavailable)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
@@ -67,43 +53,21 @@ def status_of(error: CounterfoilError) -> HTTPStatus:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
-def problem(
-    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
-) -> Response:
-    """An answer in the form of RFC 9457."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "code": code,
-        "detail": detail,
-        **more,
-    }
-    return Response(
-        json.dumps(body), status, headers=headers, media_type="application/problem+json"
-    )
-
-
 def headers_of(error: CounterfoilError) -> dict[str, str]:
     """The headers that go with an error, above all the challenge (RFC 6750, 3)."""
     match error:
-        case errors.NotAuthenticated() | errors.InvalidCredentials():
+        case errors.InvalidCredentials():
             return {"WWW-Authenticate": "Bearer"}
-        case errors.InvalidToken() | errors.InvalidRefreshToken():
-            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        case errors.InsufficientScope(scopes=scopes):
-            challenge = 'Bearer error="insufficient_scope"'
-            if all(map(_SCOPE.fullmatch, scopes)):
-                challenge += f', scope="{" ".join(sorted(scopes))}"'
-            return {"WWW-Authenticate": challenge}
+        case errors.InvalidRefreshToken():
+            return problems.INVALID_TOKEN_CHALLENGE
         case errors.HashingBusy():
-            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return problems.RETRY_AFTER
         case errors.TooManyAttempts(retry_after_seconds=seconds):
             return {"Retry-After": str(seconds)}
-    return {}
+    return problems.challenge(error)
 
 
-async def _refused(request: Request, error: CounterfoilError) -> Response:
+async def _rejected(request: Request, error: CounterfoilError) -> Response:
     more: dict[str, Any] = {}
     if isinstance(error, errors.InvalidField):
         more["errors"] = [{"field": error.field, "message": error.detail}]
@@ -111,14 +75,8 @@ async def _refused(request: Request, error: CounterfoilError) -> Response:
     return problem(status_of(error), error.code, error.detail, headers=headers, **more)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("database unavailable: %s", error)
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "database_unavailable",
-        "The database cannot be reached at the moment.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+async def _unavailable(request: Request, error: DatabaseUnavailable) -> Response:
+    return problems.unavailable(error)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:

@@ -16,12 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, oauth_errors, startup
 from authentication.passwords import disconnects
-from database.engine import deadlines
+from counterfoil import budget
 
 log = logging.getLogger("counterfoil.errors")
-
-# Where a request's scope holds the identity, once it has been resolved.
-RESOLVED = "counterfoil.identity"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -74,7 +71,7 @@ class Frame:
         sent_identifier, length = _read(scope["headers"])
         identifier = sent_identifier or f"{self._id_prefix}-{next(self._id_numbers):x}".encode()
         request_id.set(identifier.decode())
-        deadlines.allow(self._database_seconds)
+        budget.set_budget(self._database_seconds)
         answer = _Answer(send, identifier)
         try:
             await self._answer(scope, receive, answer.send, length)

@@ -10,10 +10,10 @@ from typing import ParamSpec
 from fastapi import Response
 from starlette.exceptions import HTTPException
 
-from api.errors import RETRY_AFTER_SECONDS, headers_of
+from api.errors import headers_of
 from authentication import errors
-from authentication.errors import CounterfoilError
-from database.errors import DatabaseUnavailable
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from counterfoil.problems import RETRY_AFTER
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -112,5 +112,5 @@ def _unavailable(description: str) -> OAuthRefusal:
         "temporarily_unavailable",
         description,
         status=HTTPStatus.SERVICE_UNAVAILABLE,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        headers=RETRY_AFTER,
     )

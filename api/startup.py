@@ -87,7 +87,7 @@ async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
 def prepare_database_now(settings: DatabaseSettings) -> None:
     """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart."""
     try:
-        with deadlines.within(settings.database_deadline_seconds):
+        with deadlines.deadline(settings.database_deadline_seconds):
             if revisions.is_current(settings.database_url):
                 return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:

@@ -1,15 +1,9 @@
 """What can be refused, and why. None of these knows how HTTP says so: see api/errors.py.
 
 CounterfoilError
-├── NotAuthenticated            no credential was sent
-├── InvalidToken                a credential was sent that is not live
-├── AmbiguousCredentials        more than one was sent
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
 ├── ConfirmationRequired        it is too long ago that the password was asked for
-├── InsufficientScope           the scopes do not suffice
-├── InsufficientRole            the roles do not suffice
-├── SessionRequired             an API key was sent where only a session will do
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
@@ -27,31 +21,7 @@ CounterfoilError
     └── WeakPassword
 """
 
-
-class CounterfoilError(Exception):
-    """`code` is stable and meant for programs; `detail` is meant for people."""
-
-    code = "error"
-    detail = "The request was refused."
-
-    def __init__(self, detail: str | None = None) -> None:
-        self.detail = detail or self.detail
-        super().__init__(self.detail)
-
-
-class NotAuthenticated(CounterfoilError):
-    code = "not_authenticated"
-    detail = "This needs an access token."
-
-
-class InvalidToken(CounterfoilError):
-    code = "invalid_token"
-    detail = "The token is not valid."
-
-
-class AmbiguousCredentials(CounterfoilError):
-    code = "ambiguous_credentials"
-    detail = "More than one credential was sent. Send one."
+from counterfoil.errors import CounterfoilError
 
 
 class InvalidCredentials(CounterfoilError):
@@ -67,27 +37,6 @@ class WrongPassword(CounterfoilError):
 class ConfirmationRequired(CounterfoilError):
     code = "confirmation_required"
     detail = "This needs your password once more."
-
-
-class InsufficientScope(CounterfoilError):
-    code = "insufficient_scope"
-
-    def __init__(self, scopes: frozenset[str]) -> None:
-        self.scopes = scopes
-        super().__init__(f"This needs the scope {' '.join(sorted(scopes))}.")
-
-
-class InsufficientRole(CounterfoilError):
-    code = "insufficient_role"
-
-    def __init__(self, roles: frozenset[str]) -> None:
-        self.roles = roles
-        super().__init__(f"This needs the role {' or '.join(sorted(roles))}.")
-
-
-class SessionRequired(CounterfoilError):
-    code = "session_required"
-    detail = "This needs the access token of a session; an API key will not do."
 
 
 class InvalidScope(CounterfoilError):

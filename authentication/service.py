@@ -12,12 +12,12 @@ from authentication.passwords.queue import HashingThreads
 from authentication.pruning.worker import Housekeeper
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RefusalLog
-from authentication.resolution.resolver import Resolver
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.known_networks import KnownAddresses
 from authentication.throttling.memory import FloodMemory
+from counterfoil.resolver import Resolver
+from database.engine.lookup import open_lookup
 from database.engine.session import Database
-from database.lookup import open_lookup
 from database.settings import DatabaseSettings
 
 
@@ -45,7 +45,7 @@ class Service:
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
             on_use=self.last_used.note,
-            observer=observer,
+            on_lookup=observer.looked_up,
         )
         self.hashing = HashingThreads(settings, observer, is_in_demand=self.resolver.is_in_demand)
 

@@ -1,9 +1,10 @@
 """Shows how PostgreSQL runs the product's lookup, prepared as the product prepares it."""
 
-from authentication.resolution import tokens
 from benchmarks.filling.bulk import connected
-from database.lookup.connection import PLANNING, statement
-from database.queries.credentials import CredentialKind
+from counterfoil import tokens
+from counterfoil.identity import CredentialKind
+from counterfoil.lookup import statements
+from counterfoil.lookup.connection import PLANNING
 
 
 def explain_lookup(url: str, token: str) -> str:
@@ -13,7 +14,7 @@ def explain_lookup(url: str, token: str) -> str:
     with connected(url) as connection:
         for setting in PLANNING:
             connection.exec_driver_sql(setting)
-        query = statement(CredentialKind.ACCESS_TOKEN)
+        query = statements.postgresql(CredentialKind.ACCESS_TOKEN)
         connection.exec_driver_sql(f"PREPARE lookup (bytea[]) AS {query}")
         connection.exec_driver_sql(execute).all()
         rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {execute}")

@@ -2,16 +2,11 @@
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
+from counterfoil.errors import DatabaseUnavailable
+
 # A standby takes no writes, nor does a server that has been made read-only because its disk is
 # full: active_sql_transaction when a transaction asks to write, read_only_sql_transaction later.
 _READ_ONLY = frozenset({"25001", "25006"})
-
-
-class DatabaseUnavailable(Exception):
-    """The database is down, too slow or too busy to answer within the deadline.
-
-    A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
-    """
 
 
 class NewerTables(Exception):

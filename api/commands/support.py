@@ -10,11 +10,12 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from authentication.accounts import users
-from authentication.errors import CounterfoilError, NotFound
+from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database import revisions
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable, NewerTables, reason_of
+from database.errors import NewerTables, reason_of
 from database.models import User
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
 

@@ -14,9 +14,8 @@ from api.console.forms import PasswordNeeded, UnreadableForm
 from api.console.rendering import own_address, page, redirect
 from api.console.visitors import SignInRequired
 from api.middleware import request_id
-from authentication import errors
-from authentication.errors import CounterfoilError
-from database.errors import DatabaseUnavailable
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable, InvalidToken
+from counterfoil.problems import RETRY_AFTER
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -40,7 +39,7 @@ def install(console: FastAPI) -> None:
     console.exception_handler(PasswordNeeded)(_ask_password)
     console.exception_handler(ForeignForm)(_foreign)
     console.exception_handler(UnreadableForm)(_unreadable)
-    console.exception_handler(errors.InvalidToken)(_ended_meanwhile)
+    console.exception_handler(InvalidToken)(_ended_meanwhile)
     console.exception_handler(CounterfoilError)(_refused)
     console.exception_handler(DatabaseUnavailable)(_unavailable)
     console.exception_handler(RequestValidationError)(_no_such_address)
@@ -114,7 +113,7 @@ async def _unreadable(request: Request, error: UnreadableForm) -> Response:
     return show(request, HTTPStatus.BAD_REQUEST, "What was sent cannot be read as a form.")
 
 
-async def _ended_meanwhile(request: Request, error: errors.InvalidToken) -> Response:
+async def _ended_meanwhile(request: Request, error: InvalidToken) -> Response:
     """The session ended between the lookup of its token and what was to be done in it."""
     return await _sign_in(request, SignInRequired(was_signed_in=True))
 
@@ -126,8 +125,7 @@ async def _refused(request: Request, error: CounterfoilError) -> Response:
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.warning("database unavailable: %s", error)
     detail = "The database cannot be reached. Nothing was shown or changed; try again shortly."
-    headers = {"Retry-After": str(api_errors.RETRY_AFTER_SECONDS)}
-    return show(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers)
+    return show(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=RETRY_AFTER)
 
 
 async def _no_such_address(request: Request, error: RequestValidationError) -> Response:

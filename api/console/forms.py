@@ -10,9 +10,10 @@ from fastapi import Depends, Request
 from api.console import csrf
 from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
 from api.dependencies import ServiceDep
-from authentication.errors import ConfirmationRequired, CounterfoilError, WrongPassword
+from authentication.errors import ConfirmationRequired, WrongPassword
 from authentication.grants import console as console_grant
 from authentication.service import Service
+from counterfoil.errors import CounterfoilError
 
 CONFIRMATION = "confirmation_password"
 

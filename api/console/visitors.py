@@ -9,9 +9,9 @@ from api.console import cookies
 from api.dependencies import origin_of, service_of
 from authentication import permissions
 from authentication.audit import Origin
-from authentication.errors import InsufficientScope
 from authentication.grants import console as console_grant
-from authentication.resolution.identity import Identity
+from counterfoil.errors import InsufficientScope
+from counterfoil.identity import Identity
 
 
 class SignInRequired(Exception):

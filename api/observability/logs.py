@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from fastapi import Request
 from starlette.types import Scope
 
-from api.middleware import RESOLVED, request_id
+from api.middleware import request_id
 from api.request import client_address
 from api.settings import ApiSettings, LogFormat, Network
+from counterfoil.authenticator import RESOLVED
 
 access = logging.getLogger("counterfoil.access")
 

@@ -8,9 +8,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from api.dependencies import SCHEME_NAME
 from api.routing.route_group import flatten
 from authentication import permissions
+from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
 
@@ -33,6 +33,9 @@ TAGS = [
     {"name": "administration", "description": "Users, sessions and the audit log of everyone."},
     {"name": "operations", "description": "For load balancers and whoever runs the service."},
 ]
+
+# The scheme by which Swagger UI's button gets a token.
+_PASSWORD_FLOW = "Password"
 
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
@@ -125,12 +128,12 @@ def _drop_undeclared_refusal(operation: dict[str, Any]) -> None:
 def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:
     """The ways to send a credential."""
     schemes: dict[str, Any] = {
-        SCHEME_NAME: {
+        _PASSWORD_FLOW: {
             "type": "oauth2",
             "description": "An e-mail address or a username. Leave the client fields empty.",
             "flows": {"password": {"tokenUrl": "token", "scopes": scopes}},
         },
-        "Bearer": {
+        SCHEME_NAME: {
             "type": "http",
             "scheme": "bearer",
             "description": "An access token, or an API key.",
@@ -152,7 +155,7 @@ def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]
 
 
 def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> list[str]:
-    """Whatever takes the password flow's token takes the same token, or a key, sent by hand.
+    """Whatever takes a bearer token offers the password flow to get one, and a key in a header.
 
     Returns the scopes that the operation demands.
     """
@@ -163,7 +166,7 @@ def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> 
             scopes: list[str] = requirement[SCHEME_NAME]
             # An API key never has this scope, so that it would be refused.
             keys = () if permissions.ACCOUNT in scopes else headers
-            others: list[dict[str, list[str]]] = [{name: scopes} for name in ("Bearer", *keys)]
-            operation["security"] = [requirement, *others, *more]
+            others: list[dict[str, list[str]]] = [{name: scopes} for name in keys]
+            operation["security"] = [{_PASSWORD_FLOW: scopes}, requirement, *others, *more]
             return scopes
     return []

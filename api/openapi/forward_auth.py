@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.dependencies import SCHEME_NAME
 from api.openapi.problems import MEANINGS
+from counterfoil.fastapi import SCHEME_NAME
 
 # OpenAPI has no word for "any", and none for the methods that are not listed here.
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "options")

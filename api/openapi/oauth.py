@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from api.dependencies import SCHEME_NAME
 from authentication.permissions import INTROSPECT
+from counterfoil.fastapi import SCHEME_NAME
 
 
 class _Meaning(NamedTuple):

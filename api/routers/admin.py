@@ -19,7 +19,7 @@ from authentication.administration.operations import (
     UserFilter,
     UserSession,
 )
-from authentication.resolution.identity import Identity
+from counterfoil.identity import Identity
 from database.models import User
 from schemas.admin import (
     AdminSessionRead,

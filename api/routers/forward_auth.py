@@ -17,14 +17,19 @@ from fastapi import Request, Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import resolve
-from api.errors import RETRY_AFTER_SECONDS, headers_of, status_of
+from api.errors import headers_of, status_of
 from api.openapi import forward_auth
 from api.openapi.description import PlainRoute
-from authentication import permissions
-from authentication.errors import AmbiguousCredentials, CounterfoilError, NotAuthenticated
-from authentication.resolution.identity import Identity
-from database.errors import DatabaseUnavailable
+from counterfoil import permissions
+from counterfoil.errors import (
+    AmbiguousCredentials,
+    CounterfoilError,
+    DatabaseUnavailable,
+    NotAuthenticated,
+)
+from counterfoil.fastapi import authenticate
+from counterfoil.identity import Identity
+from counterfoil.problems import RETRY_AFTER
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -50,13 +55,13 @@ async def verify(scope: Scope, receive: Receive, send: Send) -> None:
         response = _refuse(error)
     except DatabaseUnavailable as error:
         log.warning("database unavailable: %s", error)
-        headers = {**NOBODY, "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {**NOBODY, **RETRY_AFTER}
         response = Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
     await response(scope, receive, send)
 
 
 async def _get_identity(scope: Scope) -> Identity:
-    identity = await resolve(Request(scope))
+    identity = await authenticate(Request(scope))
     if identity is None:
         raise NotAuthenticated
     if scope["query_string"]:

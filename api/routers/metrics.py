@@ -9,9 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 
 from api.observability.metrics import Metrics
-from api.request import client_address, credentials
+from api.request import client_address
 from api.settings import ApiSettings, Exposure
-from authentication.errors import InvalidToken, NotAuthenticated
+from counterfoil.authenticator import find_credential
+from counterfoil.errors import InvalidToken, NotAuthenticated
 
 # What proxies add. Through one on this machine the whole world would look local.
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
@@ -32,7 +33,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
 def _demand_token(request: Request, expected: SecretStr) -> None:
     """A fixed one, because the numbers matter most when the database cannot be asked."""
-    token = credentials.find(request.scope["headers"], frozenset())
+    token = find_credential(request.scope["headers"], frozenset())
     if token is None:
         raise NotAuthenticated
     if not secrets.compare_digest(token.encode(), expected.get_secret_value().encode()):

@@ -11,12 +11,14 @@ from api.errors import headers_of
 from api.oauth_errors import OAuthRefusal, oauth_errors
 from api.openapi.description import PlainRoute
 from api.openapi.oauth import INTROSPECTION, ONE_TOKEN_FORM, oauth_problems
-from api.request import credentials, forms
+from api.request import forms
 from authentication import permissions
 from authentication.credentials import revocation
-from authentication.errors import InsufficientScope, InvalidToken, NotFound
-from authentication.resolution import introspection, tokens
+from authentication.errors import NotFound
+from authentication.resolution import introspection
 from authentication.service import Service
+from counterfoil import tokens
+from counterfoil.errors import InsufficientScope, InvalidToken
 from schemas.oauth import ServerMetadata
 
 router = APIRouter(tags=["oauth"])
@@ -62,7 +64,7 @@ def _count_miss(request: Request, *key: str) -> None:
 
 def _caller(request: Request) -> str:
     """The credential of whoever asks: as a protected route takes it, or as HTTP Basic's secret."""
-    sent = credentials.find(request.headers.raw, request.app.state.api_key_headers)
+    sent = request.app.state.counterfoil.find_credential(request.headers.raw)
     basic = forms.basic_credentials(request)
     if basic is not None and sent not in (None, basic[1]):
         raise OAuthRefusal("invalid_request", "More than one credential was sent. Send one.")
@@ -77,7 +79,7 @@ def _invalid_client(request: Request) -> OAuthRefusal:
     scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
     if scheme == "basic":
         challenge = 'Basic realm="counterfoil"'
-    elif credentials.find(request.headers.raw, request.app.state.api_key_headers):
+    elif request.app.state.counterfoil.find_credential(request.headers.raw):
         challenge = 'Bearer error="invalid_token"'
     else:
         challenge = "Bearer"

@@ -11,7 +11,7 @@ from api.routing.lean_routes import LeanRoute
 from authentication.accounts import password_change, profiles, registration, users
 from authentication.accounts.profiles import ProfileChange
 from authentication.accounts.registration import Registration
-from authentication.resolution.identity import Identity
+from counterfoil.identity import Identity
 from database.models import User
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 

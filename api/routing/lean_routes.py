@@ -18,7 +18,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import IdentityDependency, OptionalIdentityDependency
+from counterfoil.fastapi import IdentityDependency, OptionalIdentityDependency
 
 
 class LeanRoute(APIRoute):

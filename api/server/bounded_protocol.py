@@ -13,8 +13,8 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api import errors
 from api.settings import ApiSettings, load
+from counterfoil.problems import RETRY_AFTER, problem
 
 # A client that takes no byte of its answer for so long is given up.
 _WRITE_SECONDS = 10.0
@@ -138,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end_with(self, status: HTTPStatus, code: str, detail: str) -> None:
         """Answer without the application, as there is no request that it could be shown."""
-        response = errors.problem(status, code, detail, headers={"Connection": "close"})
+        response = problem(status, code, detail, headers={"Connection": "close"})
         lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
         lines += [name + b": " + value for name, value in response.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
@@ -152,10 +152,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 async def _busy(scope: Any, receive: Any, send: Any) -> None:
     """Answers in place of the application while there are too many connections."""
-    response = errors.problem(
+    response = problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "busy",
         "Too many connections are open. Try again shortly.",
-        headers={"Retry-After": str(errors.RETRY_AFTER_SECONDS), "Connection": "close"},
+        headers={**RETRY_AFTER, "Connection": "close"},
     )
     await response(scope, receive, send)

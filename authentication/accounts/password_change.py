@@ -8,12 +8,13 @@ from authentication import audit
 from authentication.accounts import users
 from authentication.audit import Event, Origin
 from authentication.credentials import api_keys, sessions
-from authentication.errors import HashingBusy, InvalidToken, TooManyAttempts, WrongPassword
+from authentication.errors import HashingBusy, TooManyAttempts, WrongPassword
 from authentication.passwords import hasher
-from authentication.resolution.identity import Identity
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
+from counterfoil.errors import InvalidToken
+from counterfoil.identity import Identity
 from database import queries
 from database.models import User
 

@@ -11,8 +11,8 @@ from authentication.accounts import password_change, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import EmailTaken, UsernameTaken, WrongPassword
-from authentication.resolution.identity import Identity
 from authentication.service import Service
+from counterfoil.identity import Identity
 from database import queries
 from database.models import User
 

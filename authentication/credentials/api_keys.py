@@ -14,19 +14,13 @@ from sqlalchemy.orm import Session
 from authentication import audit, permissions, policies
 from authentication.audit import Event, Origin
 from authentication.credentials import issuance
-from authentication.errors import (
-    ApiKeyLimitReached,
-    ApiKeyReplaced,
-    InsufficientScope,
-    InvalidField,
-    InvalidToken,
-    NotFound,
-)
+from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
 from authentication.permissions import Scopes
-from authentication.resolution import tokens
-from authentication.resolution.identity import Identity
-from authentication.resolution.tokens import TokenKind
 from authentication.settings import AuthenticationSettings
+from counterfoil import tokens
+from counterfoil.errors import InsufficientScope, InvalidToken
+from counterfoil.identity import Identity
+from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import ApiKey, User
 

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from authentication import permissions, policies
 from authentication.permissions import Scopes
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
 from authentication.settings import AuthenticationSettings
+from counterfoil import tokens
+from counterfoil.permissions import session_scopes
+from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken, User
 
@@ -72,7 +73,7 @@ def issue(
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
     """What a token with these scopes may do now. Wants the user with roles."""
     grants = ";".join(f"{role.name}={role.scopes}" for role in user.roles)
-    return permissions.session_scopes(scopes, grants)
+    return session_scopes(scopes, grants)
 
 
 def _refresh_token(

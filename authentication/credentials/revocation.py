@@ -12,8 +12,8 @@ from authentication import audit
 from authentication.audit import Event, Origin
 from authentication.credentials import api_keys
 from authentication.errors import NotFound
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 from database import queries
 
 _REASON = "revoked_by_holder"

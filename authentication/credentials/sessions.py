@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.audit import Event, Origin
-from authentication.errors import NotFound, SessionRequired
-from authentication.resolution import tokens
-from authentication.resolution.identity import Identity
+from authentication.errors import NotFound
+from counterfoil import tokens
+from counterfoil.errors import SessionRequired
+from counterfoil.identity import Identity
 from database import queries
 from database.models import LoginSession, User
 from database.queries.session_search import Order as Order

@@ -13,12 +13,13 @@ from authentication import policies
 from authentication.accounts import password_change
 from authentication.audit import Origin
 from authentication.credentials.issuance import TokenPair
-from authentication.errors import ConfirmationRequired, InvalidToken
+from authentication.errors import ConfirmationRequired
 from authentication.grants import password as password_grant
 from authentication.grants.password import Attempt
-from authentication.resolution.identity import Identity
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
+from counterfoil.errors import InvalidToken
+from counterfoil.identity import Identity
 from database import clock, queries
 from database.models import LoginSession
 

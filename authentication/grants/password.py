@@ -12,7 +12,6 @@ from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import normalise_identifier
 from authentication.errors import (
-    CounterfoilError,
     HashingBusy,
     InvalidCredentials,
     InvalidScope,
@@ -25,6 +24,7 @@ from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
 from authentication.throttling.known_networks import network_of
 from authentication.throttling.limits import Counter
+from counterfoil.errors import CounterfoilError
 from database import clock, queries
 from database.models import LoginSession, User
 

@@ -9,11 +9,12 @@ from authentication import audit, permissions, policies
 from authentication.audit import Event, Origin
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
-from authentication.errors import CounterfoilError, InvalidRefreshToken, InvalidScope
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from authentication.errors import InvalidRefreshToken, InvalidScope
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
+from counterfoil import tokens
+from counterfoil.errors import CounterfoilError
+from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken
 

@@ -14,9 +14,9 @@ from authentication.instrumentation import NOBODY, Observer
 from authentication.pruning import prune
 from authentication.pruning.prune import BEGINNING, Busy, Retention
 from authentication.settings import AuthenticationSettings
+from counterfoil.errors import DatabaseUnavailable
 from database.engine import deadlines
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable
 
 log = logging.getLogger("counterfoil.housekeeping")
 
@@ -101,7 +101,7 @@ class Housekeeper:
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
         seconds = self._database.settings.database_deadline_seconds
-        with deadlines.within(seconds), self._database.transaction() as db:
+        with deadlines.deadline(seconds), self._database.transaction() as db:
             yield db
 
     def _count(self, rows: Mapping[str, int]) -> None:

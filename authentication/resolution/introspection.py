@@ -3,10 +3,11 @@
 from typing import Any
 
 from authentication import permissions
-from authentication.errors import InvalidToken
 from authentication.permissions import INTROSPECT
-from authentication.resolution.identity import Identity
-from authentication.resolution.resolver import Resolver
+from counterfoil.errors import InvalidToken
+from counterfoil.identity import Identity
+from counterfoil.permissions import demand_scopes
+from counterfoil.resolver import Resolver
 
 _DEMANDED = frozenset({INTROSPECT})
 
@@ -22,7 +23,7 @@ async def introspect(resolver: Resolver, token: str, *, caller: str) -> Identity
     asking, found = await resolver.resolve_both(caller, token)
     if asking is None:
         raise InvalidToken
-    permissions.demand_scopes(asking.scopes, _DEMANDED)
+    demand_scopes(asking.scopes, _DEMANDED)
     return found
 
 

@@ -16,10 +16,10 @@ from authentication import policies
 from authentication.instrumentation import NOBODY, Observer
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.identity import CredentialKind, LiveCredential
 from database import clock, queries
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable
-from database.queries.credentials import CredentialKind, LiveCredential
 
 log = logging.getLogger("counterfoil.last_used")
 

@@ -18,13 +18,13 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.audit import Event, Origin
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
+from counterfoil import tokens
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.tokens import TokenKind
 from database import queries
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable
 from database.queries.refusals import Refusal
 
 log = logging.getLogger("counterfoil.refusals")

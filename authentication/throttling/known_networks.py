@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from counterfoil.errors import DatabaseUnavailable
 from database import queries
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable
 
 # One end user can have all of a /64 to themselves, and change addresses within it at will.
 _IPV6_PREFIX = 64

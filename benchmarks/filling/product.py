@@ -1,7 +1,7 @@
 """Fills the product's tables with users, sessions and access tokens."""
 
-from authentication.resolution.tokens import TokenKind, create
 from benchmarks.filling.bulk import SAMPLE, fill, parameters_of
+from counterfoil.tokens import TokenKind, create
 
 USERS = """
 INSERT INTO users (id, email, name, hashed_password)

@@ -11,75 +11,53 @@ import math
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import psycopg2
 from psycopg2 import extensions
 
+from counterfoil import budget
 
-@dataclass(slots=True)
-class _Allowance:
-    """Shared by all that one request does, in whichever thread or copied context."""
-
-    seconds: float
+T = TypeVar("T")
 
 
-_allowance: contextvars.ContextVar[_Allowance | None] = contextvars.ContextVar(
-    "allowance", default=None
-)
 _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
-_patience: contextvars.ContextVar[float] = contextvars.ContextVar("patience", default=math.inf)
+_wait_timeout: contextvars.ContextVar[float] = contextvars.ContextVar(
+    "wait_timeout", default=math.inf
+)
 
 
 class NoAnswer(psycopg2.OperationalError):
     """The database was silent for longer than we wait. The connection is of no use any more."""
 
 
-def allow(seconds: float) -> None:
-    """Let the request that begins here wait for the database so long, all its waits together."""
-    _allowance.set(_Allowance(seconds))
-
-
-def allowed(seconds: float) -> float:
-    """So many seconds, or what is left to this request if that is less."""
-    allowance = _allowance.get()
-    return seconds if allowance is None else max(0.0, min(seconds, allowance.seconds))
-
-
-def spend(seconds: float) -> None:
-    """Take from what is left to this request. Outside of requests nothing is counted."""
-    if (allowance := _allowance.get()) is not None:
-        allowance.seconds -= seconds
-
-
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Bound all waiting for the database in this block, also in threads it hands work to."""
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound all waiting for the database in this block, also in threads it hands work to.
+
+    The block has `seconds`, or what is left of the request's budget, from which its time is taken.
+    """
     began = time.monotonic()
-    with _until(began + allowed(seconds)):
+    with _set(_deadline, began + budget.remaining(seconds)):
         try:
             yield
         finally:
-            spend(time.monotonic() - began)
+            budget.charge(time.monotonic() - began)
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
+def shorter_deadline(seconds: float) -> Iterator[None]:
     """Bound a part of the work in progress more closely than the rest of it."""
     remaining = remaining_seconds()
-    with _until(time.monotonic() + (seconds if remaining is None else min(seconds, remaining))):
+    bound = seconds if remaining is None else min(seconds, remaining)
+    with _set(_deadline, time.monotonic() + bound):
         yield
 
 
-@contextmanager
-def each_wait_at_most(seconds: float) -> Iterator[None]:
+def wait_timeout(seconds: float) -> AbstractContextManager[None]:
     """Bound each single wait in this block. NoAnswer may come before the deadline has passed."""
-    token = _patience.set(seconds)
-    try:
-        yield
-    finally:
-        _patience.reset(token)
+    return _set(_wait_timeout, seconds)
 
 
 def remaining_seconds() -> float | None:
@@ -94,12 +72,12 @@ def install() -> None:
 
 
 @contextmanager
-def _until(deadline: float) -> Iterator[None]:
-    token = _deadline.set(deadline)
+def _set(variable: contextvars.ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        variable.reset(token)
 
 
 def _wait(connection: extensions.connection) -> None:
@@ -113,6 +91,6 @@ def _wait(connection: extensions.connection) -> None:
 
 def _poll_until_ready(poller: select.poll) -> None:
     remaining = remaining_seconds()
-    seconds = min(math.inf if remaining is None else remaining, _patience.get())
+    seconds = min(math.inf if remaining is None else remaining, _wait_timeout.get())
     if not poller.poll(None if seconds == math.inf else seconds * 1000):
         raise NoAnswer("the database did not answer within the deadline")

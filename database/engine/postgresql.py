@@ -6,10 +6,12 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.exc import InvalidatePoolError
 
-from database.engine import deadlines, dns
+from counterfoil.lookup import dns
+from counterfoil.lookup.connection import KEEPALIVES
+from database.engine import deadlines
 
 # One round trip begins a transaction, makes its commit durable whatever the server's default (an
 # acknowledged revocation must survive a crash), lets the server give up what we would give up on,
@@ -25,6 +27,12 @@ _BEGIN = text(
 )
 
 
+def connection_options(url: URL) -> dict[str, Any]:
+    """The driver's arguments for an address, before names are resolved."""
+    _, given = url.get_dialect()().create_connect_args(url)
+    return {**KEEPALIVES, **given}
+
+
 def configure(engine: Engine, *, patience_seconds: float) -> None:
     """Set up how this engine connects, and how it finds out that a connection has died.
 
@@ -35,7 +43,7 @@ def configure(engine: Engine, *, patience_seconds: float) -> None:
 
     def connect(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         record.info["new"] = True
-        given = dns.options(engine.url)
+        given = connection_options(engine.url)
         try:
             options.update(dns.resolve(given, seconds=deadlines.remaining_seconds()))
         except OSError as error:
@@ -44,7 +52,7 @@ def configure(engine: Engine, *, patience_seconds: float) -> None:
 
     def check(connection: extensions.connection, record: Any, proxy: Any) -> None:
         if not record.info.pop("new", False):
-            with deadlines.at_most(patience_seconds):
+            with deadlines.shorter_deadline(patience_seconds):
                 _ping(connection)
 
     event.listen(engine, "do_connect", connect)
@@ -57,7 +65,7 @@ def _connect(attempt: Callable[[], Any], patience_seconds: float) -> Any:
         return attempt()
     while True:
         try:
-            with deadlines.each_wait_at_most(patience_seconds):
+            with deadlines.wait_timeout(patience_seconds):
                 return attempt()
         except deadlines.NoAnswer:
             if not deadlines.remaining_seconds():

@@ -13,10 +13,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import QueuePool
 
+from counterfoil.errors import DatabaseUnavailable
 from database import clock
 from database.base import UTCDateTime
 from database.engine import deadlines, postgresql, sqlite
-from database.errors import DatabaseUnavailable, is_outage
+from database.errors import is_outage
 from database.settings import DatabaseSettings
 
 _BEGIN_SQLITE = text(f"SELECT {clock.SQLITE_NOW} AS now").columns(now=UTCDateTime)
@@ -70,7 +71,7 @@ class Database:
                         await _in_thread(db.close)
 
     def _deadline(self) -> AbstractContextManager[None]:
-        return deadlines.within(self.settings.database_deadline_seconds)
+        return deadlines.deadline(self.settings.database_deadline_seconds)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

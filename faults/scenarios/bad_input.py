@@ -8,8 +8,8 @@ import psutil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 from faults import looks
 from faults.calls import Answer, Caller
 from faults.registry import Seen, scenario

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 from tests.support.client import Client, Tokens
 
 SECRET = "Tr0ub4dor-and-3"

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from httpx2 import Response
 
 from api.dependencies import CurrentIdentity, OptionalIdentity, requires, requires_role
-from authentication.resolution.identity import Identity
-from authentication.resolution.tokens import TokenKind, create
+from counterfoil.identity import Identity
+from counterfoil.tokens import TokenKind, create
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, MakeApp, MakeClient, Tokens
 

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import api
+import counterfoil
 from api import errors as http_errors
-from authentication.errors import CounterfoilError
+from counterfoil.errors import CounterfoilError
 from tests.support.client import Client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,7 +44,9 @@ def status_of(error: type[CounterfoilError]) -> HTTPStatus:
 
 def codes_in_the_source() -> set[str]:
     """Those that api/ gives by themselves, as the first string after a status."""
-    source = "\n".join(path.read_text() for path in Path(api.__file__).parent.rglob("*.py"))
+    folders = [Path(package.__file__).parent for package in (api, counterfoil)]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    source = "\n".join(path.read_text() for path in files)
     problems = re.findall(r"HTTPStatus\.[A-Z_]+,\s*\"(\w+)\"", source)
     return set(problems) | set(http_errors._CODES.values())
 

@@ -3,8 +3,8 @@
 import pytest
 from httpx2 import Response
 
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeClient, Tokens
 

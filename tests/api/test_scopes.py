@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.dependencies import requires, requires_role
-from authentication.resolution.identity import Identity
+from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, Tokens, read_tokens
 

@@ -52,7 +52,7 @@ def test_a_use_is_noted_without_waiting_for_anyone(
     with closing(psycopg2.connect(database_url)) as other:
         cursor = other.cursor()
         cursor.execute("SELECT id FROM sessions LIMIT 1 FOR UPDATE")
-        with deadlines.within(3), database.transaction() as db:
+        with deadlines.deadline(3), database.transaction() as db:
             ids = [row[0] for row in sql("SELECT id FROM sessions")]
             queries.last_used.note_sessions(db, ids)
     database.close()

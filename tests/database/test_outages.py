@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
+from counterfoil.errors import DatabaseUnavailable
 from database.engine.session import Database
-from database.errors import DatabaseUnavailable
 from database.settings import DatabaseSettings
 from harness.postgresql import PostgreSQL
 from harness.relay import Relay

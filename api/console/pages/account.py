@@ -18,7 +18,8 @@ from authentication.administration.operations import AuditFilter, SessionFilter
 from authentication.audit import Origin
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
-from authentication.errors import CounterfoilError, InvalidField, NotFound, WrongPassword
+from authentication.errors import InvalidField, NotFound, WrongPassword
+from counterfoil.errors import CounterfoilError
 
 router = APIRouter(prefix="/account")
 

@@ -16,8 +16,9 @@ from api.dependencies import ServiceDep, SessionDep
 from authentication import permissions
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
-from authentication.errors import CounterfoilError, InvalidField
+from authentication.errors import InvalidField
 from authentication.permissions import Scopes
+from counterfoil.errors import CounterfoilError
 
 router = APIRouter()
 

@@ -15,9 +15,10 @@ from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep, find_vis
 from api.dependencies import OriginDep, ServiceDep, SessionDep
 from authentication.audit import Origin
 from authentication.credentials import sessions
-from authentication.errors import CounterfoilError, InvalidCredentials, NotFound
+from authentication.errors import InvalidCredentials, NotFound
 from authentication.grants import console as console_grant
 from authentication.service import Service
+from counterfoil.errors import CounterfoilError
 
 router = APIRouter()
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from authentication.resolution import tokens as token_format
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens as token_format
+from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client
 

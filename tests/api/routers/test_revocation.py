@@ -9,8 +9,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from authentication.resolution import tokens as token_format
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens as token_format
+from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, events
 from tests.support.client import Client, read_tokens
 

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.dependencies import CurrentIdentity, get_identity, requires, requires_role
 from api.routing.lean_routes import LeanRoute
-from authentication.resolution.identity import Identity
+from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeApp, MakeClient
 

@@ -10,11 +10,10 @@ from authentication import policies
 from authentication.audit import Origin
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
-from authentication.errors import InvalidToken
-from authentication.resolution.identity import Identity
 from authentication.settings import AuthenticationSettings
+from counterfoil.errors import InvalidToken
+from counterfoil.identity import CredentialKind, Identity
 from database.engine.session import Database
-from database.queries.credentials import CredentialKind
 from database.settings import DatabaseSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client

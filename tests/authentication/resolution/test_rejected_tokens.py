@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authentication.resolution import rejected_tokens
-from authentication.resolution.tokens import TokenKind, create
+from counterfoil.tokens import TokenKind, create
 from tests.support.administrator import Sql
 from tests.support.client import Client, MakeClient, Tokens
 from tests.support.waiting import write_behind

@@ -43,7 +43,7 @@ def test_what_takes_too_long_is_given_up_and_the_rest_is_not(db: Session) -> Non
 
 
 def test_what_is_left_of_the_deadline_is_the_limit(db: Session) -> None:
-    with deadlines.within(1.0):
+    with deadlines.deadline(1.0):
         assert Attempts(db, 2).make(never) is None
         # There is time left for the answer.
         assert soon(db) == 42

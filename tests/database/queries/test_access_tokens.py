@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from authentication.resolution.tokens import digest
+from counterfoil.tokens import digest
 from database import clock, queries
 from database.engine.session import Database
 from database.settings import DatabaseSettings

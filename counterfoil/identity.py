@@ -1,10 +1,45 @@
-"""An identity: the frozen result of resolving a credential."""
+"""An identity: the frozen result of resolving a credential, made of one row of the lookup."""
 
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from authentication import permissions
-from database.queries.credentials import CredentialKind, LiveCredential
+from counterfoil import permissions
+
+
+class CredentialKind(StrEnum):
+    """What a request may carry."""
+
+    ACCESS_TOKEN = "access_token"
+    API_KEY = "api_key"
+
+
+class LiveCredential(NamedTuple):
+    """One row of the lookup, the same for both kinds. Times are seconds since 1970.
+
+    The fields are columns of the views `live_access_tokens` and `live_api_keys`.
+    """
+
+    digest: bytes
+    credential_id: int | str
+    scopes: str | None
+    issued_at: float
+    expires_at: float | None
+    last_used_at: float | None
+    session_id: str | None
+    session_expires_at: float | None
+    client_id: str | None
+    user_id: int
+    email: str
+    username: str | None
+    name: str
+    surname: str | None
+    website: str | None
+    user_created_at: float
+    user_updated_at: float
+    grants: str | None
+    """The roles of the user with their scopes: "user=account;admin=admin introspect"."""
+    looked_up_at: float
 
 
 class Identity(NamedTuple):
@@ -37,7 +72,7 @@ class Identity(NamedTuple):
 
 
 def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
-    """Make sense of a row of the lookup."""
+    """The identity that a row of the lookup stands for."""
     is_session = kind is CredentialKind.ACCESS_TOKEN
     scopes_of = permissions.session_scopes if is_session else permissions.api_key_scopes
     return Identity(

@@ -1,4 +1,4 @@
-"""How both kinds of connection reach PostgreSQL: with keepalives, and with names resolved apart."""
+"""Resolves the names of database hosts in threads, so that a dead name server can be given up."""
 
 import asyncio
 import socket
@@ -7,20 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Any
 
-from sqlalchemy import URL
-
-# A firewall that forgets an idle connection says so to nobody; half a minute of silence is broken.
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
-
 # libpq resolves names by a call that a dead name server can hold up for as long as it likes, and in
 # asynchronous mode too. Here it holds up one of these threads, and those who wait have a deadline.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="names")
-
-
-def options(url: URL) -> dict[str, Any]:
-    """The driver's arguments, before names are resolved."""
-    _, given = url.get_dialect()().create_connect_args(url)
-    return {**_KEEPALIVES, **given}
 
 
 def resolve(options: dict[str, Any], *, seconds: float | None) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authentication.resolution import tokens
-from authentication.resolution.tokens import TokenKind
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 
 REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=1000)
 CHARACTERS = string.ascii_letters + string.digits + "-_"

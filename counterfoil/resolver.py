@@ -11,16 +11,13 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from authentication.instrumentation import NOBODY, Observer
-from authentication.resolution import tokens
-from authentication.resolution.identity import Identity, from_credential
-from authentication.resolution.tokens import TokenKind
-from database.engine import deadlines
-from database.errors import DatabaseUnavailable
-from database.lookup import MAX_BATCH, Lookup
-from database.queries.credentials import CredentialKind, LiveCredential
+from counterfoil import budget, tokens
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.identity import CredentialKind, Identity, LiveCredential, from_credential
+from counterfoil.lookup import MAX_BATCH, Lookup
+from counterfoil.tokens import TokenKind
 
 _KINDS = {
     TokenKind.ACCESS: CredentialKind.ACCESS_TOKEN,
@@ -37,6 +34,16 @@ def _kind_of(token: str) -> CredentialKind | None:
     return None if kind is None else _KINDS.get(kind)
 
 
+class OnLookup(Protocol):
+    """Told of each query: for how many tokens it was, in how many seconds, and how it ended."""
+
+    def __call__(self, *, tokens: int, seconds: float, failed: bool) -> None: ...
+
+
+def _ignore(*, tokens: int, seconds: float, failed: bool) -> None:
+    """Nobody has asked to be told."""
+
+
 class _Waiter(NamedTuple):
     digest: bytes
     answer: asyncio.Future[LiveCredential | None]
@@ -51,7 +58,8 @@ class _Waiter(NamedTuple):
 class Resolver:
     """Belongs to the event loop it is opened on.
 
-    `on_use` is told of each credential that was found live, at no cost to the request.
+    `on_use` is told of each credential that was found live, `on_lookup` of each query. They are
+    called on the event loop, so they must neither wait nor raise.
     """
 
     def __init__(
@@ -60,10 +68,10 @@ class Resolver:
         *,
         deadline_seconds: float,
         on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
-        observer: Observer = NOBODY,
+        on_lookup: OnLookup = _ignore,
     ) -> None:
         self._lookup = lookup
-        self._observer = observer
+        self._on_lookup = on_lookup
         self._deadline_seconds = deadline_seconds
         self._on_use = on_use
         self._queues: dict[CredentialKind, deque[_Waiter]] = {
@@ -97,7 +105,7 @@ class Resolver:
             return None
         began = self._last_asked = self._loop.time()
         found = await self._find(kind, tokens.digest(token))
-        deadlines.spend(self._loop.time() - began)
+        budget.charge(self._loop.time() - began)
         return self._identify(kind, found)
 
     async def resolve_both(
@@ -112,7 +120,7 @@ class Resolver:
         found = await asyncio.gather(
             self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
         )
-        deadlines.spend(self._loop.time() - began)
+        budget.charge(self._loop.time() - began)
         return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
 
     def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
@@ -137,7 +145,7 @@ class Resolver:
         if self._lookup.is_down():
             raise DatabaseUnavailable("no connection for token lookups")
         answer: asyncio.Future[LiveCredential | None] = self._loop.create_future()
-        give_up_at = self._loop.time() + deadlines.allowed(self._deadline_seconds)
+        give_up_at = self._loop.time() + budget.remaining(self._deadline_seconds)
         self._queues[kind].append(_Waiter(digest, answer, give_up_at))
         # Sent once this turn of the loop is over, so that requests read together go together.
         if not self._send_is_due:
@@ -173,7 +181,7 @@ class Resolver:
     ) -> None:
         waiters = self._in_flight.pop(lookup)
         failure = lookup.exception()
-        self._observer.looked_up(
+        self._on_lookup(
             tokens=count, seconds=time.perf_counter() - began, failed=failure is not None
         )
         if failure is not None:

@@ -6,20 +6,20 @@ closed stays readable for ever, so it is polled when idle too; its reader goes b
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import literal_column
-from sqlalchemy.dialects import postgresql
 
-from database import queries
-from database.engine import dns
-from database.errors import DatabaseUnavailable
-from database.queries.credentials import CredentialKind, LiveCredential
-from database.settings import DatabaseSettings
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.identity import CredentialKind, LiveCredential
+from counterfoil.lookup import dns
+from counterfoil.lookup.statements import postgresql
+
+# A firewall that forgets an idle connection tells neither side; half a minute of silence is a loss.
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 PLANNING = (
     # Single keys would be planned anew each time, at four times the cost of the lookup.
@@ -33,9 +33,16 @@ class LookupConnection:
     """Connected by `open`; after that `find` may be called whenever its last future is done."""
 
     def __init__(
-        self, settings: DatabaseSettings, *, on_lost: Callable[["LookupConnection"], None]
+        self,
+        options: Mapping[str, Any],
+        *,
+        deadline_seconds: float,
+        prepared_statements: bool,
+        on_lost: Callable[["LookupConnection"], None],
     ) -> None:
-        self._settings = settings
+        self._options = options
+        self._deadline_seconds = deadline_seconds
+        self._prepared_statements = prepared_statements
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._ready = False
@@ -48,9 +55,9 @@ class LookupConnection:
     async def open(self) -> None:
         """Connect and prepare the statements, within the deadline in all."""
         try:
-            async with asyncio.timeout(self._settings.database_deadline_seconds):
+            async with asyncio.timeout(self._deadline_seconds):
                 await self._connect()
-                if self._settings.prepared_statements:
+                if self._prepared_statements:
                     async with self._step():
                         await self._execute(self._setup())
         except (OSError, psycopg2.Error, DatabaseUnavailable) as error:
@@ -67,9 +74,9 @@ class LookupConnection:
         """Look up a batch. If that fails, with DatabaseUnavailable, the connection is lost."""
         # Digests are ours, 32 bytes each; in hexadecimal nothing needs quoting.
         array = "'{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}'"
-        if self._settings.prepared_statements:
+        if self._prepared_statements:
             return self._execute(f"EXECUTE {kind} ({array})")
-        query = statement(kind).replace("$1", f"{array}::bytea[]")
+        query = postgresql(kind).replace("$1", f"{array}::bytea[]")
         # Sent as one, the two are one transaction, to which the limit is confined.
         return self._execute(f"SET LOCAL {self._time_limit()}; {query}")
 
@@ -95,17 +102,17 @@ class LookupConnection:
             [
                 *PLANNING,
                 f"SET {self._time_limit()}",
-                *(f"PREPARE {kind} (bytea[]) AS {statement(kind)}" for kind in CredentialKind),
+                *(f"PREPARE {kind} (bytea[]) AS {postgresql(kind)}" for kind in CredentialKind),
             ]
         )
 
     def _time_limit(self) -> str:
         """What we have given up on, the server should give up too."""
-        return f"statement_timeout = {int(self._settings.database_deadline_seconds * 1000)}"
+        return f"statement_timeout = {int(self._deadline_seconds * 1000)}"
 
     async def _connect(self) -> None:
         async with self._step():
-            options = await dns.resolve_async(dns.options(self._settings.url))
+            options = await dns.resolve_async({**KEEPALIVES, **self._options})
         self._connection = psycopg2.connect(**options, async_=True)
         while (state := self._connection.poll()) != extensions.POLL_OK:
             async with self._step():
@@ -119,7 +126,7 @@ class LookupConnection:
 
         Waiting for that one until the deadline would only put off the attempt that succeeds.
         """
-        return asyncio.timeout(self._settings.database_deadline_seconds / 3)
+        return asyncio.timeout(self._deadline_seconds / 3)
 
     async def _socket_ready(self, *, for_reading: bool) -> None:
         # The descriptor may change between two steps, when libpq tries the next address.
@@ -140,7 +147,7 @@ class LookupConnection:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._answer = answer
         self._timer = self._loop.call_later(
-            self._settings.database_deadline_seconds,
+            self._deadline_seconds,
             partial(self.close, TimeoutError("the lookup ran into its deadline")),
         )
         try:
@@ -179,15 +186,3 @@ class LookupConnection:
 def _set_once(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-@cache
-def statement(kind: CredentialKind) -> str:
-    """The lookup as PostgreSQL prepares it: `$1` is an array of digests."""
-    restriction = queries.credentials.DIGESTS[kind] == literal_column("ANY ($1)")
-    query = queries.credentials.find_live(kind, restriction)
-    compiled = query.compile(
-        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
-        compile_kwargs={"render_postcompile": True},
-    )
-    return str(compiled)

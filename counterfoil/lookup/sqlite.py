@@ -4,22 +4,19 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from pathlib import Path
 
-from sqlalchemy.dialects import sqlite as dialect
-
-from database import queries
-from database.engine import sqlite
-from database.errors import DatabaseUnavailable
-from database.queries.credentials import CredentialKind, LiveCredential
-from database.settings import DatabaseSettings
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.identity import CredentialKind, LiveCredential
+from counterfoil.lookup import statements
 
 
 class SQLiteLookup:
     """One connection in one thread; tokens that arrive meanwhile make up the next batch."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
-        self._settings = settings
+    def __init__(self, path: str, *, deadline_seconds: float) -> None:
+        self._path = path
+        self._deadline_seconds = deadline_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookup")
         self._connection: sqlite3.Connection | None = None
         self._busy = False
@@ -43,25 +40,29 @@ class SQLiteLookup:
         future.add_done_callback(self._finish)
         return future
 
-    def _finish(self, future: asyncio.Future[list[LiveCredential]]) -> None:
+    def _finish(self, _done: asyncio.Future[list[LiveCredential]]) -> None:
         self._busy = False
         self.on_free()
 
     def _fetch(self, kind: CredentialKind, digests: Sequence[bytes]) -> list[LiveCredential]:
         try:
             connection = self._connection or self._connect()
-            rows = connection.execute(_statement(kind, len(digests)), digests)
+            rows = connection.execute(statements.sqlite(kind, len(digests)), digests)
             return [LiveCredential(*row) for row in rows]
         except sqlite3.Error as error:
             self._disconnect()
             raise DatabaseUnavailable(type(error).__name__) from error
 
     def _connect(self) -> sqlite3.Connection:
-        path = self._settings.url.database or ""
+        # An address rather than a path, as only so a file that is missing is not created.
+        address = f"{Path(self._path).absolute().as_uri()}?mode=rw"
         try:
             # The thread is always the same, but closing happens wherever the service stops.
-            self._connection = sqlite3.connect(path, check_same_thread=False)
-            sqlite.prepare(self._connection, busy_seconds=self._settings.database_deadline_seconds)
+            self._connection = sqlite3.connect(
+                address, uri=True, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._deadline_seconds * 1000)}")
+            self._connection.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         return self._connection
@@ -74,13 +75,3 @@ class SQLiteLookup:
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)
         self._disconnect()
-
-
-@lru_cache
-def _statement(kind: CredentialKind, count: int) -> str:
-    digests = queries.credentials.DIGESTS[kind].in_([b""] * count)
-    compiled = queries.credentials.find_live(kind, digests).compile(
-        dialect=dialect.dialect(paramstyle="qmark"),
-        compile_kwargs={"render_postcompile": True},
-    )
-    return str(compiled)

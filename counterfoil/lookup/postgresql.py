@@ -7,12 +7,12 @@ on our side, past which its connection is closed and replaced.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from database.errors import DatabaseUnavailable
-from database.lookup.connection import LookupConnection
-from database.queries.credentials import CredentialKind, LiveCredential
-from database.settings import DatabaseSettings
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.identity import CredentialKind, LiveCredential
+from counterfoil.lookup.connection import LookupConnection
 
 log = logging.getLogger("counterfoil.lookup")
 
@@ -21,10 +21,23 @@ _LONGEST_PAUSE_SECONDS = 0.5
 
 
 class PostgreSQLLookup:
-    """A few connections, each with one batch in flight at a time."""
+    """A few connections, each with one batch in flight at a time.
 
-    def __init__(self, settings: DatabaseSettings) -> None:
-        self._settings = settings
+    `options` are libpq's. `prepared_statements` is False behind PgBouncer in transaction mode.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        deadline_seconds: float,
+        connections: int = 2,
+        prepared_statements: bool = True,
+    ) -> None:
+        self._options = options
+        self._deadline_seconds = deadline_seconds
+        self._connections = connections
+        self._prepared_statements = prepared_statements
         self._free: list[LookupConnection] = []
         self._open: set[LookupConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -34,9 +47,9 @@ class PostgreSQLLookup:
 
     async def open(self) -> None:
         """What cannot be reached yet is tried again and again, as after a loss."""
-        for _ in range(self._settings.lookup_connections):
+        for _ in range(self._connections):
             self._begin_to_connect()
-        await asyncio.wait(self._opening, timeout=self._settings.database_deadline_seconds)
+        await asyncio.wait(self._opening, timeout=self._deadline_seconds)
 
     def is_free(self) -> bool:
         return bool(self._free)
@@ -45,7 +58,7 @@ class PostgreSQLLookup:
         if self._down_since is None:
             return False
         elapsed = asyncio.get_running_loop().time() - self._down_since
-        return elapsed > self._settings.database_deadline_seconds
+        return elapsed > self._deadline_seconds
 
     def find(
         self, kind: CredentialKind, digests: Sequence[bytes]
@@ -61,7 +74,12 @@ class PostgreSQLLookup:
             self.on_free()
 
     async def _connect(self) -> None:
-        connection = LookupConnection(self._settings, on_lost=self._replace)
+        connection = LookupConnection(
+            self._options,
+            deadline_seconds=self._deadline_seconds,
+            prepared_statements=self._prepared_statements,
+            on_lost=self._replace,
+        )
         await connection.open()
         self._down_since = None
         self._open.add(connection)

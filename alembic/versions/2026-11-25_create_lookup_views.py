@@ -1,0 +1,126 @@
+"""Create the views by which credentials are looked up: `live_access_tokens`, `live_api_keys`.
+
+They are the contract with everything that judges tokens in the database, in this service and in
+others. A later migration may append columns to them by CREATE OR REPLACE VIEW, which keeps the
+statements alive that running workers have prepared; it does not drop or reorder any.
+"""
+
+from alembic import op
+
+revision = "0011_lookup_views"
+down_revision = "0010_open_sessions"
+branch_labels = None
+depends_on = None
+
+VIEW = """
+CREATE VIEW {name} AS
+SELECT
+  {credential},
+  users.id AS user_id,
+  users.email AS email,
+  users.username AS username,
+  users.name AS name,
+  users.surname AS surname,
+  users.website AS website,
+  {user_created_at} AS user_created_at,
+  {user_updated_at} AS user_updated_at,
+  (
+    SELECT {aggregate}(roles.name || '=' || roles.scopes, ';')
+    FROM user_roles JOIN roles ON roles.id = user_roles.role_id
+    WHERE user_roles.user_id = users.id
+  ) AS grants,
+  {looked_up_at} AS looked_up_at
+{source}
+"""
+
+ACCESS_TOKEN = """access_tokens.token_digest AS digest,
+  access_tokens.id AS credential_id,
+  access_tokens.scopes AS scopes,
+  {issued_at} AS issued_at,
+  {expires_at} AS expires_at,
+  {last_used_at} AS last_used_at,
+  sessions.id AS session_id,
+  {session_expires_at} AS session_expires_at,
+  sessions.client_id AS client_id"""
+
+ACCESS_TOKENS = """FROM access_tokens
+JOIN sessions ON sessions.id = access_tokens.session_id
+JOIN users ON users.id = sessions.user_id
+WHERE access_tokens.expires_at > {now}
+  AND sessions.revoked_at IS NULL
+  AND sessions.expires_at > {now}
+  AND sessions.epoch = users.session_epoch
+  AND users.is_active"""
+
+API_KEY = """api_keys.key_digest AS digest,
+  api_keys.id AS credential_id,
+  api_keys.scopes AS scopes,
+  {issued_at} AS issued_at,
+  {expires_at} AS expires_at,
+  {last_used_at} AS last_used_at,
+  CAST(NULL AS {uuid}) AS session_id,
+  CAST(NULL AS FLOAT) AS session_expires_at,
+  CAST(NULL AS VARCHAR(200)) AS client_id"""
+
+API_KEYS = """FROM api_keys
+JOIN users ON users.id = api_keys.user_id
+WHERE api_keys.revoked_at IS NULL
+  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > {now})
+  AND users.is_active"""
+
+
+def upgrade() -> None:
+    create_view(
+        "live_access_tokens",
+        ACCESS_TOKEN.format(
+            issued_at=epoch("access_tokens.created_at"),
+            expires_at=epoch("access_tokens.expires_at"),
+            last_used_at=epoch("sessions.last_used_at"),
+            session_expires_at=epoch("sessions.expires_at"),
+        ),
+        ACCESS_TOKENS,
+    )
+    create_view(
+        "live_api_keys",
+        API_KEY.format(
+            issued_at=epoch("api_keys.created_at"),
+            expires_at=epoch("api_keys.expires_at"),
+            last_used_at=epoch("api_keys.last_used_at"),
+            uuid="CHAR(36)" if is_sqlite() else "UUID",
+        ),
+        API_KEYS,
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP VIEW live_api_keys")
+    op.execute("DROP VIEW live_access_tokens")
+
+
+def create_view(name: str, credential: str, source: str) -> None:
+    op.execute(
+        VIEW.format(
+            name=name,
+            credential=credential,
+            user_created_at=epoch("users.created_at"),
+            user_updated_at=epoch("users.updated_at"),
+            aggregate="group_concat" if is_sqlite() else "string_agg",
+            looked_up_at=epoch(now()),
+            source=source.format(now=now()),
+        )
+    )
+
+
+def is_sqlite() -> bool:
+    return op.get_bind().dialect.name == "sqlite"
+
+
+def now() -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f', 'now')" if is_sqlite() else "now()"
+
+
+def epoch(moment: str) -> str:
+    """Seconds since 1970, as clock.epoch_seconds has them when this was written."""
+    if is_sqlite():
+        return f"strftime('%s', {moment}) + (strftime('%f', {moment}) - strftime('%S', {moment}))"
+    return f"date_part('epoch', {moment})"

@@ -1,0 +1,92 @@
+"""Finds the credential in a request and resolves it, once for each request.
+
+Knows ASGI and no framework. The credential is read from headers only, never from the query string.
+"""
+
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from counterfoil.errors import AmbiguousCredentials, InvalidToken
+from counterfoil.identity import Identity
+from counterfoil.resolver import Resolver
+
+Headers = Iterable[tuple[bytes, bytes]]
+Scope = MutableMapping[str, Any]
+
+# Where a request's scope holds the identity, once it has been resolved.
+RESOLVED = "counterfoil.identity"
+
+API_KEY_HEADERS = ("X-API-Key", "Token")
+
+
+class Authenticator:
+    """Belongs to the event loop that its resolver is opened on.
+
+    `on_rejected` is told of each credential that is not live, with the scope of its request.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        api_key_headers: Iterable[str] = API_KEY_HEADERS,
+        on_rejected: Callable[[str, Scope], None] = lambda _token, _scope: None,
+    ) -> None:
+        self.resolver = resolver
+        self._api_key_headers = header_names(api_key_headers)
+        self._on_rejected = on_rejected
+
+    def find_credential(self, headers: Headers) -> str | None:
+        """The bearer token or API key that was sent, if any. Raises AmbiguousCredentials."""
+        return find_credential(headers, self._api_key_headers)
+
+    async def authenticate(self, scope: Scope) -> Identity | None:
+        """The identity behind the request's credential. None if none was sent.
+
+        Raises InvalidToken, AmbiguousCredentials, DatabaseUnavailable. Asked twice within one
+        request, it answers from the first lookup, which began after the request arrived.
+        """
+        if RESOLVED in scope:
+            known: Identity | None = scope[RESOLVED]
+            return known
+        token = self.find_credential(scope["headers"])
+        identity = None
+        if token is not None:
+            identity = await self.resolver.resolve(token)
+            if identity is None:
+                self._on_rejected(token, scope)
+                raise InvalidToken
+        scope[RESOLVED] = identity
+        return identity
+
+
+def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str | None:
+    """The bearer token or API key that was sent, if any.
+
+    Reads the raw headers, lower-case as ASGI has them. Raises AmbiguousCredentials for two of them.
+    """
+    found: str | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            credential = _bearer(value)
+        elif name in api_key_headers:
+            credential = value.decode("latin-1").strip()
+        else:
+            continue
+        if credential is None:
+            continue
+        if found is not None and found != credential:
+            raise AmbiguousCredentials
+        found = credential
+    return found
+
+
+def header_names(headers: Iterable[str]) -> frozenset[bytes]:
+    """Header names as ASGI has them."""
+    return frozenset(header.lower().encode("latin-1") for header in headers)
+
+
+def _bearer(value: bytes) -> str | None:
+    scheme, _, token = value.decode("latin-1").partition(" ")
+    # The scheme is case-insensitive (RFC 9110, 11.1). Other schemes are for others.
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -1,0 +1,66 @@
+"""Why a credential is rejected. None of these knows how HTTP says so: see counterfoil/problems.py.
+
+CounterfoilError
+├── NotAuthenticated            no credential was sent
+├── InvalidToken                a credential was sent that is not live
+├── AmbiguousCredentials        more than one was sent
+├── InsufficientScope           the scopes do not suffice
+├── InsufficientRole            the roles do not suffice
+└── SessionRequired             an API key was sent where only a session will do
+
+DatabaseUnavailable             no credential can be judged at the moment
+"""
+
+
+class CounterfoilError(Exception):
+    """`code` is stable and meant for programs; `detail` is meant for people."""
+
+    code = "error"
+    detail = "The request was rejected."
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or self.detail
+        super().__init__(self.detail)
+
+
+class NotAuthenticated(CounterfoilError):
+    code = "not_authenticated"
+    detail = "This needs an access token."
+
+
+class InvalidToken(CounterfoilError):
+    code = "invalid_token"
+    detail = "The token is not valid."
+
+
+class AmbiguousCredentials(CounterfoilError):
+    code = "ambiguous_credentials"
+    detail = "More than one credential was sent. Send one."
+
+
+class InsufficientScope(CounterfoilError):
+    code = "insufficient_scope"
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self.scopes = scopes
+        super().__init__(f"This needs the scope {' '.join(sorted(scopes))}.")
+
+
+class InsufficientRole(CounterfoilError):
+    code = "insufficient_role"
+
+    def __init__(self, roles: frozenset[str]) -> None:
+        self.roles = roles
+        super().__init__(f"This needs the role {' or '.join(sorted(roles))}.")
+
+
+class SessionRequired(CounterfoilError):
+    code = "session_required"
+    detail = "This needs the access token of a session; an API key will not do."
+
+
+class DatabaseUnavailable(Exception):
+    """The database is down, too slow or too busy to answer within the deadline.
+
+    A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
+    """

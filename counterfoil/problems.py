@@ -1,0 +1,82 @@
+"""Answers over HTTP for credentials that are rejected: problem details with a challenge.
+
+Statuses and challenges are those of RFC 6750, 3; bodies have the form of RFC 9457.
+"""
+
+import json
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from counterfoil import errors
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+
+log = logging.getLogger("counterfoil.errors")
+
+STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
+    errors.AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
+    errors.InsufficientScope: HTTPStatus.FORBIDDEN,
+    errors.InsufficientRole: HTTPStatus.FORBIDDEN,
+    errors.SessionRequired: HTTPStatus.FORBIDDEN,
+}
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""Seconds after which it is worth asking again when the service could not answer."""
+
+INVALID_TOKEN_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+# What may stand between the quotes of a challenge (RFC 6749, 3.3); the rest could break out of it.
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """An answer in the form of RFC 9457."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    return Response(
+        json.dumps(body), status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def challenge(error: CounterfoilError) -> dict[str, str]:
+    """The header that asks for another credential (RFC 6750, 3), where there is one to ask for."""
+    match error:
+        case errors.NotAuthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.InvalidToken():
+            return INVALID_TOKEN_CHALLENGE
+        case errors.InsufficientScope(scopes=scopes):
+            value = 'Bearer error="insufficient_scope"'
+            if all(map(_SCOPE.fullmatch, scopes)):
+                value += f', scope="{" ".join(sorted(scopes))}"'
+            return {"WWW-Authenticate": value}
+    return {}
+
+
+def rejected(error: CounterfoilError) -> Response:
+    """The answer to a credential that was rejected, for any error of counterfoil/errors.py."""
+    return problem(STATUSES[type(error)], error.code, error.detail, headers=challenge(error))
+
+
+def unavailable(error: DatabaseUnavailable) -> Response:
+    """The answer when no token can be judged. Never a 401, which would log people out."""
+    log.warning("database unavailable: %s", error)
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database_unavailable",
+        "The database cannot be reached at the moment.",
+        headers=RETRY_AFTER,
+    )

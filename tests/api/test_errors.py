@@ -10,8 +10,6 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-import api
-import counterfoil
 from api import errors as http_errors
 from counterfoil.errors import CounterfoilError
 from tests.support.client import Client
@@ -44,7 +42,7 @@ def status_of(error: type[CounterfoilError]) -> HTTPStatus:
 
 def codes_in_the_source() -> set[str]:
     """Those that api/ gives by themselves, as the first string after a status."""
-    folders = [Path(package.__file__).parent for package in (api, counterfoil)]
+    folders = [REPOSITORY / "api", REPOSITORY / "counterfoil"]
     files = [path for folder in folders for path in folder.rglob("*.py")]
     source = "\n".join(path.read_text() for path in files)
     problems = re.findall(r"HTTPStatus\.[A-Z_]+,\s*\"(\w+)\"", source)

@@ -1,6 +1,6 @@
-"""Protected routes of your own: a notebook for each user, kept in memory to keep it short.
+"""Protected routes of your own: a notebook for each user, kept in memory for brevity.
 
-Serve it with `uvicorn examples.notes:app`; /docs then shows these routes beside Counterfoil's.
+Serve it with `uvicorn examples.notes:app`; /docs then shows these routes next to Counterfoil's.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ notes: defaultdict[int, list[str]] = defaultdict(list)
 
 @app.get("/notes")
 async def list_notes(identity: CurrentIdentity) -> list[str]:
-    """Whoever has a live token or API key."""
+    """Requires a live token or API key."""
     return notes[identity.user_id]
 
 
@@ -25,24 +25,24 @@ async def list_notes(identity: CurrentIdentity) -> list[str]:
 async def add_note(
     identity: CurrentIdentity, text: Annotated[str, Body(embed=True, max_length=1000)]
 ) -> str:
-    """Yours alone: the identity says whose they are."""
+    """Adds to the notes of the user whose token was sent."""
     notes[identity.user_id].append(text)
     return text
 
 
 @app.get("/greeting")
 async def greet(identity: OptionalIdentity) -> str:
-    """Everyone; those who send a token by their name. One that is not live is refused here too."""
-    return f"Hello, {identity.name if identity else 'stranger'}!"
+    """Open to everyone, and uses the name of a user. A token that is not live is rejected."""
+    return f"Hello, {identity.name if identity else 'guest'}!"
 
 
 @app.delete("/notes/{user_id}", dependencies=[requires("moderate")])
 async def remove_notes(user_id: int) -> None:
-    """Whoever has the scope `moderate`, which comes with the roles moderator and admin."""
+    """Requires the scope `moderate`, which the roles moderator and admin grant."""
     notes.pop(user_id, None)
 
 
 @app.get("/notes/count", dependencies=[requires_role("admin")])
 async def count_notes() -> int:
-    """Administrators."""
+    """Requires the role `admin`."""
     return sum(map(len, notes.values()))

@@ -43,7 +43,7 @@ def test_the_notebook_knows_its_users(http: httpx2.Client, sql: Sql) -> None:
     assert http.get("/notes", headers=charles).json() == []
     assert http.get("/notes").status_code == 401
 
-    assert http.get("/greeting").json() == "Hello, stranger!"
+    assert http.get("/greeting").json() == "Hello, guest!"
     assert http.get("/greeting", headers=ada).json() == "Hello, Ada!"
 
     # A role that is given counts for tokens that are out already.

@@ -57,7 +57,7 @@ def test_the_view_shows_who_is_logged_in(
 def test_somebody_is_logged_out_everywhere(
     client: Client, sql: Sql, statements: Statements, bystander: Tokens
 ) -> None:
-    for number, statement in enumerate(statements("Somebody, everywhere")):
+    for number, statement in enumerate(statements("All sessions of one user")):
         email, tokens = sign_up(client, number)
         sql(written_for(statement, email, sql))
         assert_refused(client, tokens, statement)
@@ -70,7 +70,7 @@ def test_somebody_is_logged_out_everywhere(
 def test_one_session_ends_and_the_others_go_on(
     client: Client, sql: Sql, statements: Statements, bystander: Tokens
 ) -> None:
-    parts = statements("One session, one device, one client, one address")
+    parts = statements("One session, one device, one client, one IP address")
     assert len(parts) == 4
     for number, statement in enumerate(parts):
         email, laptop = sign_up(client, number)
@@ -141,7 +141,7 @@ def test_everybody_is_logged_out_and_no_key_works(
 ) -> None:
     made = client.create_api_key(bystander)
     ada = client.sign_up()
-    for statement in statements("Everybody"):
+    for statement in statements("All users"):
         sql(statement)
     assert_refused(client, ada, "everybody")
     assert_refused(client, bystander, "everybody")

@@ -57,25 +57,25 @@ class ApiSettings(LayerSettings):
     """The port that `python api.py serve` listens on."""
 
     workers: Annotated[int, Field(ge=1, le=128)] = 1
-    """How many processes serve."""
+    """The number of worker processes."""
 
     issuer: Annotated[str, AfterValidator(_read_issuer)] = "http://127.0.0.1:8000"
-    """The public address of the service. Never taken from a request."""
+    """The public URL of the service. It is never taken from a request."""
 
     metrics: Exposure = Exposure.LOCAL
-    """Who may read /metrics: `local` is this machine, `on` is everyone, `off` is nobody."""
+    """Who may read /metrics: `local` means this machine, `on` everyone, `off` nobody."""
 
     metrics_token: SecretStr | None = None
-    """If set, /metrics wants it as a bearer token instead, from wherever it is asked."""
+    """If set, /metrics requires it as a bearer token instead, from every client."""
 
     access_log: bool = True
     """Whether `python api.py serve` logs a line for each request."""
 
     log_format: LogFormat = LogFormat.AUTO
-    """How `python api.py serve` logs. `auto` is text at a terminal and JSON otherwise."""
+    """The format of the log of `python api.py serve`. `auto` is text on a terminal, else JSON."""
 
     log_level: Annotated[LogLevel, BeforeValidator(str.lower)] = LogLevel.INFO
-    """What `python api.py serve` logs: this and what is graver."""
+    """The least severe level that `python api.py serve` logs."""
 
     docs: bool = True
     """Whether the interactive documentation is served at /docs."""
@@ -84,28 +84,28 @@ class ApiSettings(LayerSettings):
     """Whether the web pages for administrators and users are served at /console."""
 
     api_key_headers: Annotated[tuple[str, ...], NoDecode] = ("X-API-Key", "Token")
-    """Headers that may carry an API key, beside Authorization."""
+    """Headers that may carry an API key, in addition to Authorization. Separated by commas."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of proxies whose X-Forwarded-For is believed.
+    """IP addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas.
 
-    Given any, a peer on a unix socket is believed as well.
+    If there are any, a peer on a Unix socket is trusted as well.
     """
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 65_536
-    """Larger request bodies are refused with 413 before anything else is done."""
+    """Larger request bodies are rejected with 413 before anything else is done."""
 
     request_body_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """How long a request's body may take to arrive; then the answer is 408."""
+    """How long the body of a request may take to arrive; after that the answer is 408."""
 
     max_head_bytes: Annotated[int, Field(ge=4096)] = 32_768
-    """Larger request lines and headers are refused with 431, by `python api.py serve`."""
+    """Larger request heads (line and headers) are rejected with 431, by `python api.py serve`."""
 
     request_head_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """How long they may take to arrive, or a new connection may stay silent."""
+    """How long a request head may take to arrive, and how long a new connection may be silent."""
 
     max_connections: Annotated[int, Field(ge=2)] = 1000
-    """Connections to a worker at a time; past that the answer is 503."""
+    """The maximum number of connections to a worker; beyond that the answer is 503."""
 
     shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 20
     """How long requests in flight may take to finish when the service is stopped."""

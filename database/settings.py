@@ -45,22 +45,22 @@ class DatabaseSettings(LayerSettings):
     """`sqlite:///file.db` or `postgresql://user:password@host/name`."""
 
     database_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 3.0
-    """No request waits longer than this for the database; past it the answer is 503."""
+    """How long a request may wait for the database; after that the answer is 503."""
 
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
-    """Connections a worker uses for everything but token lookups."""
+    """Connections that a worker uses for everything except token lookups."""
 
     lookup_connections: Annotated[int, Field(ge=1, le=8)] = 2
-    """Token lookups that a worker has in flight at a time, each on a connection of its own."""
+    """Token lookups that a worker has in flight at once, each on its own connection."""
 
     prepared_statements: bool = True
-    """Off behind PgBouncer in transaction mode, which does not keep a session's statements."""
+    """Switch this off behind PgBouncer in transaction mode, which does not preserve statements."""
 
     migrate_on_start: bool = False
     """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
 
     start_without_database: bool = False
-    """Whether to start while the database cannot be reached, and answer 503 until it can be."""
+    """Whether to start although the database cannot be reached, and answer 503 until it can."""
 
     @model_validator(mode="after")
     def _refuse_other_databases(self) -> Self:

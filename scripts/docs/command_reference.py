@@ -16,24 +16,23 @@ _HEAD = """\
 # Commands
 
 `python api.py` serves; `python api.py COMMAND` runs a command, with the same
-[settings](settings.md). `python` is that of `.venv`, as `scripts/serve` makes it. `--help` after
-any of them says what is written here.
+[settings](settings.md). `python` is the one of `.venv`, which `scripts/serve` creates. `--help`
+after a command shows the same text as this page.
 
-Results go to standard output, one row a line with tabs between the columns; talk goes to standard
-error. The exit status is
+Results go to standard output, one row per line with tabs between the columns; messages go to
+standard error. The exit status is
 
-| status | means |
+| status | meaning |
 |---|---|
 | 0 | done |
-| 1 | refused, or the database cannot be used; one line on standard error says why |
+| 1 | rejected, or the database cannot be used; one line on standard error gives the reason |
 | 2 | wrong arguments |
 
-A user is named by e-mail address, username or number. What a command does is in the audit log with
-the actor `command`. In the examples `password.txt` holds a password, `token.txt` a token and
-`key.txt` an API key, in one line each, since what is typed as an argument can be read by other
-users of the machine.
+A user is given by e-mail address, username or id. The actions of commands are in the audit log with
+the actor `command`. In the examples `password.txt` has a password, `token.txt` a token and
+`key.txt` an API key, one line each, because other users of the machine could read an argument.
 
-This page is made from the commands: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
+This page is generated from the commands: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
 
 
@@ -67,7 +66,7 @@ def reference() -> str:
 def _section(name: str, command: Any) -> str:
     text = f"\n## {name}\n\n{command.help.strip()}\n\n"
     if command.params:
-        text += "| argument | what it is |\n|---|---|\n"
+        text += "| argument | meaning |\n|---|---|\n"
         text += "".join(f"| {_name(one)} | {_explanation(one)} |\n" for one in command.params)
         text += "\n"
     return f"{text}```sh\n{EXAMPLES[name]}\n```\n"

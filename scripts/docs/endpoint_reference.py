@@ -15,24 +15,24 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "endpoints.md"
 _HEAD = """\
 # Endpoints
 
-Every path with who may call it, the status of success, and those of refusals; what a refusal holds
-is in [errors](errors.md). `/docs` of a running service shows the bodies and lets you try;
-`/openapi.json` has them for programs.
+Every endpoint with its callers, its status on success, and its error statuses; the form of errors
+is on the page [errors](errors.md). `/docs` of a running service shows the bodies and lets you try
+the endpoints; `/openapi.json` describes them for programs.
 
-Besides those listed, another method is answered by 405, another path by 404, and any request may be
-refused with 400 (it is not HTTP/1.1), 408, 431, 500 and 503 (too many connections). "Session" means
-its access token. Scopes are those that the credential has at the moment of the request.
+Another method is answered by 405, another path by 404. Any request can also be answered by 400 (it
+is not HTTP/1.1), 408, 431, 500 or 503 (too many connections). "Session" means the access token of a
+session. The scopes are those that the credential has at the moment of the request.
 
-This page is made from the description of the service: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
+This page is generated from the OpenAPI description: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
 _TAIL = """
-## Outside of the description
+## Not in the OpenAPI description
 
-| path | who | what |
+| path | callers | purpose |
 |---|---|---|
 | `GET /docs`, `/docs/static/...`, `/openapi.json` | anyone | not with `COUNTERFOIL_DOCS=off` |
-| `GET /console`, `/console/...` | see [the console](../console.md) | pages for people |
-| `GET /metrics` | this machine, or as the settings say | [numbers](../how-to/deployment.md) |
+| `GET /console`, `/console/...` | see [the console](../console.md) | web pages |
+| `GET /metrics` | this machine, or as set | [metrics](../how-to/deployment.md#metrics-and-logs) |
 | `GET /.well-known/oauth-authorization-server/{path}` | anyone | for an issuer with a path |
 """
 
@@ -61,7 +61,7 @@ def reference() -> str:
     found = list(operations())
     for tag in TAGS:
         text += f"\n## {_title(tag['name'])}\n\n{tag['description']}\n\n"
-        text += "| call | does | who | success | refusals |\n|---|---|---|---|---|\n"
+        text += "| call | purpose | callers | success | errors |\n|---|---|---|---|---|\n"
         ours = [one for one in found if one[2]["tags"] == [tag["name"]]]
         text += "".join(dict.fromkeys(_row(*one) for one in ours))
     return text + _TAIL

@@ -17,17 +17,18 @@ ENV_EXAMPLE = REPOSITORY / ".env.example"
 REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
 
 _ENV_HEAD = """\
-# Every setting with its default. Copy this file to `.env` and remove the # before what you change.
-# Variables of the environment win over `.env`. Made from the settings classes: see CONTRIBUTING.md.
+# Every setting with its default. Copy this file to `.env`, and remove the # from lines you change.
+# Environment variables take precedence over `.env`. Generated from the settings classes: see
+# CONTRIBUTING.md.
 """
 _REFERENCE_HEAD = """\
 # Settings
 
-Settings are variables of the environment, or lines of a file `.env` in the folder where the service
-is started; the environment wins. A name or a value that is not understood stops the start with one
-line that says which. [.env.example](../../.env.example) has all of them to copy from.
+Settings are environment variables, or lines of a file `.env` in the working directory; environment
+variables take precedence. If a name or a value is invalid, the service does not start, and names it
+in one line. [.env.example](../../.env.example) is a file to copy from, with all settings.
 
-This page is made from the settings classes. [CONTRIBUTING.md](../../CONTRIBUTING.md) says how.
+This page is generated from the settings classes: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
 
 
@@ -68,7 +69,7 @@ def reference() -> str:
     """The text of docs/reference/settings.md."""
     text = _REFERENCE_HEAD
     for name, layer in layers().items():
-        text += f"\n## {_title(name)}\n\n| variable | default | allowed | what it is |\n"
+        text += f"\n## {_title(name)}\n\n| variable | default | allowed | meaning |\n"
         text += "|---|---|---|---|\n"
         for setting in read(layer):
             default = f"`{setting.default}`" if setting.default else ""

@@ -11,26 +11,27 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "tables.md"
 _HEAD = """\
 # Tables
 
-Types are those of PostgreSQL. SQLite has the same tables: numbers as INTEGER, points in time as
-text in UTC (`2026-11-22 09:30:00.000000`), UUIDs as text with dashes, digests as BLOB, booleans as
-0 and 1.
+The types are those of PostgreSQL. SQLite has the same tables, with numbers as INTEGER, timestamps
+as text in UTC (`2026-11-22 09:30:00.000000`), UUIDs as text with dashes, digests as BLOB, and
+booleans as 0 and 1.
 
-- Deleting a row deletes what refers to it (`ON DELETE CASCADE`, for every foreign key): a user
-  takes sessions, tokens and API keys along. In SQLite only with `PRAGMA foreign_keys = ON`.
+- Deleting a row deletes the rows that refer to it (`ON DELETE CASCADE`, for every foreign key):
+  with a user, their sessions, tokens and API keys are deleted. SQLite does this only with
+  `PRAGMA foreign_keys = ON`.
 - A digest is the 32 bytes of a SHA-256. No token and no API key is stored.
-- Points in time are set and judged by the database's clock.
-- What may be written by SQL is in [Revoke by SQL](../how-to/revoke-by-sql.md) and
-  [Move users here](../how-to/moving.md). Reading is free.
+- Timestamps are set and compared by the database's clock.
+- [Revoke by SQL](../how-to/revoke-by-sql.md) and [Move users to
+  Counterfoil](../how-to/moving.md) list the supported changes by SQL. Any row may be read.
 
-This page is made from the models: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
+This page is generated from the models: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """
 _VIEW_HEAD = """
 ## live_sessions
 
-A view of the sessions that can be used at this moment, by an access token or a refresh token, with
-whose they are. A test holds it to what the lookup calls live.
+A view of the sessions that can be used at this moment, with an access token or a refresh token, and
+of their users. A test compares it with what the lookup regards as live.
 
-| column | what |
+| column | meaning |
 |---|---|
 """
 _POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()

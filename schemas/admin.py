@@ -72,11 +72,13 @@ class UserQuery(Paging):
 class SessionQuery(Paging):
     """Which live sessions to list."""
 
-    q: SearchText | None = Field(None, description="Whose: as for users.", examples=["love"])
+    q: SearchText | None = Field(
+        None, description="The user: as for `/admin/users`.", examples=["love"]
+    )
     user_id: int | None = Field(None, ge=1, le=2**31 - 1)
-    client: SearchText | None = Field(None, description="The beginning of the client's label.")
+    client: SearchText | None = Field(None, description="The beginning of the label of the client.")
     ip: SearchText | None = Field(
-        None, description="An address or its beginning.", examples=["192.0.2."]
+        None, description="An IP address or its beginning.", examples=["192.0.2."]
     )
 
 
@@ -92,7 +94,7 @@ class AuditQuery(Paging):
 
 
 class Page(BaseModel, Generic[T]):
-    """`next_cursor` is null on the last page, and on no other, however few items it holds."""
+    """`next_cursor` is null only on the last page, however few items a page has."""
 
     items: list[T]
     next_cursor: str | None
@@ -114,7 +116,7 @@ class AdminUserRead(BaseModel):
 
 
 class AdminUserUpdate(BaseModel):
-    """What is left out stays as it is; `roles` are all that the user will have."""
+    """Omitted fields do not change; `roles` replaces all roles of the user."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -126,14 +128,14 @@ class AdminUserUpdate(BaseModel):
 
 
 class AdminSessionRead(SessionRead):
-    """A session and whose it is. Never holds a token."""
+    """A session and its user. Never contains a token."""
 
     user_id: int
     email: str
 
 
 class SessionsRevoke(BaseModel):
-    """`ids` holds the ids of sessions, or `"*"` alone for everyone's."""
+    """`ids` lists the ids of sessions, or is `["*"]` for the sessions of all users."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -144,7 +146,7 @@ class SessionsRevoke(BaseModel):
 
     ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=MOST_IDS)
     include_current: StrictBool = Field(
-        False, description='Whether `"*"` ends the session that asks as well.'
+        False, description='Whether `"*"` also revokes the session of the caller.'
     )
 
     @model_validator(mode="after")
@@ -161,14 +163,14 @@ class SessionsRevoke(BaseModel):
 
 
 class SessionsRevoked(BaseModel):
-    """Ask again while there is `more`."""
+    """Repeat the request while `more` is true."""
 
-    processed: int = Field(description="How many sessions this call has ended.")
+    processed: int = Field(description="How many sessions this request has revoked.")
     more: bool
 
 
 class AuditEventRead(BaseModel):
-    """What happened, by whom, to whom and from where."""
+    """What happened, by whom, to whom and from which IP address."""
 
     id: int
     at: datetime
@@ -180,7 +182,7 @@ class AuditEventRead(BaseModel):
 
 
 class RoleRead(BaseModel):
-    """A role and the scopes that it carries."""
+    """A role and the scopes that it grants."""
 
     name: str
     description: str

@@ -15,7 +15,7 @@ ScopeName = Annotated[
 
 
 class ApiKeyCreate(BaseModel):
-    """What is misspelt is refused: a list of scopes that is overlooked would give the key all."""
+    """Unknown fields are rejected: a misspelt `scopes` would give the key all scopes."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -28,10 +28,10 @@ class ApiKeyCreate(BaseModel):
 
     name: Name
     scopes: Annotated[list[ScopeName], Field(max_length=100)] | None = Field(
-        None, description="Left out or null: all that the token has by which the key is made."
+        None, description="Default, and null: all scopes of the caller's token but `account`."
     )
     expires_in_days: Annotated[int, Field(ge=1, le=3650, strict=True)] | None = Field(
-        None, description="Left out: as long as the settings say. null: without an end."
+        None, description="Default: as the settings say. null: the key never expires."
     )
 
     @property
@@ -41,36 +41,36 @@ class ApiKeyCreate(BaseModel):
 
 
 class ApiKeyRotate(BaseModel):
-    """May be left out altogether."""
+    """The body may be omitted."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
     overlap_seconds: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         None,
-        description="How long the old key works on: at most as long as the settings say, "
-        "and so long if it is left out. 0: not at all.",
+        description="How long the old key keeps working: at most, and by default, as long as the "
+        "settings say. 0: it is revoked at once.",
     )
 
 
 class ApiKeyRead(BaseModel):
-    """A key as its owner sees it. Never holds the key itself."""
+    """A key as its owner sees it. Never contains the key itself."""
 
     id: UUID
     name: str
     hint: str = Field(description="The last characters of the key.")
     scopes: list[str] | None = Field(
-        description="What the key was given; what it may do is cut to the owner's roles at each "
-        "request. null: all that the roles give."
+        description="What the key was given; at each request, its scopes are limited to what the "
+        "roles of its owner grant. null: all that the roles grant."
     )
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
     replaced_at: datetime | None = Field(
-        description="Since when it has a successor, beside which it works until it expires."
+        description="When it was rotated. It works next to its successor until it expires."
     )
 
 
 class ApiKeyCreated(ApiKeyRead):
-    """The one answer that shows the key."""
+    """The only response that shows the key."""
 
     key: str = Field(examples=["cfk_7mQ2Lx..."])

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Introspection(BaseModel):
-    """RFC 7662, 2.2. A token that is not live has `active` alone, and no reason is given."""
+    """RFC 7662, 2.2. For a token that is not live there is only `active`, and no reason."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -29,11 +29,11 @@ class Introspection(BaseModel):
     )
 
     active: bool
-    scope: str | None = Field(None, description="What it may do at this moment.")
+    scope: str | None = Field(None, description="The scopes that it has at this moment.")
     client_id: str | None = Field(None, description="The label that the client chose, if any.")
-    username: str | None = Field(None, description="The username, or the e-mail without one.")
+    username: str | None = Field(None, description="The username, or else the e-mail address.")
     token_type: Literal["Bearer"] | None = None
-    exp: int | None = Field(None, description="Seconds since 1970. Absent: without an end.")
+    exp: int | None = Field(None, description="Seconds since 1970. Absent if it never expires.")
     iat: int | None = Field(None, description="Seconds since 1970.")
     sub: str | None = Field(None, description="The id of the user.")
     iss: str | None = None

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FieldError(BaseModel):
-    """Which field was refused and why, without its value."""
+    """Which field was rejected and why, without its value."""
 
     field: str
     message: str

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SessionRead(BaseModel):
-    """One login on one client. Never holds a token."""
+    """One login with one client. Never contains a token."""
 
     model_config = ConfigDict(
         json_schema_serialization_defaults_required=True,
@@ -38,6 +38,6 @@ class SessionRead(BaseModel):
 
 
 class SessionsEnded(BaseModel):
-    """How many sessions were ended."""
+    """How many sessions were revoked."""
 
     ended: int

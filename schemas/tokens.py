@@ -8,7 +8,7 @@ from schemas.text import Identifier, Password, Scope, ShortText
 
 
 class Login(BaseModel):
-    """Either a username or an e-mail address; `username` may hold both."""
+    """Either `username` or `email`; `username` accepts an e-mail address as well."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,7 +47,7 @@ class Login(BaseModel):
 
 
 class TokenRead(BaseModel):
-    """RFC 6749, 5.1. The tokens are shown this once."""
+    """RFC 6749, 5.1. The tokens are shown only once."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -56,5 +56,5 @@ class TokenRead(BaseModel):
     expires_in: int = Field(description="Seconds until the access token expires.", examples=[3600])
     refresh_token: str = Field(examples=["cfr_9bD1xw..."])
     scope: str = Field(
-        description="What the access token may do, divided by spaces.", examples=["account"]
+        description="The scopes of the access token, separated by spaces.", examples=["account"]
     )

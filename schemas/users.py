@@ -8,7 +8,7 @@ from schemas.text import Email, LongText, Name, Password, ShortText, Username
 
 
 class UserCreate(BaseModel):
-    """`full_name` is taken for `name`, as some tutorials call it."""
+    """`full_name` is accepted in place of `name`, because some tutorials use it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -33,7 +33,7 @@ class UserCreate(BaseModel):
 
 
 class UserUpdate(BaseModel):
-    """What is left out stays as it is. A new e-mail address needs the current password."""
+    """Omitted fields do not change. A new e-mail address requires the current password."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,7 +56,7 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Both passwords. Every other session ends, and every API key if that is asked for."""
+    """Revokes every other session, and every API key if `end_api_keys` is true."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -17,18 +17,20 @@ _LONGEST_LIFE_DAYS = 3650
 
 def create_api_key(
     who: Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail, username or id.")],
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "Made by command",
+    name: Annotated[str, typer.Option(help="The purpose of the key.")] = "Made by command",
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="May be repeated. Default: all that the roles give now."),
+        typer.Option(help="May be repeated. Default: all that the roles grant now."),
     ] = None,
     expires_in_days: Annotated[
         int | None,
         typer.Option(min=1, max=_LONGEST_LIFE_DAYS, help="Default: as the settings say."),
     ] = None,
-    never_expires: Annotated[bool, typer.Option("--never-expires", help="No end.")] = False,
+    never_expires: Annotated[
+        bool, typer.Option("--never-expires", help="Without an expiry.")
+    ] = False,
 ) -> None:
-    """Make an API key for a user. Prints the key alone; it cannot be shown again."""
+    """Create an API key for a user. Prints only the key, which cannot be shown again."""
     if never_expires and expires_in_days is not None:
         raise typer.BadParameter("give one of --expires-in-days and --never-expires")
     with support.connected() as (database, settings):
@@ -47,7 +49,7 @@ def create_api_key(
 
 
 def list_api_keys(user: support.UserOption = None) -> None:
-    """List live API keys, newest first: id, user, name, hint, scopes, last used, until."""
+    """List live API keys, newest first: id, user, name, hint, scopes, last use, expiry."""
     with support.connected() as (database, _), database.transaction(read_only=True) as db:
         user_id = support.get_user(db, user).id if user else None
         for key, owner in api_keys.list_everywhere(db, user_id=user_id):
@@ -64,7 +66,7 @@ def revoke_api_keys(
         str | None, typer.Option(help="The key itself; - reads it from standard input.")
     ] = None,
 ) -> None:
-    """Revoke API keys. Prints how many were revoked. The next request of each is refused."""
+    """Revoke API keys, and print how many were revoked. The next request with one is rejected."""
     if sum([api_key_id is not None, user is not None, key is not None]) != 1:
         raise typer.BadParameter("give one of --id, --user and --key")
     with support.connected() as (database, _):

@@ -18,7 +18,7 @@ for command in (
 ):
     cli.command()(command)
 
-sessions_cli = typer.Typer(help="List and end sessions.")
+sessions_cli = typer.Typer(help="List and revoke sessions.")
 sessions_cli.command("list")(sessions.list_sessions)
 sessions_cli.command("revoke")(sessions.revoke_sessions)
 cli.add_typer(sessions_cli, name="sessions")

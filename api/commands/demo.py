@@ -14,9 +14,9 @@ from database.settings import DatabaseSettings
 
 
 def demo(
-    users: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to invent.")] = 200,
+    users: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to create.")] = 200,
 ) -> None:
-    """Fill an empty database with invented people, to look around. Prints how to sign in."""
+    """Fill an empty database with invented users, for a demonstration. Prints how to sign in."""
     password = secrets.token_urlsafe(12)
     with support.connected() as (database, settings):
         _make_tables(database.settings)

@@ -24,7 +24,7 @@ AuditKeepDays = Annotated[
 
 
 def migrate() -> None:
-    """Bring the tables to the newest migration. Safe to run from several places at once."""
+    """Upgrade the tables to the newest migration. It is safe to run this several times at once."""
     # alembic takes a while to import, and no other command needs it.
     from database import migrations
 
@@ -38,11 +38,11 @@ def migrate() -> None:
 def prune(
     keep_days: KeepDays = None,
     audit_keep_days: AuditKeepDays = None,
-    dry_run: Annotated[bool, typer.Option(help="Only say how many rows would go.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only count the rows to remove.")] = False,
 ) -> None:
-    """Remove sessions, tokens and API keys that ended long ago, in small batches.
+    """Remove sessions, tokens and API keys that can no longer be used, in small batches.
 
-    Audit events go only if a setting or the option says how long they are kept.
+    Audit events are removed only if a setting or the option says how long they are kept.
     """
     with support.connected() as (database, settings):
         retention = Retention(

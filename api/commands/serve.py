@@ -27,10 +27,10 @@ from database.settings import InvalidSettings
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="How many processes serve.")] = None,
-    reload: Annotated[bool, typer.Option(help="Start anew when the code changes.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many worker processes.")] = None,
+    reload: Annotated[bool, typer.Option(help="Restart when the code changes.")] = False,
 ) -> None:
-    """Serve over HTTP. What is not given here comes from the settings."""
+    """Serve over HTTP. Options that are not given are taken from the settings."""
     try:
         settings = load()
         # Here as well as in each worker, which uvicorn would start again and again.

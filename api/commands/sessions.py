@@ -12,7 +12,7 @@ from authentication.credentials import sessions
 
 
 def list_sessions(user: support.UserOption = None) -> None:
-    """List live sessions, newest first: id, user, client, address, last used, until."""
+    """List live sessions, newest first: id, user, client, IP address, last use, expiry."""
     with (
         support.connected() as (database, _),
         database.transaction(read_only=True) as db,
@@ -32,7 +32,7 @@ def revoke_sessions(
     ] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Every session of every user.")] = False,
 ) -> None:
-    """End sessions. Prints how many were ended. The next request of each is refused."""
+    """Revoke sessions, and print how many were revoked. The next request of each is rejected."""
     if sum([session_id is not None, user is not None, token is not None, everyone]) != 1:
         raise typer.BadParameter("give one of --id, --user, --token and --all")
     with support.connected() as (database, _):

@@ -19,11 +19,13 @@ PasswordStdin = Annotated[
 def create_user(
     email: str,
     name: Annotated[str | None, typer.Option(help="Default: what precedes the @.")] = None,
-    username: Annotated[str | None, typer.Option()] = None,
-    role: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    username: Annotated[str | None, typer.Option(help="Another name to log in with.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="In addition to `user`. May be repeated.")
+    ] = None,
     password_stdin: PasswordStdin = False,
 ) -> None:
-    """Create a user. Asks for the password at a terminal."""
+    """Create a user, and print the id. Asks for the password on a terminal."""
     password = _read_password(password_stdin)
     roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(role or [])]))
     account = Registration(
@@ -43,7 +45,7 @@ def create_user(
 
 
 def set_password(who: support.UserArgument, password_stdin: PasswordStdin = False) -> None:
-    """Set a user's password and end all their sessions."""
+    """Set a user's password, and revoke all their sessions."""
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as db:
@@ -52,16 +54,16 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
         with database.transaction() as db:
             user = support.get_user(db, who)
             password_change.store_password(db, user, hashed, origin=COMMAND)
-        typer.echo(f"The password of {user.email} is set; their sessions have ended.", err=True)
+        typer.echo(f"The password of {user.email} is set; their sessions are revoked.", err=True)
 
 
 def disable_user(who: support.UserArgument) -> None:
-    """Disable a user. Their sessions and API keys are refused from now on."""
+    """Disable a user, and revoke their sessions. Their API keys are rejected from now on."""
     _set_active(who, active=False)
 
 
 def enable_user(who: support.UserArgument) -> None:
-    """Enable a user again. Sessions stay ended; API keys that were not revoked work again."""
+    """Enable a user again. Sessions stay revoked; API keys that were not revoked work again."""
     _set_active(who, active=True)
 
 

@@ -15,23 +15,23 @@ from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
 
 DESCRIPTION = """
-Log in by `POST /login`, or here by the button **Authorize** with an e-mail address or a username.
-Send the access token as `Authorization: Bearer cfa_...`, an API key in the same way or in a header
-of its own. A token that has been revoked is refused by the very next request.
+Log in with `POST /login`, or on this page with the button **Authorize** and an e-mail address or a
+username. Send the access token as `Authorization: Bearer cfa_...`. Send an API key in the same way,
+or in a header for API keys. Once a token is revoked, the very next request with it is rejected.
 
 Errors are `application/problem+json` (RFC 9457) with a stable `code` for programs and a `detail`
-for people; those of the OAuth endpoints have the form of RFC 6749, 5.2.
+for people; errors of the OAuth endpoints have the form of RFC 6749, 5.2.
 """
 
 TAGS = [
     {"name": "tokens", "description": "Log in, refresh, log out."},
-    {"name": "users", "description": "Accounts: register, and look after your own."},
-    {"name": "sessions", "description": "Where you are logged in, and how to end that."},
+    {"name": "users", "description": "Accounts: register, and manage your own."},
+    {"name": "sessions", "description": "See where you are logged in, and revoke sessions."},
     {"name": "api_keys", "description": "Credentials for integrations that act for you."},
-    {"name": "oauth", "description": "For OAuth clients, resource servers and finders of tokens."},
-    {"name": "forward_auth", "description": "For reverse proxies: may this request pass?"},
-    {"name": "administration", "description": "Users, sessions and the audit log of everyone."},
-    {"name": "operations", "description": "For load balancers and whoever runs the service."},
+    {"name": "oauth", "description": "For OAuth clients, resource servers and holders of tokens."},
+    {"name": "forward_auth", "description": "For reverse proxies, which ask about each request."},
+    {"name": "administration", "description": "Users, sessions, API keys and the audit log."},
+    {"name": "operations", "description": "For load balancers and operators."},
 ]
 
 # The scheme by which Swagger UI's button gets a token.
@@ -40,8 +40,8 @@ _PASSWORD_FLOW = "Password"
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
     permissions.ACCOUNT: "Manage the account itself. Never given to an API key.",
-    permissions.INTROSPECT: "Ask whether other people's tokens are live.",
-    permissions.ADMIN: "Administer users, sessions and keys.",
+    permissions.INTROSPECT: "Introspect the tokens of all users.",
+    permissions.ADMIN: "Administer users, sessions and API keys.",
 }
 
 
@@ -141,7 +141,7 @@ def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]
         "Basic": {
             "type": "http",
             "scheme": "basic",
-            "description": "An API key as the password, under any name.",
+            "description": "An API key as the password, with any user name.",
         },
     }
     for header in headers:

@@ -10,8 +10,8 @@ _METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 _IDENTITY = {
     "X-Auth-User": ("The id of the user.", "42"),
     "X-Auth-Email": ("Their e-mail address.", "ada@example.org"),
-    "X-Auth-Roles": ("Their roles, divided by commas.", "admin,user"),
-    "X-Auth-Scopes": ("What the credential may do, divided by spaces.", "account admin"),
+    "X-Auth-Roles": ("Their roles, separated by commas.", "admin,user"),
+    "X-Auth-Scopes": ("The scopes of the credential, separated by spaces.", "account admin"),
     "X-Auth-Session": (
         "The id of the session; empty for an API key.",
         "6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57",
@@ -23,21 +23,21 @@ _PATH = {
     "in": "path",
     "required": True,
     "schema": {"type": "string"},
-    "description": "Whatever the proxy appends. It is not looked at.",
+    "description": "Anything that the proxy appends. It is ignored.",
 }
 _DEMANDS = [
     {
         "name": "scope",
         "in": "query",
         "schema": {"type": "array", "items": {"type": "string"}},
-        "description": "Scopes divided by spaces, all of which are demanded. May be repeated.",
+        "description": "Required scopes, separated by spaces. May be repeated; all are required.",
         "example": ["orders:read"],
     },
     {
         "name": "role",
         "in": "query",
         "schema": {"type": "array", "items": {"type": "string"}},
-        "description": "A role that is demanded. May be repeated, and then all of them are.",
+        "description": "A required role. May be repeated; all of them are required.",
         "example": ["moderator"],
     },
 ]
@@ -56,15 +56,15 @@ def _operation(method: str, *parameters: dict[str, Any]) -> dict[str, Any]:
     return {
         "tags": ["forward_auth"],
         "operationId": f"forward_auth_{method}{'_below' if parameters else ''}",
-        "summary": "May this request pass?",
+        "summary": "Check a request for a reverse proxy",
         "description": (
-            "Asked by reverse proxies, with the method of the original request or with GET."
-            " Texts are percent-encoded UTF-8 where they are not visible ASCII."
+            "Reverse proxies send the method of the original request, or GET."
+            " Characters other than visible ASCII are percent-encoded UTF-8."
         ),
         "parameters": [*parameters, *_DEMANDS],
         "security": [{SCHEME_NAME: []}],
         "responses": {
-            "200": {"description": "Yes, on behalf of this user.", "headers": _headers()},
+            "200": {"description": "Allowed, on behalf of this user.", "headers": _headers()},
             "401": _refusal(401, "WWW-Authenticate", "The challenge of RFC 6750, 3."),
             "403": _refusal(403, "WWW-Authenticate", "The challenge, if a scope is missing."),
             "503": _refusal(503, "Retry-After", "Seconds."),

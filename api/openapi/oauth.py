@@ -16,12 +16,12 @@ class _Meaning(NamedTuple):
 
 _MEANINGS = {
     400: _Meaning(
-        "The request is refused; `error` says why (RFC 6749, 5.2).",
+        "The request is rejected; `error` gives the reason (RFC 6749, 5.2).",
         "invalid_request",
         "The parameter token is missing.",
     ),
     401: _Meaning(
-        "The caller has sent no credential, or one that is not live.",
+        "The caller sent no credential, or one that is not live.",
         "invalid_client",
         "This needs an API key that is live, with the scope introspect.",
     ),
@@ -46,7 +46,7 @@ _MEANINGS = {
         "Too many attempts. Try again later.",
     ),
     503: _Meaning(
-        "Cannot serve at the moment; see Retry-After.",
+        "The service is temporarily unavailable; see Retry-After.",
         "temporarily_unavailable",
         "The database cannot be reached at the moment.",
     ),
@@ -69,7 +69,7 @@ ONE_TOKEN_FORM: dict[str, Any] = {
                         "token": {"type": "string"},
                         "token_type_hint": {
                             "type": "string",
-                            "description": "Not needed: a token tells by itself what it is.",
+                            "description": "Not needed: the prefix of a token shows its type.",
                         },
                     },
                     "required": ["token"],
@@ -103,7 +103,7 @@ def _problem(status: int) -> dict[str, Any]:
 def _introspection_answer() -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Introspection"}
     return {
-        "description": "What stands behind the token, or that it is not active.",
+        "description": "The user, scopes and expiry of the token, or that it is not active.",
         "content": {"application/json": {"schema": schema}},
     }
 
@@ -112,10 +112,10 @@ _STATUSES = (400, 401, 403, 408, 413, 429, 503)
 
 INTROSPECTION: dict[str, Any] = {
     "tags": ["oauth"],
-    "summary": "What stands behind a token? (OAuth 2.0)",
+    "summary": "Introspect a token (OAuth 2.0)",
     "description": "RFC 7662. The caller sends an API key with the scope `introspect`: as Bearer, "
-    "in a header for API keys, or as the secret of HTTP Basic under any name. For a token that is "
-    'unknown, expired or revoked, and for every refresh token, the answer is `{"active":false}`.',
+    "in a header for API keys, or as the secret of HTTP Basic with any user name. For an unknown, "
+    'expired or revoked token, and for every refresh token, the answer is `{"active":false}`.',
     "operationId": "oauth_introspect",
     "security": [{SCHEME_NAME: [INTROSPECT]}, {"Basic": [INTROSPECT]}],
     "responses": {
@@ -139,7 +139,7 @@ TOKEN_FORM: dict[str, Any] = {
                         "refresh_token": {"type": "string"},
                         "scope": {
                             "type": "string",
-                            "description": "Divided by spaces. None: all that the roles give.",
+                            "description": "Separated by spaces. Default: all that roles grant.",
                         },
                         "client_id": {
                             "type": "string",

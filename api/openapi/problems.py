@@ -14,7 +14,7 @@ class _Meaning(NamedTuple):
 
 MEANINGS = {
     400: _Meaning(
-        "A body that cannot be read, a scope that cannot be given, or several credentials.",
+        "A body that cannot be read, a scope that cannot be granted, or several credentials.",
         "ambiguous_credentials",
         "More than one credential was sent. Send one.",
     ),
@@ -22,15 +22,15 @@ MEANINGS = {
         "No credential, or one that is not live.", "invalid_token", "The token is not valid."
     ),
     403: _Meaning(
-        "The credential does not suffice.",
+        "The credential is not sufficient, or the current password is wrong.",
         "insufficient_scope",
         "This needs the scope account.",
     ),
     404: _Meaning(
-        "There is no such thing, or it is not yours.", "not_found", "There is no such thing."
+        "It does not exist, or does not belong to you.", "not_found", "There is no such thing."
     ),
     409: _Meaning(
-        "It contradicts what is there.",
+        "It conflicts with the current state.",
         "email_taken",
         "An account with this e-mail address exists already.",
     ),
@@ -45,7 +45,7 @@ MEANINGS = {
         "The body is larger than this service takes.",
     ),
     422: _Meaning(
-        "The request does not have the form that is needed.",
+        "The request is not valid; `errors` lists the fields.",
         "validation_failed",
         "The request does not have the form that is needed.",
     ),
@@ -55,7 +55,7 @@ MEANINGS = {
         "Too many attempts. Try again later.",
     ),
     503: _Meaning(
-        "The database cannot be reached, or too much is waiting; see Retry-After.",
+        "The database cannot be reached, or the service is busy; see Retry-After.",
         "database_unavailable",
         "The database cannot be reached at the moment.",
     ),

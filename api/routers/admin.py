@@ -58,7 +58,7 @@ UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
     responses=problems(422),
 )
 def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
-    """Newest first. A few letters that begin a word of a name or an address will do."""
+    """Newest first. `q` matches the beginnings of words of names and e-mail addresses."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
     page = operations.list_users(db, wanted, limit=query.limit, cursor=query.cursor)
     return Page(items=list(map(_user, page.items)), next_cursor=page.next_cursor)
@@ -71,14 +71,14 @@ def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[Adm
     responses=problems(404, 422),
 )
 def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
-    """The account as administrators see it: without a password hash."""
+    """The account as administrators see it, without the password hash."""
     return _user(operations.get_user(db, user_id))
 
 
 @router.patch(
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
-    response_description="The user as changed.",
+    response_description="The user after the change.",
     responses=problems(404, 408, 409, 413, 422),
 )
 def change_user(
@@ -87,19 +87,19 @@ def change_user(
     user_id: UserId,
     body: AdminUserUpdate,
 ) -> AdminUserRead:
-    """Holds from the user's next request on. The last active administrator stays one."""
+    """Takes effect on the user's next request. The last active administrator cannot be removed."""
     change = UserChange(is_active=body.is_active, roles=body.roles)
     return _user(operations.change_user(db, user_id, change, origin=origin))
 
 
 @router.delete(
     "/users/{user_id}/sessions",
-    summary="End all sessions of a user",
-    response_description="They have ended.",
+    summary="Revoke all sessions of a user",
+    response_description="How many sessions were revoked.",
     responses=problems(404, 422),
 )
 def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
-    """A session under way ends too. Of one's own id it ends one's own session as well."""
+    """Stops logins in progress, too. If the user is the caller, their own session is included."""
     ended = operations.end_user_sessions(db, user_id, origin=origin)
     return SessionsEnded(ended=ended)
 
@@ -113,10 +113,10 @@ def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> Ses
 def list_sessions(
     admin: Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
 ) -> Page[AdminSessionRead]:
-    """Newest first. The one that asks is marked `current`.
+    """Newest first. The session of the caller is marked `current`.
 
-    With filters that fit many, a page may hold fewer items than `limit`, or none, and yet not be
-    the last: go on while there is a `next_cursor`.
+    With filters that match many sessions, a page may have fewer items than `limit`, or none,
+    without being the last: continue while there is a `next_cursor`.
     """
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
     page = operations.list_sessions(db, wanted, limit=query.limit, cursor=query.cursor)
@@ -127,30 +127,30 @@ def list_sessions(
 @router.delete(
     # A UUID and nothing else, so that /sessions/revoke is not taken for one.
     "/sessions/{session_id:uuid}",
-    summary="End a session of any user",
+    summary="Revoke a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It has ended.",
+    response_description="The session is revoked.",
     responses=problems(404),
 )
 def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
-    """The next request with a token of that session is refused."""
+    """The next request with a token of that session is rejected."""
     operations.end_session(db, session_id, origin=origin)
 
 
 @router.post(
     "/sessions/revoke",
-    summary="End many sessions",
-    response_description="How many have ended, and whether there are more.",
+    summary="Revoke many sessions",
+    response_description="How many sessions were revoked, and whether there are more.",
     responses=problems(408, 413, 422),
 )
 def revoke_sessions(
     admin: Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
 ) -> SessionsRevoked:
-    """Those with the ids, or with `"*"` those of everyone, a bounded number at a time.
+    """Revokes the sessions with these ids, or with `"*"` those of all users, in batches.
 
-    Repeat until `more` is false. Ids that are unknown or have ended already are passed over. `"*"`
-    spares the session that asks, unless `include_current` is true; a login that is under way is
-    not a session yet and is not ended.
+    Repeat until `more` is false. Ids that are unknown or no longer live are ignored. `"*"` does not
+    revoke the session of the caller, unless `include_current` is true. A login in progress is not a
+    session yet and is not stopped.
     """
     ids = body.session_ids
     if ids is not None:
@@ -170,7 +170,7 @@ def revoke_sessions(
 def list_audit_events(
     db: SessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Page[AuditEventRead]:
-    """Newest first. It holds no token and no password, and outlives the users it names."""
+    """Newest first. Events contain no token and no password, and remain when users are deleted."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = operations.list_audit_events(db, wanted, limit=query.limit, cursor=query.cursor)
     items = [
@@ -187,7 +187,7 @@ def list_audit_events(
     responses=problems(404, 422),
 )
 def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
-    """Live keys, newest first, each by its name and the end of it. A disabled user has none."""
+    """Live keys, newest first, with their last characters. A disabled user has no live keys."""
     found = operations.list_api_keys(db, user_id)
     return [ApiKeyRead(**fields_of(key)) for key in found]
 
@@ -196,11 +196,11 @@ def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     "/api-keys/{api_key_id}",
     summary="Revoke an API key of any user",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It has ended.",
+    response_description="The key is revoked.",
     responses=problems(404, 422),
 )
 def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
-    """The next request with that key is refused."""
+    """The next request with that key is rejected."""
     operations.revoke_api_key(db, api_key_id, origin=origin)
 
 
@@ -210,7 +210,7 @@ def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
     response_description="All roles.",
 )
 def list_roles(db: SessionDep) -> list[RoleRead]:
-    """With the scopes that they carry."""
+    """All roles, with the scopes that they grant."""
     return [
         RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())
         for role in roles.list_all(db)

@@ -25,15 +25,15 @@ router = APIRouter(prefix="/api-keys", tags=["api_keys"])
     responses=problems(400, 401, 403, 503),
 )
 def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]:
-    """Live keys, newest first, each by its name and the end of it."""
+    """Live keys, newest first, each with its name and its last characters."""
     return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(db, identity)]
 
 
 @router.post(
     "",
-    summary="Make an API key",
+    summary="Create an API key",
     status_code=HTTPStatus.CREATED,
-    response_description="The key, shown this once.",
+    response_description="The key, which is shown only once.",
     responses=problems(400, 401, 403, 408, 409, 413, 422, 503),
 )
 def create_api_key(
@@ -43,7 +43,7 @@ def create_api_key(
     db: SessionDep,
     origin: OriginDep,
 ) -> ApiKeyCreated:
-    """The key is shown this once. It can have no scope that the token sent does not have."""
+    """The key is shown only once. It can have no scope that the token of the caller lacks."""
     request = _request(body, service.settings)
     new = api_keys.create(db, service.settings, identity, request, origin=origin)
     return _show(new)
@@ -53,13 +53,13 @@ def create_api_key(
     "/{api_key_id}",
     summary="Revoke one of your API keys",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It has ended.",
+    response_description="The key is revoked.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def revoke_api_key(
     api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
-    """The next request with that key is refused."""
+    """The next request with that key is rejected."""
     api_keys.revoke(
         db, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
     )
@@ -67,9 +67,9 @@ def revoke_api_key(
 
 @router.post(
     "/{api_key_id}/rotate",
-    summary="Replace one of your API keys",
+    summary="Rotate one of your API keys",
     status_code=HTTPStatus.CREATED,
-    response_description="The new key, shown this once.",
+    response_description="The new key, which is shown only once.",
     responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 503),
 )
 def rotate_api_key(
@@ -80,9 +80,9 @@ def rotate_api_key(
     origin: OriginDep,
     body: ApiKeyRotate | None = None,
 ) -> ApiKeyCreated:
-    """The new key has the name, the scopes and the length of life of the old one.
+    """The new key has the name, the current scopes and the lifetime of the old one.
 
-    Both work until the overlap is over.
+    Both keys work until the overlap ends.
     """
     new = api_keys.rotate(
         db,

@@ -12,24 +12,24 @@ router = APIRouter(prefix="/health", tags=["operations"])
 
 
 class Health(BaseModel):
-    """Says no more than a load balancer needs."""
+    """The status, and nothing more than a load balancer needs."""
 
     status: Literal["ok"] = "ok"
 
 
-@router.get("/live", summary="Does the process run?", response_description="It does.")
+@router.get("/live", summary="Liveness", response_description="The process runs.")
 async def live() -> Health:
-    """Answers as long as the process does, whatever becomes of the database."""
+    """Answers as long as the process runs, whether or not the database is available."""
     return Health()
 
 
 @router.get(
     "/ready",
-    summary="Can it serve?",
-    response_description="It can.",
+    summary="Readiness",
+    response_description="The service can answer requests.",
     responses=problems(503),
 )
 async def ready(service: ServiceDep) -> Health:
-    """Asks the database, on the connections by which tokens are looked up and on the others."""
+    """Checks the database, on the connections for token lookups and on those of the pool."""
     await service.check()
     return Health()

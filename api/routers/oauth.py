@@ -95,16 +95,16 @@ def _invalid_client(request: Request) -> OAuthRefusal:
     "/revoke",
     summary="Revoke a token (OAuth 2.0)",
     response_class=Response,
-    response_description="If it was a token, it has ended.",
+    response_description="If it was a token, it is revoked.",
     responses=oauth_problems(400, 408, 413, 429, 503),
     openapi_extra=ONE_TOKEN_FORM,
 )
 @oauth_errors
 async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
-    """RFC 7009: whoever holds a token may end it. Send a token here that you have found.
+    """RFC 7009. Anyone who holds a token may revoke it. If you found a token, send it here.
 
-    The answer is 200 whatever the token was. An access token and an API key end by themselves, a
-    refresh token takes its session along. The audit log of the owner says so.
+    The answer is 200 for every token, known or unknown. Of an access token or an API key only that
+    token or key is revoked, of a refresh token its session. The audit log records it.
     """
     token = forms.required(await forms.read(request), "token")
     # What cannot be a token is not worth a query.
@@ -119,11 +119,11 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
 
 @router.get(
     _METADATA_PATH,
-    summary="How to use this service as an OAuth client",
+    summary="Metadata for OAuth clients",
     response_description="The metadata.",
 )
 async def read_metadata(request: Request, service: ServiceDep) -> ServerMetadata:
-    """RFC 8414. The issuer comes from the settings, never from the request."""
+    """RFC 8414. The issuer is taken from the settings, never from the request."""
     return _metadata(request.app.state.settings.api.issuer, service)
 
 

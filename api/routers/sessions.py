@@ -21,29 +21,29 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
     responses=problems(400, 401, 403, 503),
 )
 def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead]:
-    """Live sessions, newest first. The one that asks is marked `current`."""
+    """Live sessions, newest first. The session of the caller is marked `current`."""
     found = sessions.list_own(db, identity)
     return [_read(session, current=session.id == identity.session_id) for session in found]
 
 
 @router.delete(
     "/{session_id}",
-    summary="End one of your sessions",
+    summary="Revoke one of your sessions",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It has ended.",
+    response_description="The session is revoked.",
     responses=problems(400, 401, 403, 404, 422, 503),
 )
 def end_session(
     session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
-    """The next request with a token of that session is refused."""
+    """The next request with a token of that session is rejected."""
     sessions.end(db, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user")
 
 
 @router.delete(
     "",
-    summary="End all of your sessions",
-    response_description="They have ended.",
+    summary="Revoke all of your sessions",
+    response_description="How many sessions were revoked.",
     responses=problems(400, 401, 403, 422, 503),
 )
 def end_sessions(
@@ -52,7 +52,7 @@ def end_sessions(
     origin: OriginDep,
     keep_current: bool = False,
 ) -> SessionsEnded:
-    """With `keep_current=true`, all but the one that asks. A session under way ends too."""
+    """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
     ended = sessions.end_all(
         db,
         identity.user_id,

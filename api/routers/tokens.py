@@ -27,13 +27,13 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     "/token",
     summary="Get tokens (OAuth 2.0)",
     response_model=TokenRead,
-    response_description="The tokens, shown this once.",
+    response_description="The tokens, which are shown only once.",
     responses={
-        400: {"model": OAuthError, "description": "Refused; `error` says why (RFC 6749, 5.2)."},
+        400: {"model": OAuthError, "description": "Rejected; `error` says why (RFC 6749, 5.2)."},
         408: {"model": OAuthError, "description": "The form took too long to arrive."},
         413: {"model": OAuthError, "description": "The form is too large."},
         429: {"model": OAuthError, "description": "Too many attempts; see Retry-After."},
-        503: {"model": OAuthError, "description": "Cannot serve at the moment; see Retry-After."},
+        503: {"model": OAuthError, "description": "Temporarily unavailable; see Retry-After."},
     },
     openapi_extra=TOKEN_FORM,
 )
@@ -41,8 +41,8 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
     """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
 
-    `client_id` is a label that the client chooses; the session shows it, and its refresh tokens are
-    bound to it.
+    `client_id` is a label that the client chooses. The session shows it, and its refresh tokens
+    are bound to it.
     """
     form = await forms.read(request)
     client_id = forms.client_id(request, form)
@@ -78,11 +78,11 @@ def _grant_type(form: dict[str, str]) -> str:
     "/login",
     summary="Log in",
     response_model=TokenRead,
-    response_description="The tokens, shown this once.",
+    response_description="The tokens, which are shown only once.",
     responses=problems(400, 401, 408, 409, 413, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
-    """Begin a session. The answer to a failure does not tell whether there is such a user."""
+    """Begin a session. The answer to a failure does not reveal whether the user exists."""
     attempt = Attempt(
         identifier=body.identifier,
         password=body.password,
@@ -96,11 +96,11 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
     "/logout",
     summary="Log out",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="The session has ended.",
+    response_description="The session is revoked.",
     responses=problems(400, 401, 403, 503),
 )
 def log_out(identity: CurrentIdentity, db: SessionDep, origin: OriginDep) -> None:
-    """End the session of the token sent. Its refresh token dies with it."""
+    """Revoke the session of the token that was sent, including its refresh token."""
     sessions.log_out(db, identity, origin=origin)
 
 

@@ -28,7 +28,7 @@ busy_router = APIRouter(tags=["users"], route_class=LeanRoute)
     responses=problems(400, 408, 409, 413, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
-    """E-mail addresses are compared in one normal form, whatever their spelling."""
+    """E-mail addresses are normalised before they are compared."""
     account = Registration(**body.model_dump())
     return _from_user(await registration.register(service, account, origin=origin))
 
@@ -41,7 +41,7 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
     responses=problems(400, 401, 503),
 )
 async def read_me(identity: CurrentIdentity) -> Response:
-    """Everything in the answer came with the lookup of the token."""
+    """Returns the data of the token lookup, without a further query."""
     return Response(from_identity(identity).model_dump_json(), media_type="application/json")
 
 
@@ -54,7 +54,7 @@ async def read_me(identity: CurrentIdentity) -> Response:
 async def update_me(
     body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
 ) -> UserRead:
-    """What is left out stays as it is. A new e-mail address needs the current password."""
+    """Omitted fields do not change. A new e-mail address requires the current password."""
     changes = body.model_dump(exclude_unset=True, exclude={"email", "current_password"})
     if changes.get("name", "") is None:
         del changes["name"]
@@ -66,11 +66,11 @@ async def update_me(
     "/users/me",
     summary="Delete your account",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It is gone.",
+    response_description="The account is deleted.",
     responses=problems(400, 401, 403, 409, 503),
 )
 def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> None:
-    """With all sessions, tokens and API keys. The audit log keeps what happened."""
+    """Also deletes all sessions, tokens and API keys. The events in the audit log remain."""
     users.delete(db, identity.user_id, origin=origin)
 
 
@@ -78,15 +78,16 @@ def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> N
     "/users/me/password",
     summary="Change your password",
     status_code=HTTPStatus.NO_CONTENT,
-    response_description="It is changed, and your other sessions have ended.",
+    response_description="The password is changed, and your other sessions are revoked.",
     responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
 ) -> None:
-    """Needs the current password, and ends every other session.
+    """Requires the current password, and revokes every other session.
 
-    API keys live on, because integrations do not know the password; `end_api_keys` ends them too.
+    API keys are not revoked, because integrations do not know the password, unless `end_api_keys`
+    is true.
     """
     await password_change.change_password(
         service,

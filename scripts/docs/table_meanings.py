@@ -9,7 +9,7 @@ TABLES = {
     " pruned, because the used\nrefresh token belongs to it, and its reuse reveals a theft.",
     "refresh_tokens": "What clients exchange for the next pair of tokens.",
     "api_keys": "Credentials of integrations.",
-    "audit_events": "What happened. Rows are only appended, and have no foreign keys: an event"
+    "audit_events": "What happened. Rows are never changed, and have no foreign keys: an event"
     " remains when its user is deleted.",
     "throttle_counters": "Counted attempts. Neither names nor IP addresses are stored.",
     "known_addresses": "The networks from which users have logged in before, as digests.",
@@ -20,7 +20,7 @@ _ENDS = "from when on it is rejected"
 
 COLUMNS = {
     "users.id": "never reused, not even after a deletion",
-    "users.email": "unique, normalised, and looked up in this form",
+    "users.email": "normalised; logins look it up in this form",
     "users.username": "another name to log in with; it has no `@`",
     "users.name": "how to address the user",
     "users.surname": "",
@@ -29,7 +29,7 @@ COLUMNS = {
     "users.is_active": "if false, all credentials of the user are rejected",
     "users.session_epoch": "raising it revokes all sessions, and stops logins in progress",
     "users.created_at": _CREATED,
-    "users.updated_at": "when name, e-mail address or password last changed",
+    "users.updated_at": "when the profile, the password or `is_active` last changed",
     "roles.id": "",
     "roles.name": "without `=`, `;` and `,`",
     "roles.description": "for display",

@@ -22,10 +22,10 @@ FASTAPI_USERS = "fastapi-users"
 KNOX = "knox"
 
 LABELS = {
-    CEILING: "the route with no authentication",
-    CONTROL: "the same once more (A/A control)",
+    CEILING: "the route without authentication",
+    CONTROL: "the same again (A/A control)",
     JWT: "stateless JWT (PyJWT, HS256)",
-    JWT_READY: "the same, its answer serialised by hand",
+    JWT_READY: "the same, response serialised by hand",
     FASTAPI_USERS: "fastapi-users, DatabaseStrategy, asyncpg",
     KNOX: "django-rest-knox, gunicorn",
 }

@@ -19,7 +19,7 @@ USERS_ME, OWN_ROUTE = "users-me", "own-route"
 VERIFY, INTROSPECT = "verify", "introspect"
 LABELS = {
     USERS_ME: "Counterfoil, GET /users/me",
-    OWN_ROUTE: "Counterfoil, a route of one's own",
+    OWN_ROUTE: "Counterfoil, an application's route",
     VERIFY: "Counterfoil, GET /verify",
     INTROSPECT: "Counterfoil, POST /introspect",
 }

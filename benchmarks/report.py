@@ -13,28 +13,28 @@ from benchmarks.tables import number, table, with_range
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
-VERDICTS = {"goal": "goal reached", "must": "must reached", "missed": "**missed**"}
+VERDICTS = {"goal": "goal reached", "must": "requirement met", "missed": "**missed**"}
 
 HEAD = """# Performance
 
-Measured by `scripts/bench`, which also writes this page; change neither figures nor words here.
+Measured by `scripts/bench`, which also writes this page; do not edit figures or text here.
 
-All servers, PostgreSQL and the load generator share the cores of one machine, so requests per
-second say more about the machine than about the code. **Only ratios count**: each target runs
-between two runs of the *ceiling* (the same route, with the same response model and no
-authentication), and its figures are divided by the mean of those two. Each figure is the median
-over all rounds, with the lowest and highest round behind it.
+All servers, PostgreSQL and the load generator share the cores of one machine, so absolute requests
+per second say more about the machine than about the code. **Only ratios count**: each target runs
+between two runs of the *ceiling* (the same route, with the same response model and without
+authentication), and its figures are divided by the mean of those two runs. Each figure is the
+median over all rounds, followed by the lowest and the highest round.
 
-In every round the ceiling also runs against itself, in a second process: the control. A round
-counts only if that comes out between {low} and {high}, and if every answer of every target was a
-2xx. Other rounds are dropped and run again, and their number is given. Differences below some 30 %
-between two designs are not told apart by such figures.
+In every round the ceiling is also compared with itself, in a second process: the control. A round
+counts only if the control is between {low} and {high}, and if every response of every target was a
+2xx. Other rounds are dropped and repeated, and their number is given. Such figures cannot
+distinguish two designs that differ by less than about 30 %.
 
-*A route of one's own* is what readers write: FastAPI calls it, with `CurrentIdentity` as its one
-dependency. `GET /users/me` is called without that machinery.
-[Decision 7](decisions/0007-lean-routes.md) says where the time of a request goes, and why the goals
-at one connection and of `/introspect`, which reads a form and looks up two credentials, are the
-hard ones.
+*An application's route* is what users of Counterfoil write: FastAPI calls it, with
+`CurrentIdentity` as its only dependency. `GET /users/me` bypasses FastAPI's work around an
+endpoint. [Decision 7](decisions/0007-lean-routes.md) explains where the time of a request is spent,
+and why the goals at one connection are hard to reach, and those of `/introspect`, which reads a
+form and looks up two credentials.
 """
 
 
@@ -75,7 +75,7 @@ def summarise_goals(results: dict[str, Result]) -> list[str]:
     return ["## Goals", "", *table(GOAL_HEAD, rows)] if rows else []
 
 
-GOAL_HEAD = ("", "must", "goal", "measured", "verdict")
+GOAL_HEAD = ("", "required", "goal", "measured", "verdict")
 
 
 def goal_table(result: Result) -> list[str]:
@@ -94,7 +94,7 @@ def goal_rows(result: Result) -> list[list[str]]:
 
 
 def control_lines(result: Result) -> list[str]:
-    lines = ["A smoke run: its figures mean nothing."] if result.options["quick"] else []
+    lines = ["A smoke test: its figures mean nothing."] if result.options["quick"] else []
     for name, figure in result.figures.items():
         if name.startswith(f"{CONTROL}.every_round."):
             connections = name.rpartition(".")[2]

@@ -42,9 +42,12 @@ def describe(result: Result) -> str:
 def write_lookup(result: Result) -> list[str]:
     figures, connections = result.figures, result.options["connections"]
     names = targets_of(figures)
-    lines = [f"{result.options['rows']:,} tokens. The control and each target, of the ceiling:", ""]
-    lines += ratio_table("requests", "requests a second", names, connections, figures)
-    lines += ratio_table("cpu", "server's CPU for one request", names, connections, figures)
+    lines = [
+        f"{result.options['rows']:,} tokens. The control and each target, relative to the ceiling:",
+        "",
+    ]
+    lines += ratio_table("requests", "requests per second", names, connections, figures)
+    lines += ratio_table("cpu", "CPU of the server per request", names, connections, figures)
     lines += ratio_table("p99", "99th percentile of latency", names, connections, figures)
     lines += against_table(connections, figures)
     lines += absolute_table(names, connections, figures)
@@ -60,7 +63,7 @@ def targets_of(figures: Figures) -> list[str]:
 def ratio_table(
     figure: str, title: str, names: Sequence[str], connections: Sequence[int], figures: Figures
 ) -> list[str]:
-    head = [f"{title}, of the ceiling", *(f"{number} conn." for number in connections)]
+    head = [f"{title}, relative to the ceiling", *(f"{number} conn." for number in connections)]
     rows = [
         [LABELS[name], *(cell(figures, f"{name}.of_ceiling.{figure}.{one}") for one in connections)]
         for name in names
@@ -72,7 +75,7 @@ def against_table(connections: Sequence[int], figures: Figures) -> list[str]:
     """The product's routes against each peer, both relative to the ceiling beside them."""
     tables = []
     for ours in (product.USERS_ME, product.OWN_ROUTE):
-        head = [f"{LABELS[ours]}: times those of", *(f"{number} conn." for number in connections)]
+        head = [f"{LABELS[ours]}, relative to", *(f"{number} conn." for number in connections)]
         rows = [
             [LABELS[peer], *(cell(figures, f"{ours}.against.{peer}.{one}") for one in connections)]
             for peer in contestants.PEERS
@@ -92,7 +95,7 @@ ABSOLUTE = {
 
 
 def absolute_table(names: Sequence[str], connections: Sequence[int], figures: Figures) -> list[str]:
-    """For orientation alone: these figures belong to the machine and its noise."""
+    """For orientation only: these figures depend on the machine and its noise."""
     rows = [
         [f"{LABELS[name]}, {one} conn."]
         + [cell(figures, f"{name}.{figure}.{one}", ranges=False) for figure in ABSOLUTE]
@@ -100,11 +103,15 @@ def absolute_table(names: Sequence[str], connections: Sequence[int], figures: Fi
         if name != CONTROL
         for one in connections
     ]
-    return ["For orientation (medians):", "", *table(["", *ABSOLUTE.values()], rows)]
+    return [
+        "Absolute figures, for orientation (medians):",
+        "",
+        *table(["", *ABSOLUTE.values()], rows),
+    ]
 
 
 def server_table(figures: Figures) -> list[str]:
-    head = ["server", "RSS, MB", "PSS, MB", "time to serve, s"]
+    head = ["server", "RSS, MB", "PSS, MB", "time to start, s"]
     servers = [name.rpartition(".")[0] for name in figures if name.endswith(".memory")]
     kinds = ("memory", "memory_pss", "seconds_to_serve")
     rows = [[name, *(cell(figures, f"{name}.{kind}") for kind in kinds)] for name in servers]
@@ -118,7 +125,11 @@ def write_growth(result: Result) -> list[str]:
     connections = sorted(
         {int(n.rpartition(".")[2]) for n in figures if ".of_ceiling.requests." in n}
     )
-    head = ["tokens", *(f"of the ceiling, {one} conn." for one in connections), "inserts/s"]
+    head = [
+        "tokens",
+        *(f"relative to the ceiling, {one} conn." for one in connections),
+        "inserts/s",
+    ]
     rows = [
         [f"{size:,}"]
         + [cell(figures, f"growth-{size}.of_ceiling.requests.{one}") for one in connections]
@@ -140,9 +151,9 @@ def write_login(result: Result) -> list[str]:
     rates = {name: rate_of(result.figures, name) for name in ("login", "bcrypt")}
     control = cell(result.figures, f"{CONTROL}.of_ceiling.requests.{login_connections(result)}")
     return [
-        f"Logins at cost 12, of what bcrypt alone reaches on the same cores: {ratio}",
+        f"Logins at cost 12, relative to bcrypt alone on the same cores: {ratio}",
         f"(control, bcrypt against itself: {control}). For orientation:",
-        f"{rates['login']} logins a second, {rates['bcrypt']} hashes a second.",
+        f"{rates['login']} logins per second, {rates['bcrypt']} hashes per second.",
         "",
     ]
 
@@ -165,14 +176,14 @@ def write_mixed(result: Result) -> list[str]:
         "mixed.check": "token checks in the mix (95 %)",
         "mixed.refresh": "refreshes in the mix (4 %)",
         "mixed.login": "logins in the mix (1 %)",
-        "mixed.of_alone": "token checks, of those alone (ratio)",
+        "mixed.of_alone": "token checks, relative to those alone",
     }
     rows = [
         [label, *(cell(figures, f"{kind}.{rank}") for rank in ("p50", "p99"))]
         for kind, label in kinds.items()
     ]
     return [
-        "200 requests a second at fixed times, whatever the answers take.",
+        "200 requests per second at fixed times, independent of the duration of the responses.",
         "",
         *table(head, rows),
     ]
@@ -192,7 +203,7 @@ def write_revocation(result: Result) -> list[str]:
     ]
     return [
         f"{count} tokens were revoked while 64 connections used them, on 2 workers: {accepted}",
-        f"answers 200, **{late}** of them to requests begun after the revocation was acknowledged.",
+        f"responses 200, **{late}** of them to requests begun after the acknowledged revocation.",
         "",
         *table(head, rows),
     ]

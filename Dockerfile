@@ -4,7 +4,7 @@ ARG PYTHON=3.13-slim-bookworm
 FROM python:${PYTHON} AS build
 WORKDIR /build
 COPY requirements.lock .
-# Wheels alone, each with the hash that the lock file knows: there is nothing to compile.
+# Only wheels, each checked against its hash in the lock file: nothing is compiled.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
         --only-binary :all: --require-hashes --requirement requirements.lock
@@ -22,14 +22,14 @@ COPY authentication authentication
 COPY counterfoil counterfoil
 COPY database database
 COPY schemas schemas
-# The code belongs to root, so that the service can write neither to it nor beside it.
+# The code belongs to root, so that the service cannot modify it or add files to it.
 RUN python -m compileall -q .
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     COUNTERFOIL_HOST=0.0.0.0 \
     DATABASE_URL=sqlite:////data/counterfoil.db
-# By number, so that Kubernetes can see that it is not root.
+# By number, so that Kubernetes can verify that the user is not root.
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000

@@ -9,7 +9,7 @@ from authentication import audit
 from authentication.instrumentation import NOBODY, Observer
 from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingThreads
-from authentication.pruning.worker import Housekeeper
+from authentication.pruning.worker import PruningWorker
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RefusalLog
 from authentication.settings import AuthenticationSettings
@@ -40,7 +40,7 @@ class Service:
         self.floods = FloodMemory(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.refusals = RefusalLog(settings, self.database)
-        self.housekeeper = Housekeeper(settings, self.database, observer)
+        self.pruning_worker = PruningWorker(settings, self.database, observer)
         self.resolver = Resolver(
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
@@ -54,7 +54,7 @@ class Service:
         await self.resolver.open()
         self.last_used.start()
         self.refusals.start()
-        self.housekeeper.start()
+        self.pruning_worker.start()
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""
@@ -66,7 +66,7 @@ class Service:
         await self.resolver.close()
         await self.last_used.stop()
         await self.refusals.stop()
-        await asyncio.to_thread(self.housekeeper.stop)
+        await asyncio.to_thread(self.pruning_worker.stop)
         await self.known_addresses.close()
         self.hashing.close()
         self.database.close()

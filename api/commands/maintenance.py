@@ -60,7 +60,7 @@ def _prune(database: Database, retention: Retention, *, expected: dict[str, int]
     """Returns what was removed, which may be more than expected: the service goes on meanwhile."""
     removed = Counter(dict.fromkeys(expected, 0))
     with typer.progressbar(length=sum(expected.values()), label="Pruning", file=sys.stderr) as bar:
-        for rows in pruning.remove(database, retention):
+        for rows in pruning.prune_all(database, retention):
             removed.update(rows)
             bar.update(sum(rows.values()))
     return dict(removed)

@@ -64,7 +64,7 @@ class Metrics(Observer):
         self._define_lookups()
         self._define_authentication()
         self._define_hashing()
-        self._define_upkeep()
+        self._define_background()
         self._define_samples()
 
     def render(self, service: Service) -> bytes:
@@ -198,7 +198,7 @@ class Metrics(Observer):
             "hashing_refused", "Refused for a full or slow queue."
         )
 
-    def _define_upkeep(self) -> None:
+    def _define_background(self) -> None:
         self._pruned = self._counter("pruned_rows", "Rows removed by pruning.", "table")
         self._uses = self._counter("uses_noted", "Uses of credentials noted.", "outcome")
         self._lag = self._histogram(

@@ -112,7 +112,7 @@ def lock_unchanged(db: Session, checked: User, identity: Identity) -> User:
     sent it has ended meanwhile: hashing takes long enough for that.
     """
     user = users.lock(db, checked.id)
-    if identity.session_id and not queries.sessions.lock_holding(db, identity.session_id):
+    if identity.session_id and not queries.sessions.lock_valid(db, identity.session_id):
         raise InvalidToken
     if user.hashed_password != checked.hashed_password:
         raise WrongPassword

@@ -161,14 +161,14 @@ def end_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
 
 def end_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
     """End all of these; those that are not live any more do not count."""
-    held = queries.sessions.lock_batch_holding(db, ids=ids, limit=len(ids))
+    held = queries.sessions.lock_valid_batch(db, ids=ids, limit=len(ids))
     _end(db, held, origin)
     return Revoked(len(held), more=False)
 
 
 def end_some_sessions(db: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
     """End up to REVOKE_BATCH sessions of whomever, newest first, but the one to keep."""
-    held = queries.sessions.lock_batch_holding(db, keep=keep, limit=REVOKE_BATCH + 1)
+    held = queries.sessions.lock_valid_batch(db, keep=keep, limit=REVOKE_BATCH + 1)
     batch, more = _cut(held, REVOKE_BATCH)
     _end(db, batch, origin)
     return Revoked(len(batch), more=more is not None)

@@ -175,10 +175,7 @@ def _hold_user_and_session(db: Session, identity: Identity) -> None:
     """
     if queries.users.lock(db, identity.user_id) is None:
         raise InvalidToken
-    if (
-        identity.session_id is None
-        or queries.sessions.lock_holding(db, identity.session_id) is None
-    ):
+    if identity.session_id is None or queries.sessions.lock_valid(db, identity.session_id) is None:
         raise InvalidToken
 
 

@@ -56,7 +56,7 @@ def _revoke_refresh_token(db: Session, digest: bytes, origin: Origin) -> bool:
     if found is None:
         return False
     session_id = found[0].session_id
-    if queries.sessions.revoke_unended(db, session_id, reason=_REASON):
+    if queries.sessions.revoke_unrevoked(db, session_id, reason=_REASON):
         audit.record(
             db,
             Event.SESSION_REVOKED,

@@ -79,7 +79,7 @@ def end_all(
     if queries.users.lock(db, user_id) is None:
         raise NotFound("There is no such user.")
     # One that has been ended since the request came in must not rise again with the new epoch.
-    is_kept = keep is not None and queries.sessions.lock_holding(db, keep) is not None
+    is_kept = keep is not None and queries.sessions.lock_valid(db, keep) is not None
     ended = queries.sessions.revoke_all(db, user_id=user_id, reason=reason, keep=keep)
     epoch = queries.users.raise_epoch(db, user_id)
     if keep is not None and is_kept:

@@ -87,7 +87,7 @@ def _extend(db: Session, settings: AuthenticationSettings, identity: Identity) -
 
 def _hold(db: Session, identity: Identity) -> LoginSession:
     """The caller's session, if it has not ended since the request began."""
-    held = queries.sessions.lock_holding(db, identity.session_id) if identity.session_id else None
+    held = queries.sessions.lock_valid(db, identity.session_id) if identity.session_id else None
     if held is None:
         raise InvalidToken
     return held

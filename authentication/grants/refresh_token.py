@@ -53,11 +53,11 @@ def _exchange(
 ) -> TokenPair | CounterfoilError | None:
     """None for a token that we never issued, or have forgotten."""
     digest = tokens.digest(exchange.refresh_token)
-    found = queries.refresh_tokens.find_and_keep_user(db, digest)
+    found = queries.refresh_tokens.find_and_lock_user(db, digest)
     if found is None:
         return None
     # Locked, so that of several exchanges at once each sees what the one before it did.
-    session = queries.sessions.lock_holding(db, found[0].session_id)
+    session = queries.sessions.lock_valid(db, found[0].session_id)
     found = queries.refresh_tokens.lock(db, digest)
     if session is None or found is None:
         return _refuse(db, found[0] if found else None, origin, reason="session ended")

@@ -1,1 +1,1 @@
-"""Removing rows that can no longer be used."""
+"""Pruning: the deletion of rows that have expired or were revoked."""

@@ -1,4 +1,4 @@
-"""Removes what can no longer be used, in small batches, so that nobody waits for it."""
+"""Deletes rows that have expired or were revoked, in batches short enough not to delay requests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -10,109 +10,118 @@ from sqlalchemy.orm import Session
 
 from database import queries
 from database.engine.session import Database
-from database.queries.maintenance import Ages, Batch
+from database.queries.pruning import Batch, Cutoffs
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
-BATCH = 2000
-# Sessions looked through at a time for those that are lost.
-SPAN = 1000
-BEGINNING = UUID(int=0)
+BATCH_ROWS = 2000
+# Sessions of the table that one step of `prune_unusable_sessions` reads.
+SCAN_ROWS = 1000
+TABLE_START = UUID(int=0)
 
-_CHORES: tuple[Callable[[Session, Ages, int], Batch], ...] = (
-    queries.maintenance.prune_tokens,
-    queries.maintenance.prune_expired_sessions,
-    queries.maintenance.prune_revoked_sessions,
-    queries.maintenance.prune_expired_api_keys,
-    queries.maintenance.prune_revoked_api_keys,
-    queries.maintenance.prune_throttle_counters,
-    queries.maintenance.prune_known_addresses,
-    queries.maintenance.prune_audit_events,
+_STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
+    queries.pruning.prune_tokens,
+    queries.pruning.prune_expired_sessions,
+    queries.pruning.prune_revoked_sessions,
+    queries.pruning.prune_expired_api_keys,
+    queries.pruning.prune_revoked_api_keys,
+    queries.pruning.prune_throttle_counters,
+    queries.pruning.prune_known_addresses,
+    queries.pruning.prune_audit_events,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many days what has ended stays, and what was recorded. None keeps the record for ever."""
+    """For how many days expired and revoked rows, and audit events, are kept. None: for ever."""
 
     keep_days: int
     audit_keep_days: int | None = None
 
-    def ages(self, db: Session) -> Ages:
-        """The same as moments."""
-        return queries.maintenance.ages(
+    def cutoffs(self, db: Session) -> Cutoffs:
+        """The times before which rows are deleted, by the database's clock."""
+        return queries.pruning.cutoffs(
             db, keep_days=self.keep_days, audit_keep_days=self.audit_keep_days
         )
 
 
-class Swept(NamedTuple):
-    """What one step of `sweep` removed, by table, and where the next one has to begin."""
+class ScanStep(NamedTuple):
+    """The rows that one step deleted, by table, and the session id after which the next begins."""
 
     rows: dict[str, int]
     position: UUID
 
 
-class Busy(Exception):
+class PrunedElsewhere(Exception):
     """Another process is pruning at this moment."""
 
 
 def count_prunable(database: Database, retention: Retention) -> dict[str, int]:
-    """How many rows `prune` and `sweep` would remove, by table.
+    """How many rows `prune_all` would delete, by table.
 
-    Refresh tokens are not counted: each falls with its access token.
+    Refresh tokens are not counted, as each is deleted with its access token.
     """
     with database.transaction(read_only=True) as db:
-        return queries.maintenance.count(db, retention.ages(db))
+        return queries.pruning.count(db, retention.cutoffs(db))
 
 
-def remove(database: Database, retention: Retention) -> Iterator[dict[str, int]]:
-    """All that can be removed now, batch after batch, for a command. Waits for its turn."""
-    yield from prune(database.transaction, retention, wait=True)
-    for step in sweep(database.transaction, retention, wait=True):
+def prune_all(database: Database, retention: Retention) -> Iterator[dict[str, int]]:
+    """Delete everything that can be deleted now. Yields the rows of each batch, by table.
+
+    Waits while another process is pruning.
+    """
+    yield from prune_ended(database.transaction, retention, wait=True)
+    for step in prune_unusable_sessions(database.transaction, retention, wait=True):
         yield step.rows
 
 
-def prune(
-    transaction: Transaction, retention: Retention, *, batch: int = BATCH, wait: bool = False
-) -> Iterator[dict[str, int]]:
-    """Remove what has ended, a batch a transaction. Yields the rows removed, by table.
-
-    Raises Busy if another process is at it, unless it is to wait for its turn.
-    """
-    for chore in _CHORES:
-        more = True
-        while more:
-            with transaction() as db:
-                _take_turn(db, wait=wait)
-                rows, more = chore(db, retention.ages(db), batch)
-            yield rows
-
-
-def sweep(
+def prune_ended(
     transaction: Transaction,
     retention: Retention,
     *,
-    position: UUID = BEGINNING,
-    batch: int = BATCH,
+    batch_rows: int = BATCH_ROWS,
     wait: bool = False,
-) -> Iterator[Swept]:
-    """Remove sessions whose end nothing records: those left behind by their user's epoch, and those
-    all of whose tokens are gone. No index finds them, so this walks through the table.
+) -> Iterator[dict[str, int]]:
+    """Delete what has expired or was revoked, one batch per transaction. Yields rows by table.
 
-    Raises Busy as `prune` does.
+    Raises PrunedElsewhere if another process is pruning, unless `wait` is true.
+    """
+    for prune_batch in _STEPS:
+        more = True
+        while more:
+            with transaction() as db:
+                _lock(db, wait=wait)
+                rows, more = prune_batch(db, retention.cutoffs(db), batch_rows)
+            yield rows
+
+
+def prune_unusable_sessions(
+    transaction: Transaction,
+    retention: Retention,
+    *,
+    position: UUID = TABLE_START,
+    batch_rows: int = BATCH_ROWS,
+    wait: bool = False,
+) -> Iterator[ScanStep]:
+    """Delete sessions that no column marks as ended, but whose epoch is old or tokens are gone.
+
+    No index finds them, so this scans the table from `position` to its end. Raises PrunedElsewhere
+    as `prune_ended` does.
     """
     while True:
         with transaction() as db:
-            _take_turn(db, wait=wait)
-            span = queries.maintenance.next_span(db, position, SPAN)
-            lost = queries.maintenance.prune_lost_sessions(db, retention.ages(db), batch, span)
-        if not lost.more:
-            position = span.until or BEGINNING
-        yield Swept(lost.rows, position)
-        if position == BEGINNING and not lost.more:
+            _lock(db, wait=wait)
+            scanned = queries.pruning.next_range(db, position, SCAN_ROWS)
+            deleted = queries.pruning.prune_unusable_sessions(
+                db, retention.cutoffs(db), batch_rows, scanned
+            )
+        if not deleted.more:
+            position = scanned.last or TABLE_START
+        yield ScanStep(deleted.rows, position)
+        if position == TABLE_START and not deleted.more:
             return
 
 
-def _take_turn(db: Session, *, wait: bool) -> None:
-    if not queries.maintenance.take_turn(db, wait=wait):
-        raise Busy
+def _lock(db: Session, *, wait: bool) -> None:
+    if not queries.pruning.lock(db, wait=wait):
+        raise PrunedElsewhere

@@ -1,4 +1,4 @@
-"""Prunes by itself while the service runs, now and then and at an easy pace."""
+"""Prunes at an interval while the service runs, in a background thread."""
 
 import logging
 import random
@@ -12,26 +12,26 @@ from sqlalchemy.orm import Session
 
 from authentication.instrumentation import NOBODY, Observer
 from authentication.pruning import prune
-from authentication.pruning.prune import BEGINNING, Busy, Retention
+from authentication.pruning.prune import TABLE_START, PrunedElsewhere, Retention
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import DatabaseUnavailable
 from database.engine import deadlines
 from database.engine.session import Database
 
-log = logging.getLogger("counterfoil.housekeeping")
+log = logging.getLogger("counterfoil.pruning")
 
-_LONGEST_FIRST_WAIT_SECONDS = 60.0
-_SHORTEST_PAUSE_SECONDS = 0.01
-_SMALLEST_BATCH = 10
-# Steps of the walk through the sessions in one round; the next one goes on from there.
-_STEPS_A_ROUND = 50
+_MAX_FIRST_WAIT_SECONDS = 60.0
+_MIN_PAUSE_SECONDS = 0.01
+_MIN_BATCH_ROWS = 10
+# Steps of the scan for unusable sessions in one round. The next round continues from there.
+_STEPS_PER_ROUND = 50
 
 
-class Housekeeper:
-    """A thread of its own, with a connection beside those of the requests.
+class PruningWorker:
+    """A background thread that prunes once per interval.
 
-    Every worker has one. The database lets one of them at a time have its turn; the others leave
-    that round to it.
+    Every worker process has one. A lock in the database lets one of them prune at a time; the
+    others skip that round.
     """
 
     def __init__(
@@ -41,60 +41,62 @@ class Housekeeper:
         self._retention = Retention(settings.prune_keep_days, settings.audit_keep_days)
         self._database = database
         self._observer = observer
-        self._batch = prune.BATCH
-        self._position = BEGINNING
+        self._batch_rows = prune.BATCH_ROWS
+        self._position = TABLE_START
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="pruning", daemon=True)
 
     def start(self) -> None:
-        """Begin, unless the settings leave it to the command."""
+        """Start the thread, unless the interval is 0."""
         if self._interval:
             self._thread.start()
 
     def stop(self) -> None:
-        """Finish the batch at hand, which ends within the deadline, and end."""
+        """Wait until the current batch is done, which takes at most the database's deadline."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def run_round(self) -> None:
-        """Do what there is to do, unless another process is doing it."""
+        """Prune once, unless another process is pruning. Errors are logged and not raised."""
         try:
             for rows in self._batches():
                 self._count(rows)
-        except Busy:
+        except PrunedElsewhere:
             log.debug("another process is pruning")
         except DatabaseUnavailable as error:
-            # Perhaps a batch takes longer than the deadline here; smaller ones will get through.
-            self._batch = max(_SMALLEST_BATCH, self._batch // 2)
-            log.warning("pruning was cut short: %s", error)
+            # A batch may have exceeded the deadline, which a smaller one will meet.
+            self._batch_rows = max(_MIN_BATCH_ROWS, self._batch_rows // 2)
+            log.warning("pruning was interrupted: %s", error)
         except Exception:
-            # The next round may fare better, and requests are served all the same.
+            # The thread must survive, so that the next round can succeed.
             log.exception("pruning failed")
 
     def _run(self) -> None:
-        # Workers that start together need not knock together.
-        wait = random.uniform(0, min(self._interval, _LONGEST_FIRST_WAIT_SECONDS))  # noqa: S311
+        # A random wait spreads the first rounds of workers that start together.
+        wait = random.uniform(0, min(self._interval, _MAX_FIRST_WAIT_SECONDS))  # noqa: S311
         while not self._stopping.wait(wait):
             self.run_round()
             wait = self._interval
 
     def _batches(self) -> Iterator[Mapping[str, int]]:
         began = time.monotonic()
-        for rows in self._work():
+        for rows in self._prune():
             yield rows
-            # As long again as the batch took, so that others come first.
-            pause = max(_SHORTEST_PAUSE_SECONDS, time.monotonic() - began)
+            # Pausing for as long as the batch took leaves half of the time to requests.
+            pause = max(_MIN_PAUSE_SECONDS, time.monotonic() - began)
             if self._stopping.wait(pause):
                 return
             began = time.monotonic()
 
-    def _work(self) -> Iterator[Mapping[str, int]]:
-        yield from prune.prune(self._transaction, self._retention, batch=self._batch)
-        steps = prune.sweep(
-            self._transaction, self._retention, position=self._position, batch=self._batch
+    def _prune(self) -> Iterator[Mapping[str, int]]:
+        yield from prune.prune_ended(
+            self._transaction, self._retention, batch_rows=self._batch_rows
         )
-        for step in islice(steps, _STEPS_A_ROUND):
+        steps = prune.prune_unusable_sessions(
+            self._transaction, self._retention, position=self._position, batch_rows=self._batch_rows
+        )
+        for step in islice(steps, _STEPS_PER_ROUND):
             self._position = step.position
             yield step.rows
 
@@ -105,8 +107,8 @@ class Housekeeper:
             yield db
 
     def _count(self, rows: Mapping[str, int]) -> None:
-        removed = {table: number for table, number in rows.items() if number}
-        for table, number in removed.items():
+        deleted = {table: number for table, number in rows.items() if number}
+        for table, number in deleted.items():
             self._observer.pruned(table, number)
-        if removed:
-            log.info("pruned %s", removed)
+        if deleted:
+            log.info("pruned %s", deleted)

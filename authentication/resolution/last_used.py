@@ -107,8 +107,8 @@ class LastUsedWriter:
         api_keys: Iterable[UUID],
         renewals: Iterable[int],
     ) -> None:
-        queries.last_used.note_sessions(db, sorted(sessions))
-        queries.last_used.note_api_keys(db, sorted(api_keys))
+        queries.last_used.touch_sessions(db, sorted(sessions))
+        queries.last_used.touch_api_keys(db, sorted(api_keys))
         now = clock.read(db)
         for token, session_end in queries.access_tokens.lock_unexpired(db, sorted(renewals)):
             end = policies.access_token_end(self._settings, now, session_end)

@@ -25,7 +25,7 @@ from counterfoil.errors import DatabaseUnavailable
 from counterfoil.tokens import TokenKind
 from database import queries
 from database.engine.session import Database
-from database.queries.refusals import Refusal
+from database.queries.rejected_tokens import Rejection
 
 log = logging.getLogger("counterfoil.refusals")
 
@@ -132,17 +132,17 @@ class _Told:
         return True
 
 
-def _explain(db: Session, waiting: Counter[_Bad]) -> dict[bytes, Refusal]:
+def _explain(db: Session, waiting: Counter[_Bad]) -> dict[bytes, Rejection]:
     access = [bad.digest for bad in waiting if bad.kind is TokenKind.ACCESS]
     keys = [bad.digest for bad in waiting if bad.kind is TokenKind.API_KEY]
     found = [
-        *(queries.refusals.explain_access_tokens(db, access) if access else ()),
-        *(queries.refusals.explain_api_keys(db, keys) if keys else ()),
+        *(queries.rejected_tokens.explain_access_tokens(db, access) if access else ()),
+        *(queries.rejected_tokens.explain_api_keys(db, keys) if keys else ()),
     ]
     return {refusal.digest: refusal for refusal in found}
 
 
-def _record_known(db: Session, bad: _Bad, found: Refusal, count: int) -> None:
+def _record_known(db: Session, bad: _Bad, found: Rejection, count: int) -> None:
     named = "session" if bad.kind is TokenKind.ACCESS else "api_key"
     audit.record(
         db,

@@ -158,7 +158,7 @@ def give_back(db: Session, counters: Sequence[Counter]) -> None:
 
 def note_success(db: Session, counters: Sequence[Counter]) -> None:
     """The attempt succeeded: it counts no more, and failures in a row begin at nothing again."""
-    queries.throttle_counters.decrement(db, [one.key for one in counters], ending_rows=True)
+    queries.throttle_counters.decrement(db, [one.key for one in counters], reset_consecutive=True)
 
 
 def note_login(
@@ -183,7 +183,7 @@ def note_address(db: Session, *, user_id: int, origin: Origin) -> None:
     """Whoever logs in to the account from this address will have an allowance of their own."""
     if network := network_of(origin.ip):
         digest = digest_of(user_id, network)
-        queries.known_addresses.note(
+        queries.known_addresses.record(
             db, user_id=user_id, digest=digest, keep=_KNOWN_ADDRESSES_PER_USER
         )
 

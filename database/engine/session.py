@@ -107,7 +107,7 @@ def create_database_engine(settings: DatabaseSettings, **options: Any) -> Engine
     """An engine whose connections keep foreign keys, the deadline and one clock."""
     options = {
         "pool_size": settings.database_pool_size,
-        # Beside the requests, housekeeping and the writes behind them need one now and then.
+        # Pruning and deferred writes need connections too, beside the requests.
         "max_overflow": 2,
         "pool_timeout": settings.database_deadline_seconds,
         # An echoed parameter may be a password hash or a digest.

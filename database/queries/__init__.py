@@ -1,4 +1,4 @@
-"""All SQL, a module for each noun: `queries.sessions.revoke(db, ...)`."""
+"""All SQL, in one module per noun: `queries.sessions.revoke(db, ...)`."""
 
 from database.queries import (
     access_tokens,
@@ -8,9 +8,9 @@ from database.queries import (
     known_addresses,
     last_used,
     live,
-    maintenance,
+    pruning,
     refresh_tokens,
-    refusals,
+    rejected_tokens,
     session_search,
     sessions,
     statistics,
@@ -27,9 +27,9 @@ __all__ = [
     "known_addresses",
     "last_used",
     "live",
-    "maintenance",
+    "pruning",
     "refresh_tokens",
-    "refusals",
+    "rejected_tokens",
     "session_search",
     "sessions",
     "statistics",

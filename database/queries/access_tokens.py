@@ -13,28 +13,28 @@ from database.models import AccessToken, LoginSession
 
 
 def find_by_digest(db: Session, digest: bytes) -> AccessToken | None:
-    """Live or not."""
+    """A token, which need not be live."""
     return db.scalar(select(AccessToken).where(AccessToken.token_digest == digest))
 
 
 def expire(db: Session, digest: bytes) -> bool:
-    """End a token, keeping its row. False if it had ended, or is being replaced.
+    """Expire a token but keep its row. Returns False if it is expired or just being replaced.
 
-    As of its beginning: neither a renewal that began a moment earlier nor a clock that is set back
-    then takes it for one that has not ended yet.
+    Its expiry becomes its creation time. Otherwise a renewal that began a moment earlier, or a
+    clock that is set back, could find it unexpired.
     """
-    ended = db.scalars(
+    expired = db.scalars(
         update(AccessToken)
         .where(AccessToken.token_digest == digest, AccessToken.expires_at > clock.now())
         .values(expires_at=AccessToken.created_at)
         .returning(AccessToken.id)
         .execution_options(synchronize_session=False)
     )
-    return ended.one_or_none() is not None
+    return expired.one_or_none() is not None
 
 
 def extend(db: Session, session_id: UUID, *, until: datetime) -> None:
-    """Let the unexpired tokens of a session live until then, unless they live longer."""
+    """Extend the unexpired tokens of a session to `until`, unless they expire later."""
     db.execute(
         update(AccessToken)
         .where(
@@ -48,10 +48,10 @@ def extend(db: Session, session_id: UUID, *, until: datetime) -> None:
 
 
 def replace(db: Session, token: AccessToken, successor: dict[str, Any]) -> AccessToken:
-    """Put a successor into the row of a token. Returns a new row, where the old one lies expired.
+    """Write a successor into the row of a token. Returns a new row with the old token, expired.
 
-    Not the other way round: `DELETE FROM access_tokens WHERE user_id = 42` does not see a row that
-    is inserted while it runs, but waits for one that is being changed, and then deletes it.
+    The successor must not be the new row: `DELETE FROM access_tokens WHERE user_id = 42` does not
+    see rows inserted while it runs, but waits for rows being updated and then deletes them.
     """
     old = AccessToken(
         session_id=token.session_id,
@@ -59,12 +59,12 @@ def replace(db: Session, token: AccessToken, successor: dict[str, Any]) -> Acces
         token_digest=token.token_digest,
         scopes=token.scopes,
         created_at=token.created_at,
-        # As `expire` does it.
+        # See `expire`.
         expires_at=token.created_at,
     )
     for field, value in successor.items():
         setattr(token, field, value)
-    # Before the old row is added, as digests are unique.
+    # Digests are unique, so the row must have the new one before the old one is inserted.
     db.flush()
     db.add(old)
     db.flush()
@@ -72,14 +72,14 @@ def replace(db: Session, token: AccessToken, successor: dict[str, Any]) -> Acces
 
 
 def lock_unexpired(db: Session, ids: Sequence[int]) -> Sequence[tuple[AccessToken, datetime]]:
-    """Tokens that have not expired, with the end of their session, held against changes.
+    """Unexpired tokens with the expiry of their session. Locks the tokens.
 
-    Those that somebody else is changing are left out, so that nobody waits for this one.
+    Tokens that another transaction has locked are left out, so that this one never waits.
     """
     rows = db.execute(
         select(AccessToken, LoginSession.expires_at)
         .join(LoginSession, LoginSession.id == AccessToken.session_id)
-        # By the transaction's own clock, one that was replaced while it waited would still live.
+        # now() is the start of the transaction, when a token replaced since was still unexpired.
         .where(AccessToken.id.in_(ids), AccessToken.expires_at > clock.right_now())
         .order_by(AccessToken.id)
         .with_for_update(of=AccessToken, key_share=True, skip_locked=True)

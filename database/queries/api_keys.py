@@ -1,4 +1,4 @@
-"""Finds, lists and ends API keys."""
+"""Finds, lists and revokes API keys."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -19,8 +19,8 @@ def list_live(db: Session, *, user_id: int) -> Sequence[ApiKey]:
 def list_live_with_user(
     db: Session, *, user_id: int | None = None
 ) -> Sequence[tuple[ApiKey, User]]:
-    """Live keys with their users, newest first."""
-    query = select(ApiKey, User).join_from(ApiKey, User).where(live.api_key_is_live())
+    """Live keys with their users, newest first. Of all users unless one is given."""
+    query = select(ApiKey, User).join_from(ApiKey, User).where(live.api_key_is_usable())
     if user_id is not None:
         query = query.where(ApiKey.user_id == user_id)
     rows = db.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
@@ -28,12 +28,12 @@ def list_live_with_user(
 
 
 def count_live(db: Session, *, user_id: int, with_replaced: bool) -> int:
-    """How many live keys a user has, with or without those that live on beside a successor."""
+    """How many live keys a user has. `with_replaced` also counts keys that have a successor."""
     query = (
         select(func.count())
         .select_from(ApiKey)
         .join(User)
-        .where(ApiKey.user_id == user_id, live.api_key_is_live())
+        .where(ApiKey.user_id == user_id, live.api_key_is_usable())
     )
     if not with_replaced:
         query = query.where(ApiKey.replaced_at.is_(None))
@@ -41,25 +41,25 @@ def count_live(db: Session, *, user_id: int, with_replaced: bool) -> int:
 
 
 def find_by_digest(db: Session, digest: bytes) -> ApiKey | None:
-    """Live or not."""
+    """A key, which need not be live."""
     return db.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
 
 
 def lock_live(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
-    """A live key of this user, held against changes until the transaction is over."""
+    """A live key of this user, locked until the end of the transaction."""
     return db.scalar(
         select(ApiKey)
         .join_from(ApiKey, User)
-        .where(ApiKey.id == api_key_id, ApiKey.user_id == user_id, live.api_key_is_live())
+        .where(ApiKey.id == api_key_id, ApiKey.user_id == user_id, live.api_key_is_usable())
         .with_for_update(of=ApiKey, key_share=True)
         .execution_options(populate_existing=True)
     )
 
 
 def revoke(db: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiKey | None:
-    """End one key, of this user if one is given. Returns it unless it had ended.
+    """Revoke one key, of this user if one is given. Returns None if it was not valid.
 
-    Also that of a disabled user, or enabling them would bring it back.
+    The user may be disabled: the key would otherwise work again when the user is enabled.
     """
     conditions = [ApiKey.id == api_key_id]
     if user_id is not None:
@@ -68,14 +68,14 @@ def revoke(db: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiK
 
 
 def revoke_all(db: Session, *, user_id: int) -> Sequence[ApiKey]:
-    """End all keys of a user. Returns those that had not ended."""
+    """Revoke all keys of a user. Returns those that were valid."""
     return _revoke(db, ApiKey.user_id == user_id)
 
 
 def _revoke(db: Session, *conditions: ColumnElement[bool]) -> Sequence[ApiKey]:
     return db.scalars(
         update(ApiKey)
-        .where(*conditions, live.api_key_holds())
+        .where(*conditions, live.api_key_is_valid())
         .values(revoked_at=clock.now())
         .returning(ApiKey)
         .execution_options(synchronize_session=False, populate_existing=True)

@@ -21,14 +21,14 @@ def append(
     ip: str | None,
     detail: dict[str, Any],
 ) -> None:
-    """Add one event at the end of the log."""
+    """Append one event."""
     db.execute(
         insert(AuditEvent).values(event=event, actor=actor, subject=subject, ip=ip, detail=detail)
     )
 
 
 def append_all(db: Session, events: Sequence[dict[str, Any]]) -> None:
-    """Add many, each with the fields that `append` takes, by one statement."""
+    """Append many events by one statement. Each has the fields that `append` takes."""
     if events:
         db.execute(insert(AuditEvent), events)
 
@@ -45,15 +45,18 @@ def search(
     after: Position | None = None,
     limit: int,
 ) -> Sequence[tuple[AuditEvent, str]]:
-    """Events from `since` on and before `until`, with their stored moments, newest first."""
+    """Events from `since` (inclusive) to `until` (exclusive), newest first.
+
+    Each comes with its time as stored, for the position of the next page.
+    """
     query = select(AuditEvent, keyset.stored(AuditEvent.at))
-    wanted = (
+    filters = (
         (AuditEvent.event, event),
         (AuditEvent.actor, actor),
         (AuditEvent.subject, subject),
         (AuditEvent.ip, ip),
     )
-    query = query.where(*(column == value for column, value in wanted if value is not None))
+    query = query.where(*(column == value for column, value in filters if value is not None))
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:

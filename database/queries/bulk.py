@@ -1,4 +1,4 @@
-"""Writes many rows at a time, for filling a database that is empty."""
+"""Inserts many rows at a time, to fill an empty database."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,18 +13,18 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def is_empty(db: Session) -> bool:
-    """Whether there is no user, and no trace of one."""
+    """Whether there are neither users nor audit events."""
     return not db.scalar(select(exists(select(User.id)) | exists(select(AuditEvent.id))))
 
 
 def insert_rows(db: Session, target: type[Base] | Table, rows: Rows) -> None:
-    """Insert all of them."""
+    """Insert all rows."""
     if rows:
         db.execute(insert(target), rows)
 
 
 def insert_numbered(db: Session, model: Any, rows: Rows) -> Sequence[int]:
-    """Insert all of them. Returns the ids that the database gave them, in their order."""
+    """Insert all rows. Returns their generated ids in the same order."""
     if not rows:
         return []
     statement = insert(model).returning(model.id, sort_by_parameter_order=True)

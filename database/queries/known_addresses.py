@@ -1,4 +1,4 @@
-"""Remembers from where users have logged in."""
+"""Stores the network addresses from which users have logged in."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from database.queries import upsert
 
 
 def is_known(db: Session, *, user_id: int, digest: bytes) -> bool:
-    """Whether the user has logged in from there before."""
+    """Whether the user has logged in from the address with this digest."""
     known = exists().where(KnownAddress.user_id == user_id, KnownAddress.address_digest == digest)
     return bool(db.scalar(select(known)))
 
@@ -19,7 +19,7 @@ def is_known(db: Session, *, user_id: int, digest: bytes) -> bool:
 def list_known(
     db: Session, *, user_ids: Sequence[int], digests: Sequence[bytes]
 ) -> dict[bytes, int]:
-    """Which of these users have been there, by digest: it tells both of whom and of where."""
+    """User ids by digest, for those digests that are known. A digest covers user and address."""
     if not user_ids:
         return {}
     rows = db.execute(
@@ -30,8 +30,8 @@ def list_known(
     return dict(rows.all())
 
 
-def note(db: Session, *, user_id: int, digest: bytes, keep: int) -> None:
-    """The user has just logged in from there. Only the `keep` latest addresses stay."""
+def record(db: Session, *, user_id: int, digest: bytes, keep: int) -> None:
+    """Record a login from an address. Only the user's `keep` latest addresses are kept."""
     db.execute(
         upsert.insert(db, KnownAddress)
         .values(user_id=user_id, address_digest=digest)

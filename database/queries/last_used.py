@@ -1,4 +1,4 @@
-"""Notes the use of many credentials at once."""
+"""Sets `last_used_at` of many sessions and API keys at once."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,13 +10,13 @@ from database import clock
 from database.models import ApiKey, LoginSession
 
 
-def note_sessions(db: Session, ids: Sequence[UUID]) -> None:
-    """These sessions were used just now.
+def touch_sessions(db: Session, ids: Sequence[UUID]) -> None:
+    """Set `last_used_at` of these sessions to now.
 
-    One that somebody else is changing is left out: to wait for it, with others held, could end in
-    a deadlock with a revocation, and the next use will be noted.
+    Sessions that another transaction has locked are left out: waiting for them, with others locked,
+    could deadlock with a revocation. Their next use is recorded instead.
     """
-    free = (
+    unlocked = (
         select(LoginSession.id)
         .where(LoginSession.id.in_(ids))
         .with_for_update(skip_locked=True, key_share=True)
@@ -24,14 +24,14 @@ def note_sessions(db: Session, ids: Sequence[UUID]) -> None:
     if ids:
         db.execute(
             update(LoginSession)
-            .where(LoginSession.id.in_(free))
+            .where(LoginSession.id.in_(unlocked))
             .values(last_used_at=clock.now())
             .execution_options(synchronize_session=False)
         )
 
 
-def note_api_keys(db: Session, ids: Sequence[UUID]) -> None:
-    """These API keys were used just now, but for those that somebody else is changing."""
+def touch_api_keys(db: Session, ids: Sequence[UUID]) -> None:
+    """Set `last_used_at` of these API keys to now, except of those that are locked."""
     if ids:
         unlocked = select(ApiKey.id).where(ApiKey.id.in_(ids))
         db.execute(

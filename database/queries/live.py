@@ -1,4 +1,8 @@
-"""What "live" means, once. Every lookup, list, limit and refresh is built on these conditions."""
+"""Defines which credentials and sessions are live: every lookup, list and limit uses these.
+
+A session is valid if it is neither revoked nor expired; it is usable, or live, if its client also
+has a token that works. A test compares the view `live_sessions` with these conditions.
+"""
 
 from sqlalchemy import ColumnElement, and_, exists, or_
 
@@ -6,8 +10,8 @@ from database import clock
 from database.models import AccessToken, ApiKey, LoginSession, RefreshToken, User
 
 
-def session_holds() -> ColumnElement[bool]:
-    """The session has neither ended nor been ended. Wants `sessions` joined with `users`."""
+def session_is_valid() -> ColumnElement[bool]:
+    """The session is neither revoked nor expired. Needs `sessions` joined with `users`."""
     return and_(
         LoginSession.revoked_at.is_(None),
         LoginSession.expires_at > clock.now(),
@@ -16,28 +20,29 @@ def session_holds() -> ColumnElement[bool]:
     )
 
 
-def access_token_is_live() -> ColumnElement[bool]:
-    """The token resolves now. Wants `access_tokens`, `sessions` and `users` joined."""
-    return and_(AccessToken.expires_at > clock.now(), session_holds())
+def access_token_is_usable() -> ColumnElement[bool]:
+    """The token resolves. Needs `access_tokens`, `sessions` and `users` joined."""
+    return and_(AccessToken.expires_at > clock.now(), session_is_valid())
 
 
-def api_key_holds() -> ColumnElement[bool]:
-    """The key has neither ended nor been ended; its user may be disabled."""
+def api_key_is_valid() -> ColumnElement[bool]:
+    """The key is neither revoked nor expired. Its user may be disabled."""
     return and_(
         ApiKey.revoked_at.is_(None),
         or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > clock.now()),
     )
 
 
-def api_key_is_live() -> ColumnElement[bool]:
-    """The key resolves now. Wants `api_keys` joined with `users`."""
-    return and_(api_key_holds(), User.is_active)
+def api_key_is_usable() -> ColumnElement[bool]:
+    """The key resolves. Needs `api_keys` joined with `users`."""
+    return and_(api_key_is_valid(), User.is_active)
 
 
-def session_is_live() -> ColumnElement[bool]:
-    """The session holds and a token is left by which its client can go on.
+def session_is_usable() -> ColumnElement[bool]:
+    """The session is valid and has an unexpired access token or an unused refresh token.
 
-    So that a session whose tokens have been deleted by SQL is not shown as live.
+    A session whose tokens have been deleted by SQL is therefore not usable. Needs `sessions` joined
+    with `users`.
     """
     access_token = exists().where(
         AccessToken.session_id == LoginSession.id, AccessToken.expires_at > clock.now()
@@ -47,4 +52,4 @@ def session_is_live() -> ColumnElement[bool]:
         RefreshToken.first_used_at.is_(None),
         RefreshToken.expires_at > clock.now(),
     )
-    return and_(session_holds(), or_(access_token, refresh_token))
+    return and_(session_is_valid(), or_(access_token, refresh_token))

@@ -1,4 +1,4 @@
-"""Finds and uses up refresh tokens."""
+"""Finds, locks and uses refresh tokens."""
 
 from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import Session
@@ -8,14 +8,15 @@ from database.models import AccessToken, LoginSession, RefreshToken, User
 
 
 def find_by_digest(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
-    """With the access token it was issued with, live or not."""
+    """A refresh token with the access token it was issued with. Neither need be live."""
     return _one(db, _with_access_token(digest))
 
 
-def find_and_keep_user(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
-    """The same, with the user protected from being deleted until the transaction is over.
+def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+    """The same, with a lock that keeps the user from being deleted during the transaction.
 
-    Else whoever deletes the user would hold the user and wait for the session, and we the reverse.
+    Otherwise a transaction that deletes the user would lock the user first and the session second,
+    and this one the reverse, which is a deadlock.
     """
     query = (
         _with_access_token(digest)
@@ -26,10 +27,10 @@ def find_and_keep_user(db: Session, digest: bytes) -> tuple[RefreshToken, Access
 
 
 def lock(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
-    """The same, with the access token held against changes.
+    """The same, with the access token locked.
 
-    Whoever deletes access tokens deletes their refresh tokens next, so this one has to be the first
-    to be locked.
+    A DELETE of access tokens cascades to their refresh tokens, so the access token must be locked
+    first.
     """
     query = _with_access_token(digest)
     return _one(db, query.with_for_update(of=AccessToken))
@@ -42,8 +43,8 @@ def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
             AccessToken,
             and_(
                 AccessToken.id == RefreshToken.access_token_id,
-                # SQLite gives the number of a deleted row again, and a shell without foreign keys
-                # leaves behind what referred to it.
+                # SQLite reuses the id of a deleted row, and a shell without foreign keys does not
+                # delete the rows that refer to it.
                 AccessToken.session_id == RefreshToken.session_id,
             ),
         )
@@ -59,7 +60,7 @@ def _one(
 
 
 def use(db: Session, refresh_token_id: int) -> bool:
-    """Use a token up. Of any number of callers exactly one is told True."""
+    """Mark a token as used. Returns True to exactly one of any number of concurrent callers."""
     used = db.scalars(
         update(RefreshToken)
         .where(

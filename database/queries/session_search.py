@@ -1,8 +1,9 @@
-"""Searches the live sessions of all users, newest first, at a bounded cost for each page.
+"""Searches the live sessions of all users, at a bounded cost for each page.
 
-What fits few sessions is looked up by its own index. What fits many is met soon on the way from the
-newest session to the oldest; and where it is not, a page ends after a stretch of that way with what
-it has. Left to choose for itself, PostgreSQL collects and sorts everything that fits.
+A filter that matches few sessions is answered from its own index and sorted as requested. A filter
+that matches many is applied while scanning from the newest session to the oldest; each page scans a
+bounded number of sessions and may therefore hold fewer matches than its limit. With one query for
+both cases, PostgreSQL would collect and sort all matches.
 """
 
 from collections.abc import Sequence
@@ -18,17 +19,17 @@ from database.models import LoginSession, User
 from database.queries import live, users
 from database.search import starts_with
 
-# More matches than these count as many.
+# The most matches that still count as few.
 _FEW = 1000
-# How many sessions one page looks at.
-_STRETCH = 10_000
+# The most sessions that one page scans.
+_SCAN_LENGTH = 10_000
 
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 _POSITION = (LoginSession.created_at, LoginSession.id)
 
 
 class Order(StrEnum):
-    """How sessions can be sorted."""
+    """The orders in which sessions can be sorted."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
@@ -47,9 +48,9 @@ _MOMENTS = {
 
 
 class Found(NamedTuple):
-    """`resume` is where the next page begins, None behind the last one.
+    """`resume` is the position where the next page begins, None after the last page.
 
-    `order` is how they are sorted: what fits many sessions comes newest first, whatever was wanted.
+    `order` is the order in use: many matches come newest first, whichever order was requested.
     """
 
     items: Sequence[tuple[LoginSession, User]]
@@ -68,21 +69,21 @@ def search_live(
     after: Position | None = None,
     limit: int,
 ) -> Found:
-    """`text` is as in users.search; `client` and `ip` are beginnings of a label and an address."""
+    """`text` is as in users.search. `client` and `ip` are prefixes of `client_id` and of the IP."""
     filters = [
         _users(db, text) if text is not None else None,
-        _beginning(db, LoginSession.client_id, client) if client is not None else None,
-        _beginning(db, LoginSession.ip, ip) if ip is not None else None,
+        _prefix(db, LoginSession.client_id, client) if client is not None else None,
+        _prefix(db, LoginSession.ip, ip) if ip is not None else None,
     ]
     given = [one for one in filters if one is not None]
-    is_narrow = user_id is not None or any(is_few for _, is_few in given)
-    order = order if is_narrow else Order.NEWEST
+    matches_few = user_id is not None or any(is_few for _, is_few in given)
+    order = order if matches_few else Order.NEWEST
     query = _live(order).where(*(condition for condition, _ in given))
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
-    if is_narrow:
+    if matches_few:
         return _cut(db, _sort(query, order, after), order, end=None, limit=limit)
-    end = _end_of_stretch(db, after)
+    end = _end_of_scan(db, after)
     query = keyset.newest_first(query, *_POSITION, after=after, until=end)
     return _cut(db, query, order, end=end, limit=limit)
 
@@ -90,7 +91,7 @@ def search_live(
 def _live(order: Order) -> Select[LoginSession, User, str]:
     moment = keyset.stored(_MOMENTS[order])
     query = select(LoginSession, User, moment).join(LoginSession.user)
-    return query.where(live.session_is_live())
+    return query.where(live.session_is_usable())
 
 
 def _sort(
@@ -109,7 +110,7 @@ def _cut(
     end: Position | None,
     limit: int,
 ) -> Found:
-    """A page's worth; behind it comes the rest of the rows, or else what is behind `end`."""
+    """One page. The next one begins after its last item, or at `end` if no more items follow."""
     rows = db.execute(query.limit(limit + 1)).all()
     items = [(session, user) for session, user, _ in rows[:limit]]
     if len(rows) > limit:
@@ -119,15 +120,15 @@ def _cut(
 
 
 def _users(db: Session, text: str) -> tuple[ColumnElement[bool], bool]:
-    """The condition that the user fits the text, and whether few do."""
-    matching = users.matching(db, text)
+    """The condition that the user matches the text, and whether few users do."""
+    matching = users.matching_ids(db, text)
     ids = db.scalars(matching.limit(_FEW + 1)).all()
     is_few = len(ids) <= _FEW
     return LoginSession.user_id.in_(ids if is_few else matching), is_few
 
 
-def _beginning(db: Session, column: Any, text: str) -> tuple[ColumnElement[bool], bool]:
-    """The condition that a column begins with the text, and whether it does in few rows."""
+def _prefix(db: Session, column: Any, text: str) -> tuple[ColumnElement[bool], bool]:
+    """The condition that a column begins with the text, and whether few sessions match."""
     condition = starts_with(db, column, text)
     few = select(LoginSession.id).where(_UNREVOKED, condition).limit(_FEW + 1)
     ids = db.scalars(few).all()
@@ -135,9 +136,9 @@ def _beginning(db: Session, column: Any, text: str) -> tuple[ColumnElement[bool]
     return LoginSession.id.in_(ids) if is_few else condition, is_few
 
 
-def _end_of_stretch(db: Session, after: Position | None) -> Position | None:
-    """The last session that a page looks at; None if it comes to the end before."""
+def _end_of_scan(db: Session, after: Position | None) -> Position | None:
+    """The last session that a page scans. None if fewer than _SCAN_LENGTH are left."""
     query = select(keyset.stored(LoginSession.created_at), LoginSession.id).where(_UNREVOKED)
     query = keyset.newest_first(query, *_POSITION, after=after)
-    row = db.execute(query.offset(_STRETCH - 1).limit(1)).one_or_none()
+    row = db.execute(query.offset(_SCAN_LENGTH - 1).limit(1)).one_or_none()
     return Position(*row) if row else None

@@ -1,4 +1,4 @@
-"""Finds, lists and ends sessions."""
+"""Finds, lists and revokes sessions."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -16,46 +16,49 @@ def list_live(db: Session, *, user_id: int) -> Sequence[LoginSession]:
     return db.scalars(
         select(LoginSession)
         .join(LoginSession.user)
-        .where(LoginSession.user_id == user_id, live.session_is_live())
+        .where(LoginSession.user_id == user_id, live.session_is_usable())
         .order_by(LoginSession.created_at.desc(), LoginSession.id)
     ).all()
 
 
-def lock_holding(db: Session, session_id: UUID) -> LoginSession | None:
-    """A session that has not ended, held against changes until the transaction is over."""
+def lock_valid(db: Session, session_id: UUID) -> LoginSession | None:
+    """A valid session, locked until the end of the transaction."""
     return db.scalar(
         select(LoginSession)
         .join(LoginSession.user)
-        .where(LoginSession.id == session_id, live.session_holds())
+        .where(LoginSession.id == session_id, live.session_is_valid())
         .with_for_update(of=LoginSession, key_share=True)
         .execution_options(populate_existing=True)
     )
 
 
 def revoke(db: Session, session_id: UUID, *, reason: str, user_id: int | None = None) -> bool:
-    """End one session, of this user if one is given. False if it was not live."""
+    """Revoke one session, of this user if one is given. Returns False if it was not valid."""
     conditions = [LoginSession.id == session_id]
     if user_id is not None:
         conditions.append(LoginSession.user_id == user_id)
     return bool(_revoke(db, *conditions, reason=reason))
 
 
-def revoke_unended(db: Session, session_id: UUID, *, reason: str) -> bool:
-    """End one session, also that of a disabled user, or enabling them would bring it back."""
-    ended = db.scalars(
+def revoke_unrevoked(db: Session, session_id: UUID, *, reason: str) -> bool:
+    """Revoke one session, even if it is not valid. Returns False if it was revoked already.
+
+    The session of a disabled user would otherwise become valid again when the user is enabled.
+    """
+    revoked = db.scalars(
         update(LoginSession)
         .where(LoginSession.id == session_id, LoginSession.revoked_at.is_(None))
         .values(revoked_at=clock.now(), revoked_reason=reason)
         .returning(LoginSession.id)
         .execution_options(synchronize_session=False)
     )
-    return ended.one_or_none() is not None
+    return revoked.one_or_none() is not None
 
 
 def revoke_all(
     db: Session, *, user_id: int, reason: str, keep: UUID | None = None
 ) -> Sequence[UUID]:
-    """End all sessions of a user but the one to keep. Returns the ids of those that were live."""
+    """Revoke all sessions of a user except the one to keep. Returns the ids of the valid ones."""
     conditions = [LoginSession.user_id == user_id]
     if keep is not None:
         conditions.append(LoginSession.id != keep)
@@ -63,33 +66,33 @@ def revoke_all(
 
 
 def revoke_everywhere(db: Session, *, reason: str) -> int:
-    """End every session. Returns how many were live."""
+    """Revoke every session. Returns how many were valid."""
     return len(_revoke(db, reason=reason))
 
 
 def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Sequence[UUID]:
-    holding = (
-        select(LoginSession.id).join(LoginSession.user).where(*conditions, live.session_holds())
+    valid = (
+        select(LoginSession.id).join(LoginSession.user).where(*conditions, live.session_is_valid())
     )
     return db.scalars(
         update(LoginSession)
-        .where(LoginSession.id.in_(holding), LoginSession.revoked_at.is_(None))
+        .where(LoginSession.id.in_(valid), LoginSession.revoked_at.is_(None))
         .values(revoked_at=clock.now(), revoked_reason=reason)
         .returning(LoginSession.id)
         .execution_options(synchronize_session=False)
     ).all()
 
 
-def lock_batch_holding(
+def lock_valid_batch(
     db: Session, *, limit: int, ids: Sequence[UUID] | None = None, keep: UUID | None = None
 ) -> Sequence[tuple[UUID, int]]:
-    """Sessions that have not ended, with whose they are, held against changes.
+    """The ids of valid sessions and of their users, newest first. Locks the sessions.
 
-    Those with these ids or of everyone, but the one to keep. Always in the same order, so that two
-    who lock many of them wait in line instead of for each other.
+    Of all users unless `ids` are given, and never the one to keep. The order is always the same, so
+    that two transactions which lock many sessions cannot deadlock.
     """
     query = select(LoginSession.id, LoginSession.user_id).join(LoginSession.user)
-    query = query.where(live.session_holds())
+    query = query.where(live.session_is_valid())
     if ids is not None:
         query = query.where(LoginSession.id.in_(ids))
     if keep is not None:
@@ -100,25 +103,25 @@ def lock_batch_holding(
 
 
 def revoke_batch(db: Session, ids: Sequence[UUID], *, reason: str) -> None:
-    """End these sessions."""
+    """Revoke these sessions."""
     _revoke(db, LoginSession.id.in_(ids), reason=reason)
 
 
 def set_epoch(db: Session, session_id: UUID, *, epoch: int) -> None:
-    """Carry a session over into a new epoch of its user."""
+    """Set the epoch of a session, so that it survives a change of its user's epoch."""
     db.execute(update(LoginSession).where(LoginSession.id == session_id).values(epoch=epoch))
 
 
 def find_user_id(db: Session, session_id: UUID) -> int | None:
-    """Whose session it is, live or not."""
+    """The user of a session, which need not be valid."""
     return db.scalar(select(LoginSession.user_id).where(LoginSession.id == session_id))
 
 
 def list_live_with_user(
     db: Session, *, user_id: int | None = None
 ) -> Sequence[tuple[LoginSession, User]]:
-    """Live sessions with their users, newest first."""
-    query = select(LoginSession, User).join(LoginSession.user).where(live.session_is_live())
+    """Live sessions with their users, newest first. Of all users unless one is given."""
+    query = select(LoginSession, User).join(LoginSession.user).where(live.session_is_usable())
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
     rows = db.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id))

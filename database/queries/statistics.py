@@ -1,6 +1,6 @@
-"""Counts for the overview: what happened in each stretch of time, and what is there now.
+"""Counts events, sessions and users for the console's overview.
 
-A stretch of time is a bucket: number n begins n times its seconds after 1970.
+Time is divided into buckets of equal length: bucket n begins n times that length after 1970.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ _UNREVOKED = LoginSession.revoked_at.is_(None)
 
 
 class EventCount(NamedTuple):
-    """How often an event was recorded, or how many sessions it spoke of."""
+    """The number of events of a kind in a bucket, or of the sessions that they revoked."""
 
     bucket: int
     event: str
@@ -29,16 +29,16 @@ class EventCount(NamedTuple):
 def count_events(
     db: Session, events: Sequence[str], *, since: datetime, seconds: int
 ) -> list[EventCount]:
-    """How often each of these events was recorded in each bucket of so many seconds."""
+    """The number of these events in each bucket of `seconds`, from `since` on."""
     return _count_events(db, events, func.count(), since=since, seconds=seconds)
 
 
 def count_sessions_in_events(
     db: Session, event: str, *, since: datetime, seconds: int
 ) -> list[EventCount]:
-    """How many sessions an event spoke of that speaks of several at once.
+    """The number of sessions in the details of an event that is about several at once.
 
-    Apart from `count_events`, which has no need to read more than the index.
+    Separate from `count_events`, which is answered from the index alone.
     """
     total = func.sum(func.coalesce(AuditEvent.detail["count"].as_integer(), 0))
     return _count_events(db, [event], total, since=since, seconds=seconds)
@@ -62,18 +62,18 @@ def _count_events(
 
 
 def count_open_sessions(db: Session) -> int:
-    """How many sessions are open now: neither ended nor at their end.
+    """The number of sessions that are neither revoked nor expired.
 
-    As their own rows say; what a raised epoch or a disabled user ended by SQL alone is not in it.
+    Judged by their own rows: a changed epoch or a disabled user does not count.
     """
     is_open = and_(_UNREVOKED, LoginSession.expires_at > clock.now())
     return db.scalar(select(func.count()).select_from(LoginSession).where(is_open)) or 0
 
 
 def count_session_changes(db: Session, *, since: datetime, seconds: int) -> dict[int, int]:
-    """By how many the open sessions became more, or less, in each bucket since then.
+    """The net change of the number of open sessions in each bucket.
 
-    In four parts, as each of them reads one index and nothing of the table.
+    A union of four queries, each of which is answered from one index alone.
     """
     ended_at = case(
         (LoginSession.revoked_at < LoginSession.expires_at, LoginSession.revoked_at),
@@ -102,23 +102,23 @@ def _count_sessions(
 
 
 def count_live_sessions(db: Session, *, limit: int) -> int:
-    """How many sessions are live now, counted no further than the limit."""
-    found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_live())
+    """The number of live sessions, or `limit` if there are more."""
+    found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_usable())
     newest = found.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
     return db.scalar(select(func.count()).select_from(newest.subquery())) or 0
 
 
 def count_live_sessions_of(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
-    """How many sessions each of these users has live now, if any."""
+    """The number of live sessions by user id. Users without any are left out."""
     query = (
         select(LoginSession.user_id, func.count())
         .join(LoginSession.user)
-        .where(LoginSession.user_id.in_(user_ids), live.session_is_live())
+        .where(LoginSession.user_id.in_(user_ids), live.session_is_usable())
         .group_by(LoginSession.user_id)
     )
     return dict(db.execute(query).all())
 
 
 def count_users(db: Session) -> int:
-    """How many accounts there are."""
+    """The number of accounts."""
     return db.scalar(select(func.count()).select_from(User)) or 0

@@ -1,7 +1,7 @@
-"""Raises and lowers throttle counters, any number of them by one statement.
+"""Increments and decrements throttle counters, any number of them by one statement.
 
-The rows are written in the order of their keys, so that two callers who share several of them wait
-in line instead of for each other.
+Rows are written in the order of their keys, so that two transactions that share several of them
+cannot deadlock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from database.queries import upsert
 
 
 class CounterKey(NamedTuple):
-    """What to count under. `seconds` is the length of the window; None for one without an end."""
+    """Identifies a counter. `seconds` is the length of its window, None if it has no end."""
 
     digest: bytes
     user_id: int | None
@@ -25,30 +25,30 @@ class CounterKey(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Where a counter stands, and in how many seconds its window ends, if it does."""
+    """The value of a counter, and the seconds until its window ends (None if it does not)."""
 
     attempts: int
     seconds_left: float | None
 
 
 def read(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
-    """Where those counters stand whose window runs, by digest. Waits for no lock."""
-    runs = ThrottleCounter.ends_at.is_(None) | (ThrottleCounter.ends_at > clock.now())
+    """The counters whose window has not ended, by digest. Waits for no lock."""
+    is_current = ThrottleCounter.ends_at.is_(None) | (ThrottleCounter.ends_at > clock.now())
     digests = [key.digest for key in keys]
     return _counts(
         db,
         db.execute(
             select(
                 ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at
-            ).where(ThrottleCounter.key_digest.in_(digests), runs)
+            ).where(ThrottleCounter.key_digest.in_(digests), is_current)
         ),
     )
 
 
 def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
-    """Raise each by one; a window that has ended begins anew. Returns where they stand, by digest.
+    """Add one to each counter and return them by digest. A window that has ended begins anew.
 
-    What the statement returns it has also locked: of any number at once no two see the same count.
+    The statement locks the rows it returns, so concurrent callers never see the same count.
     """
     statement = upsert.insert(db, ThrottleCounter)
     ended = ThrottleCounter.ends_at <= clock.now()
@@ -65,25 +65,25 @@ def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     return _counts(db, rows)
 
 
-def decrement(db: Session, keys: Sequence[CounterKey], *, ending_rows: bool = False) -> None:
-    """Give one back to each; `ending_rows` sets those whose window has no end back to nothing."""
+def decrement(db: Session, keys: Sequence[CounterKey], *, reset_consecutive: bool = False) -> None:
+    """Subtract one from each counter. `reset_consecutive` sets those without an end to zero."""
     if not keys:
         return
     statement = upsert.insert(db, ThrottleCounter)
-    is_nothing = ThrottleCounter.attempts < 1
-    if ending_rows:
-        is_nothing |= ThrottleCounter.ends_at.is_(None)
+    is_zero = ThrottleCounter.attempts < 1
+    if reset_consecutive:
+        is_zero |= ThrottleCounter.ends_at.is_(None)
     db.execute(
         statement.on_conflict_do_update(
             index_elements=[ThrottleCounter.key_digest],
-            set_={"attempts": case((is_nothing, 0), else_=ThrottleCounter.attempts - 1)},
+            set_={"attempts": case((is_zero, 0), else_=ThrottleCounter.attempts - 1)},
         ),
         _rows(db, keys, attempts=0),
     )
 
 
 def delete_of_user(db: Session, user_id: int) -> None:
-    """Forget every attempt on an account."""
+    """Delete all counters of a user."""
     in_order = (
         select(ThrottleCounter.id)
         .where(ThrottleCounter.user_id == user_id)

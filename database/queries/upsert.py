@@ -1,4 +1,4 @@
-"""An INSERT that can end in ON CONFLICT, which SQLAlchemy offers for each database by itself."""
+"""Provides INSERT ... ON CONFLICT, for which SQLAlchemy has one construct per database."""
 
 from typing import Any
 
@@ -7,6 +7,6 @@ from sqlalchemy.orm import Session
 
 
 def insert(db: Session, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
-    """The INSERT of the database that the session is on. Both have the same methods."""
+    """The INSERT construct of the database in use. Both have the same methods."""
     is_sqlite = db.get_bind().dialect.name == "sqlite"
     return sqlite.insert(model) if is_sqlite else postgresql.insert(model)

@@ -1,4 +1,4 @@
-"""Finds and changes users."""
+"""Finds, locks and changes users, and finds their roles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +12,17 @@ from database.search import has_words
 
 
 def find(db: Session, user_id: int) -> User | None:
-    """By id, with roles."""
+    """A user by id, with roles."""
     return _find(db, User.id == user_id)
 
 
 def find_by_email(db: Session, email: str) -> User | None:
-    """By an address in its normal form."""
+    """A user by normalised e-mail address, with roles."""
     return _find(db, func.lower(User.email) == email)
 
 
 def find_by_username(db: Session, username: str) -> User | None:
-    """By username, in whichever case."""
+    """A user by username, ignoring case, with roles."""
     return _find(db, func.lower(User.username) == username.lower())
 
 
@@ -31,7 +31,7 @@ def _find(db: Session, condition: ColumnElement[bool]) -> User | None:
 
 
 def lock(db: Session, user_id: int) -> User | None:
-    """By id, held against changes until the transaction is over."""
+    """A user by id, with roles, locked until the end of the transaction."""
     return db.scalar(
         select(User)
         .where(User.id == user_id)
@@ -50,10 +50,10 @@ def search(
     before_id: int | None = None,
     limit: int,
 ) -> Sequence[User]:
-    """Users with roles, newest first. `text` holds beginnings of words of names and addresses."""
+    """Users with roles, newest first. `text` is matched with the beginnings of words in names."""
     query = select(User).options(selectinload(User.roles))
     if text is not None:
-        query = query.where(User.id.in_(matching(db, text)))
+        query = query.where(User.id.in_(matching_ids(db, text)))
     if active is not None:
         query = query.where(User.is_active.is_(active))
     if role is not None:
@@ -64,13 +64,13 @@ def search(
 
 
 def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
-    """Of those of these users that exist."""
+    """The e-mail addresses of these users by id. Users that do not exist are left out."""
     rows = db.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
     return dict(rows.all())
 
 
 def find_ids(db: Session, names: Sequence[str]) -> dict[str, int]:
-    """Of those users who have one of these as address or as username, by it, in small letters."""
+    """User ids by lower-case e-mail address and username, of users that have one of these names."""
     columns = func.lower(User.email), func.lower(User.username)
     found = db.execute(
         select(User.id, *columns).where(columns[0].in_(names) | columns[1].in_(names))
@@ -78,11 +78,11 @@ def find_ids(db: Session, names: Sequence[str]) -> dict[str, int]:
     return {name: user_id for user_id, *both in found for name in both if name is not None}
 
 
-def matching(db: Session, text: str) -> Select[tuple[int]]:
-    """The ids of those whom somebody may mean who types these letters.
+def matching_ids(db: Session, text: str) -> Select[tuple[int]]:
+    """Selects the ids of users in whose names and addresses each word of the text begins a word.
 
-    Found for themselves: PostgreSQL thinks that a few letters fit many, and would rather read
-    through everyone until a page is full.
+    Materialised: PostgreSQL overestimates the matches of short prefixes, and would scan all users
+    until a page is full.
     """
     words = has_words(db, text, User.email, User.username, User.name, User.surname)
     found = (
@@ -92,45 +92,45 @@ def matching(db: Session, text: str) -> Select[tuple[int]]:
 
 
 def lock_all(db: Session) -> None:
-    """Hold every user against changes until the transaction is over."""
+    """Lock every user until the end of the transaction."""
     db.execute(select(User.id).order_by(User.id).with_for_update(key_share=True)).all()
 
 
 def raise_epoch(db: Session, user_id: int) -> int:
-    """End every session of the user, and every login that is under way. Returns the new epoch."""
+    """Invalidate every session of the user, and logins in progress. Returns the new epoch."""
     return db.scalars(
         update(User)
         .where(User.id == user_id)
-        .values(_unseen(session_epoch=User.session_epoch + 1))
+        .values(_keep_updated_at(session_epoch=User.session_epoch + 1))
         .returning(User.session_epoch)
     ).one()
 
 
 def raise_every_epoch(db: Session) -> None:
-    """End every session of every user, and every login that is under way."""
+    """Invalidate every session of every user, and logins in progress."""
     db.execute(
         update(User)
-        .values(_unseen(session_epoch=User.session_epoch + 1))
+        .values(_keep_updated_at(session_epoch=User.session_epoch + 1))
         .execution_options(synchronize_session=False)
     )
 
 
 def upgrade_hash(db: Session, user_id: int, *, old: str, new: str) -> None:
-    """Store a better hash of the same password, unless the password has changed meanwhile."""
+    """Store a stronger hash of the same password, unless the password has changed meanwhile."""
     db.execute(
         update(User)
         .where(User.id == user_id, User.hashed_password == old)
-        .values(_unseen(hashed_password=new))
+        .values(_keep_updated_at(hashed_password=new))
     )
 
 
-def _unseen(**values: Any) -> dict[str, Any]:
-    """What is no change of the account for its user: the time of the last one stays."""
+def _keep_updated_at(**values: Any) -> dict[str, Any]:
+    """These values do not change the account as its user sees it, so `updated_at` stays."""
     return {**values, "updated_at": User.updated_at}
 
 
 def find_roles(db: Session, names: Sequence[str]) -> Sequence[Role]:
-    """Those of the named roles that exist."""
+    """The roles with these names. Names that do not exist are left out."""
     return db.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)).all()
 
 
@@ -140,10 +140,10 @@ def list_roles(db: Session) -> Sequence[Role]:
 
 
 def lock_roles_with_scope(db: Session, scope: str) -> None:
-    """Let nobody else who calls this go on until the transaction is over.
+    """Make other callers wait until the end of the transaction.
 
-    To be called before any user is locked, so that two who take the scope from each other wait in
-    line instead of for each other.
+    Must be called before a user is locked, so that two administrators who take the scope from each
+    other cannot deadlock.
     """
     db.execute(select(Role.id).where(_gives(scope)).with_for_update(key_share=True)).all()
 
@@ -159,7 +159,7 @@ def _gives(scope: str) -> ColumnElement[bool]:
 
 
 def delete(db: Session, user_id: int) -> None:
-    """With everything that refers to the user."""
+    """Delete a user. Foreign keys delete everything that refers to the user."""
     db.execute(
         sql_delete(User).where(User.id == user_id).execution_options(synchronize_session=False)
     )

@@ -477,7 +477,7 @@ def test_a_search_that_fits_many_goes_on_over_pages_that_hold_little(
     client: Client, admin: Tokens, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries.session_search, "_FEW", 2)
-    monkeypatch.setattr(queries.session_search, "_STRETCH", 3)
+    monkeypatch.setattr(queries.session_search, "_SCAN_LENGTH", 3)
     for number in range(12):
         client.log_in("root@example.org", client_id="phone" if number % 5 == 0 else "laptop")
     client.log_in("root@example.org", client_id="tablet")

@@ -54,7 +54,7 @@ def test_a_use_is_noted_without_waiting_for_anyone(
         cursor.execute("SELECT id FROM sessions LIMIT 1 FOR UPDATE")
         with deadlines.deadline(3), database.transaction() as db:
             ids = [row[0] for row in sql("SELECT id FROM sessions")]
-            queries.last_used.note_sessions(db, ids)
+            queries.last_used.touch_sessions(db, ids)
     database.close()
     noted = "SELECT count(*) FROM sessions WHERE last_used_at > now() - interval '1 minute'"
     assert sql(noted) == [(1,)]

@@ -72,7 +72,7 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
     migrations.check(database_url)
 
 
-def test_every_table_goes_and_comes_back(empty_url: str) -> None:
+def test_every_table_is_dropped_and_created_again(empty_url: str) -> None:
     migrations.upgrade(empty_url)
     assert set(TABLES) < table_names(empty_url)
     migrations.downgrade(empty_url, "base")
@@ -200,14 +200,14 @@ def test_one_address_cannot_be_inserted_twice_in_different_case(client: Client, 
     assert client.register("ROOT@example.org").json()["code"] == "email_taken"
 
 
-def test_a_token_digest_that_is_no_sha256_is_refused(client: Client, sql: Sql) -> None:
+def test_a_token_digest_that_is_no_sha256_is_rejected(client: Client, sql: Sql) -> None:
     client.sign_up()
     with pytest.raises(Exception, match="token_digest_is_sha256"):
         sql("UPDATE access_tokens SET token_digest = 'plain text'")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_id_of_a_deleted_user_is_never_given_again(client: Client, sql: Sql) -> None:
+def test_the_id_of_a_deleted_user_is_never_reused(client: Client, sql: Sql) -> None:
     """Or the audit log's "user:7" would be two people, and a row left behind be inherited."""
     client.register()
     deleted = user_id(sql)

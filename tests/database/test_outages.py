@@ -73,7 +73,7 @@ def test_a_silent_database_is_unavailable_and_then_available_again(
     assert client.try_to_log_in().status_code == 200
 
 
-def test_connections_that_died_without_a_word_cost_no_request(
+def test_dead_connections_in_the_pool_fail_no_request(
     make_client: MakeClient, app: FastAPI, relay: Relay
 ) -> None:
     client = make_client(app)

@@ -34,7 +34,7 @@ def test_pruning_leaves_only_what_still_counts(client: Client, sql: Sql, databas
         )
     database = Database(DatabaseSettings(database_url=database_url))
     removed: Counter[str] = Counter()
-    for rows in prune.prune(database.transaction, prune.Retention(keep_days=7)):
+    for rows in prune.prune_ended(database.transaction, prune.Retention(keep_days=7)):
         removed.update(rows)
     database.close()
     assert (removed["throttle_counters"], removed["known_addresses"]) == (2, 1)

@@ -1,4 +1,4 @@
-"""Pruning: what goes, what stays, and who does it when."""
+"""Pruning: which rows are deleted, which are kept, and how the worker runs."""
 
 import sqlite3
 import threading
@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 
 from authentication.instrumentation import Observer
-from authentication.pruning.prune import Retention, count_prunable, remove
-from authentication.pruning.worker import Housekeeper
+from authentication.pruning.prune import Retention, count_prunable, prune_all
+from authentication.pruning.worker import PruningWorker
 from authentication.settings import AuthenticationSettings
 from database.engine.session import Database
 from database.settings import DatabaseSettings
@@ -24,8 +24,8 @@ MakeClient = Callable[..., Client]
 ALL_TABLES = ("sessions", "access_tokens", "refresh_tokens", "api_keys")
 
 
-class Counting(Observer):
-    """Adds up what was removed."""
+class CountingObserver(Observer):
+    """Adds up the rows that were pruned."""
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
@@ -42,7 +42,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def days_ago(days: float) -> str:
-    """As both databases read it, and as SQLite stores it."""
+    """A time that both databases can read, in the form that SQLite stores."""
     moment = datetime.now(UTC) - timedelta(days=days)
     return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
@@ -54,7 +54,7 @@ def count(sql: Sql) -> Callable[[str], int]:
 
 @pytest.fixture
 def backdate(sql: Sql, database_url: str) -> Callable[..., None]:
-    """Set a column of every row of a table so many days back."""
+    """Sets a column of every row of a table to a number of days ago."""
 
     def set_back(table: str, column: str, days: float, where: str = "1 = 1") -> None:
         sql(f"UPDATE {table} SET {column} = '{utc(database_url, days)}' WHERE {where}")
@@ -68,7 +68,7 @@ def utc(database_url: str, days: float) -> str:
 
 def prune(database: Database, *, keep_days: int = 7, audit: int | None = None) -> dict[str, int]:
     removed: dict[str, int] = {}
-    for rows in remove(database, Retention(keep_days, audit)):
+    for rows in prune_all(database, Retention(keep_days, audit)):
         for table, number in rows.items():
             removed[table] = removed.get(table, 0) + number
     return {table: number for table, number in removed.items() if number}
@@ -78,14 +78,14 @@ Backdate = Callable[..., None]
 Count = Callable[[str], int]
 
 
-def test_live_sessions_stay(client: Client, database: Database) -> None:
+def test_live_sessions_are_kept(client: Client, database: Database) -> None:
     tokens = client.sign_up()
     assert prune(database, keep_days=0) == {}
     assert client.me(tokens).status_code == 200
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
-def test_sessions_that_ended_long_ago_go_with_their_tokens(
+def test_sessions_that_ended_long_ago_are_pruned_with_their_tokens(
     client: Client, database: Database, backdate: Backdate, count: Count, column: str
 ) -> None:
     client.sign_up()
@@ -100,7 +100,7 @@ def test_sessions_that_ended_long_ago_go_with_their_tokens(
     assert [count(table) for table in ALL_TABLES] == [1, 1, 1, 0]
 
 
-def test_sessions_that_ended_lately_stay(
+def test_sessions_that_ended_recently_are_kept(
     client: Client, database: Database, backdate: Backdate, count: Count
 ) -> None:
     client.sign_up()
@@ -109,7 +109,7 @@ def test_sessions_that_ended_lately_stay(
     assert prune(database, keep_days=5) == {"sessions": 1, "access_tokens": 1}
 
 
-def test_a_used_refresh_token_stays_as_long_as_its_return_would_betray_a_theft(
+def test_a_used_refresh_token_is_kept_while_its_reuse_would_reveal_a_theft(
     client: Client, database: Database, backdate: Backdate, count: Count
 ) -> None:
     tokens = client.sign_up()
@@ -124,7 +124,7 @@ def test_a_used_refresh_token_stays_as_long_as_its_return_would_betray_a_theft(
     assert prune(database) == {"access_tokens": 1}
 
 
-def test_a_session_that_its_users_epoch_has_left_behind_goes(
+def test_a_session_of_an_old_epoch_is_pruned(
     client: Client, database: Database, backdate: Backdate, sql: Sql
 ) -> None:
     client.sign_up()
@@ -136,7 +136,7 @@ def test_a_session_that_its_users_epoch_has_left_behind_goes(
     assert client.me(survivor).status_code == 200
 
 
-def test_a_session_whose_tokens_are_gone_goes(
+def test_a_session_without_tokens_is_pruned(
     client: Client, database: Database, backdate: Backdate, sql: Sql, count: Count
 ) -> None:
     client.sign_up()
@@ -149,7 +149,7 @@ def test_a_session_whose_tokens_are_gone_goes(
     assert count("sessions") == 1
 
 
-def test_a_session_that_sleeps_until_its_refresh_token_is_used_stays(
+def test_an_idle_session_with_an_unused_refresh_token_is_kept(
     client: Client, database: Database, backdate: Backdate
 ) -> None:
     tokens = client.sign_up()
@@ -159,7 +159,7 @@ def test_a_session_that_sleeps_until_its_refresh_token_is_used_stays(
     assert client.refresh(tokens.refresh_token).status_code == 200
 
 
-def test_api_keys_go_when_they_have_ended(
+def test_expired_and_revoked_api_keys_are_pruned(
     client: Client, database: Database, sql: Sql, database_url: str, count: Count
 ) -> None:
     client.sign_up()
@@ -177,7 +177,7 @@ def test_api_keys_go_when_they_have_ended(
     assert count("api_keys") == 2
 
 
-def test_audit_events_go_only_by_decision(
+def test_audit_events_are_pruned_only_if_configured(
     client: Client, database: Database, backdate: Backdate, count: Count
 ) -> None:
     client.sign_up()
@@ -195,9 +195,9 @@ def test_batches_are_bounded_however_many_tokens_a_session_has(
     for _ in range(6):
         tokens = read(client, tokens)
     backdate("sessions", "revoked_at", 8)
-    housekeeper = Housekeeper(AuthenticationSettings(), database)
-    housekeeper._batch = 2
-    assert max(sum(rows.values()) for rows in housekeeper._work()) <= 3
+    worker = PruningWorker(AuthenticationSettings(), database)
+    worker._batch_rows = 2
+    assert max(sum(rows.values()) for rows in worker._prune()) <= 3
     assert [count(table) for table in ALL_TABLES] == [0, 0, 0, 0]
 
 
@@ -218,16 +218,16 @@ def test_the_service_prunes_by_itself(
     until(lambda: counted in client.http.get("/metrics").text)
 
 
-def test_the_service_leaves_it_to_the_command_if_it_is_told_to(database: Database) -> None:
-    housekeeper = Housekeeper(AuthenticationSettings(prune_interval_seconds=0), database)
-    housekeeper.start()
-    assert "housekeeping" not in {thread.name for thread in threading.enumerate()}
-    housekeeper.stop()
+def test_an_interval_of_zero_starts_no_pruning_thread(database: Database) -> None:
+    worker = PruningWorker(AuthenticationSettings(prune_interval_seconds=0), database)
+    worker.start()
+    assert "pruning" not in {thread.name for thread in threading.enumerate()}
+    worker.stop()
 
 
 @contextmanager
 def another_that_prunes(database_url: str) -> Iterator[None]:
-    """Holds what a process holds while it removes a batch."""
+    """Holds the lock that a process holds while it deletes a batch."""
     if database_url.startswith("sqlite"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as file:
             file.isolation_level = None
@@ -237,7 +237,7 @@ def another_that_prunes(database_url: str) -> Iterator[None]:
     with closing(psycopg2.connect(database_url)) as server, server.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [0x63662D7072756E65])
         yield
-        # Closing a connection does not wait until the server has let go of its locks.
+        # Closing a connection does not wait until the server has released its locks.
         server.rollback()
 
 
@@ -246,37 +246,37 @@ def test_while_another_process_prunes_this_one_does_not(
 ) -> None:
     client.sign_up()
     backdate("sessions", "revoked_at", 8)
-    observer = Counting()
-    housekeeper = Housekeeper(AuthenticationSettings(), database, observer)
+    observer = CountingObserver()
+    worker = PruningWorker(AuthenticationSettings(), database, observer)
     with another_that_prunes(database_url):
-        housekeeper.run_round()
+        worker.run_round()
         assert observer.rows == {}
         assert count("sessions") == 1
-    housekeeper.run_round()
+    worker.run_round()
     assert observer.rows == {"sessions": 1, "access_tokens": 1}
 
 
-def test_a_database_that_is_down_does_not_end_housekeeping(
+def test_a_database_that_is_down_does_not_stop_the_worker(
     client: Client, backdate: Backdate, count: Count, database_url: str
 ) -> None:
     client.sign_up()
     backdate("sessions", "revoked_at", 8)
     away = DatabaseSettings(database_url="postgresql://nobody@127.0.0.1:1/none")
-    housekeeper = Housekeeper(AuthenticationSettings(), Database(away))
-    housekeeper.run_round()
-    housekeeper._database = Database(DatabaseSettings(database_url=database_url))
-    housekeeper.run_round()
+    worker = PruningWorker(AuthenticationSettings(), Database(away))
+    worker.run_round()
+    worker._database = Database(DatabaseSettings(database_url=database_url))
+    worker.run_round()
     assert count("sessions") == 0
-    housekeeper._database.close()
+    worker._database.close()
 
 
 def test_stopping_does_not_wait_for_the_interval(database: Database) -> None:
-    housekeeper = Housekeeper(AuthenticationSettings(prune_interval_seconds=3600), database)
-    housekeeper.start()
+    worker = PruningWorker(AuthenticationSettings(prune_interval_seconds=3600), database)
+    worker.start()
     began = time.monotonic()
-    housekeeper.stop()
+    worker.stop()
     assert time.monotonic() - began < 30
-    assert not housekeeper._thread.is_alive()
+    assert not worker._thread.is_alive()
 
 
 def test_pruning_under_load_ends_no_live_session(

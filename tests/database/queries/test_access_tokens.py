@@ -1,4 +1,4 @@
-"""What ends an access token, against what extends it."""
+"""Revocation of an access token while its renewal is in progress."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def database(database_url: str) -> Iterator[Database]:
     opened.close()
 
 
-# SQLite lets one writer begin after the other.
+# On SQLite, writing transactions run one after the other.
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_renewal_that_began_before_a_revocation_does_not_undo_it(
     client: Client, database: Database, sql: Sql
@@ -35,7 +35,7 @@ def test_a_renewal_that_began_before_a_revocation_does_not_undo_it(
         assert queries.access_tokens.lock_unexpired(renewal, [token_id]) == []
 
 
-def test_a_token_ends_once(client: Client, database: Database) -> None:
+def test_a_token_is_expired_only_once(client: Client, database: Database) -> None:
     tokens = client.sign_up()
     with database.transaction() as db:
         assert queries.access_tokens.expire(db, digest(tokens.access_token))

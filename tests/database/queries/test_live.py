@@ -1,4 +1,4 @@
-"""The view `live_sessions` and the list of the service agree on what is live, in every state."""
+"""The view `live_sessions` and the service's list agree on which sessions are live."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.client import Client, Tokens
 
 PAST = "'2020-01-01 00:00:00'"
 
-# Each ends every session of user {user}, and both must say so.
+# Each of these ends every session of the user, and neither list may show them.
 ENDS = [
     f"UPDATE sessions SET revoked_at = {PAST} WHERE user_id = {{user}}",
     f"UPDATE sessions SET expires_at = {PAST} WHERE user_id = {{user}}",
@@ -20,7 +20,7 @@ ENDS = [
     f"UPDATE access_tokens SET expires_at = {PAST};"
     f"UPDATE refresh_tokens SET first_used_at = {PAST}",
 ]
-# And after these they are as live as before.
+# After each of these the sessions are still live.
 LEAVES = [
     "SELECT 1",
     "UPDATE sessions SET epoch = 7; UPDATE users SET session_epoch = 7",
@@ -35,7 +35,7 @@ def in_view(sql: Sql) -> set[str]:
 
 
 def in_service(client: Client) -> set[str]:
-    """As `python api.py sessions list` and the administrator's page have it."""
+    """As `python api.py sessions list` and the console's page list them."""
     database = client.http.app.state.service.database  # type: ignore[attr-defined]
     with database.transaction(read_only=True) as db:
         return {str(login.id) for login, _ in sessions.list_everywhere(db)}
@@ -67,7 +67,7 @@ def test_the_view_and_the_service_agree_on_what_is_live(
     assert len(in_view(sql)) == 2
 
 
-def test_the_view_says_who_from_where_and_until_when(client: Client, sql: Sql) -> None:
+def test_the_view_has_the_user_the_client_and_the_times(client: Client, sql: Sql) -> None:
     tokens: Tokens = client.sign_up()
     client.log_in(client_id="phone")
     rows = sql("SELECT email, client_id, created_at < expires_at FROM live_sessions")

@@ -1,1 +1,1 @@
-"""Invented people for trying the console out."""
+"""Generated users and sessions for trying out the console."""

@@ -1,4 +1,4 @@
-"""The names, clients and networks of invented people."""
+"""The names, clients and networks of the demo's users."""
 
 _NAMES = (
     *("Ada", "Amir", "Anouk", "Bela", "Bjarne", "Chiara", "Dalia", "Emeka", "Eva", "Farid"),
@@ -13,7 +13,7 @@ _SURNAMES = (
 
 _MOZILLA = "Mozilla/5.0"
 _WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
-# What a client calls itself, and what it sends as its user agent.
+# Pairs of a client_id and a User-Agent header.
 CLIENTS = (
     ("web", f"{_MOZILLA} (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"),
     ("web", f"{_MOZILLA} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/142.0.0.0 Safari/537.36"),
@@ -38,13 +38,13 @@ CLIENTS = (
     (None, None),
 )
 
-# Set aside for documentation (RFC 5737, RFC 3849): they are nobody's.
+# Reserved for documentation (RFC 5737, RFC 3849), so they belong to nobody.
 NETWORKS = ("192.0.2.{}", "198.51.100.{}", "203.0.113.{}", "2001:db8:{:x}::1")
 
 API_KEY_NAMES = ("Nightly export", "Billing sync", "Dashboard", "Backup job")
 
 
 def name_of(number: int) -> tuple[str, str]:
-    """A name and a surname; so many different ones that only a crowd repeats them."""
-    turn, name = divmod(number, len(_NAMES))
-    return _NAMES[name], _SURNAMES[(7 * turn + number) % len(_SURNAMES)]
+    """A name and a surname. The combinations repeat only after several hundred numbers."""
+    repetition, name = divmod(number, len(_NAMES))
+    return _NAMES[name], _SURNAMES[(7 * repetition + number) % len(_SURNAMES)]

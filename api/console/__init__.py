@@ -1,1 +1,1 @@
-"""The web pages: the administrator's console, and everybody's own sessions and API keys."""
+"""The web console: pages for administrators, and each user's own sessions and API keys."""

@@ -1,4 +1,4 @@
-"""Puts the console together: an application of its own below /console, with errors for people."""
+"""Assembles the console: a FastAPI application of its own, mounted at /console."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ _YEAR_SECONDS = 31_536_000
 
 
 def install(app: FastAPI) -> None:
-    """Serve /console. It shares the state of the application, and is not in its description."""
+    """Mount the console, which shares the application's state and is not in its OpenAPI schema."""
     console = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     console.state = app.state
     errors.install(console)
     for pages in (sign_in, overview, users, sessions, events, account, api_keys):
         console.include_router(pages.router)
-    console.mount("/static", _Files(directory=rendering.STATIC))
+    console.mount("/static", _CachedFiles(directory=rendering.STATIC))
     app.mount("/console", console)
 
     @app.get("/console", include_in_schema=False)
@@ -28,8 +28,8 @@ def install(app: FastAPI) -> None:
         return RedirectResponse(rendering.link(request, "/"))
 
 
-class _Files(StaticFiles):
-    """Files whose addresses change when they do."""
+class _CachedFiles(StaticFiles):
+    """Files that browsers keep for a year: a change of a file changes the URL that pages use."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)

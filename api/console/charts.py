@@ -1,35 +1,35 @@
-"""Works out where the bars and lines of a chart lie; the templates draw them as inline SVG."""
+"""Computes the geometry of the charts, which the templates draw as inline SVG."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from authentication.administration.statistics import Overview, Span
+from authentication.administration.statistics import Overview, Period
 from authentication.settings import DAY
 
-# Bars and lines are drawn in these units and stretched; words stand beside them at a percentage.
+# The size of the view box. The browser stretches it, so text is placed outside it, in percent.
 WIDTH = 600
 HEIGHT = 160
 _GAP = 0.28
 
-_LABEL_FORMATS = {Span.DAY: "%H:%M", Span.WEEK: "%-d %b", Span.MONTH: "%-d %b"}
-_ROW_FORMATS = {Span.DAY: "%-d %b, %H:%M", Span.WEEK: "%-d %b, %H:%M", Span.MONTH: "%-d %b"}
-# How many seconds lie between two labels.
-_LABEL_STEPS = {Span.DAY: 3 * 3600, Span.WEEK: DAY, Span.MONTH: 5 * DAY}
-_UNITS = {Span.DAY: "per hour", Span.WEEK: "per 6 hours", Span.MONTH: "per day"}
+_LABEL_FORMATS = {Period.DAY: "%H:%M", Period.WEEK: "%-d %b", Period.MONTH: "%-d %b"}
+_ROW_FORMATS = {Period.DAY: "%-d %b, %H:%M", Period.WEEK: "%-d %b, %H:%M", Period.MONTH: "%-d %b"}
+# Seconds between two labels of the time axis.
+_LABEL_STEPS = {Period.DAY: 3 * 3600, Period.WEEK: DAY, Period.MONTH: 5 * DAY}
+_UNITS = {Period.DAY: "per hour", Period.WEEK: "per 6 hours", Period.MONTH: "per day"}
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One of the numbers in a chart: the field of a stretch, what it is called, and its colour."""
+    """One line of figures: the attribute of TimeBucket, its name in the legend, and its colour."""
 
-    field: str
+    attribute: str
     name: str
     colour: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle, in the units of the drawing."""
+    """A rectangle, in units of the view box."""
 
     x: float
     y: float
@@ -40,25 +40,25 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A time, at so many percent of the width. A narrow screen has no room for every other one."""
+    """A time below the chart. `x` is in percent; narrow screens leave out the optional labels."""
 
     x: float
     text: str
-    is_spare: bool
+    is_optional: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All that a template needs; `rows` are the same figures for who cannot see the picture.
+    """What a template needs. `rows` are the same figures as a table, for screen readers.
 
-    Without rows, the figures were not counted in time.
+    A chart without rows stands for figures that could not be counted within the deadline.
     """
 
     name: str
     title: str
     series: Sequence[Series]
     unit: str = ""
-    top: int = 0
+    maximum: int = 0
     labels: Sequence[Label] = ()
     rows: Sequence[tuple[str, list[int]]] = ()
     bars: Sequence[Bar] = ()
@@ -67,19 +67,19 @@ class Chart:
 
     @property
     def scale(self) -> list[tuple[int, int]]:
-        """Three numbers, each with how many percent below the top of the picture it belongs."""
-        return [(0, self.top), (50, self.top // 2), (100, 0)]
+        """The numbers of the vertical axis, each with its distance from the top in percent."""
+        return [(0, self.maximum), (50, self.maximum // 2), (100, 0)]
 
-    def total(self, field: str) -> int:
-        """The sum of a series; of what there is at each moment, what there was last."""
-        place = [one.field for one in self.series].index(field)
-        numbers = [numbers[place] for _, numbers in self.rows]
+    def total(self, series: Series) -> int:
+        """The sum of a series in a bar chart; its latest value in a line chart."""
+        index = self.series.index(series)
+        numbers = [numbers[index] for _, numbers in self.rows]
         return numbers[-1] if self.line else sum(numbers)
 
     @property
     def summary(self) -> str:
-        """What the picture shows, for who cannot see it. The table below it has the rest."""
-        totals = [f"{self.total(one.field)} {one.name}" for one in self.series]
+        """The chart in one sentence, for screen readers. The table below it has the details."""
+        totals = [f"{self.total(series)} {series.name}" for series in self.series]
         begin, end = self.rows[0][0], self.rows[-1][0]
         return f"{self.title} from {begin} to {end}: {', '.join(totals)}."
 
@@ -89,74 +89,71 @@ class Chart:
 
 
 def stacked(name: str, title: str, overview: Overview, series: Sequence[Series]) -> Chart:
-    """Bars, one for each stretch of time, with the series on top of each other."""
+    """A bar chart with one bar per time bucket, in which the series are stacked."""
     if not (rows := _rows(overview, series)):
         return Chart(name, title, series)
-    top = _round_up(max(sum(numbers) for _, numbers in rows))
+    maximum = _round_up(max(sum(numbers) for _, numbers in rows))
     bars = [
         bar
-        for place, (_, numbers) in enumerate(rows)
-        for bar in _stack(place, len(rows), numbers, top, series)
+        for index, (_, numbers) in enumerate(rows)
+        for bar in _stack(index, len(rows), numbers, maximum, series)
     ]
-    unit = _UNITS[overview.span]
-    return Chart(name, title, series, unit, top, _labels(overview), rows, bars)
+    unit = _UNITS[overview.period]
+    return Chart(name, title, series, unit, maximum, _labels(overview), rows, bars)
 
 
 def _stack(
-    place: int, places: int, numbers: Sequence[int], top: int, series: Sequence[Series]
+    index: int, length: int, numbers: Sequence[int], maximum: int, series: Sequence[Series]
 ) -> Iterator[Bar]:
-    step, base = WIDTH / places, float(HEIGHT)
-    x, width = round((place + _GAP / 2) * step, 2), round(step * (1 - _GAP), 2)
+    step, base = WIDTH / length, float(HEIGHT)
+    x, width = round((index + _GAP / 2) * step, 2), round(step * (1 - _GAP), 2)
     for one, number in zip(series, numbers, strict=True):
-        height = HEIGHT * number / top
+        height = HEIGHT * number / maximum
         base -= height
         if number:
             yield Bar(x, round(base, 2), width, round(height, 2), one.colour)
 
 
 def line(name: str, title: str, overview: Overview, series: Series) -> Chart:
-    """A line with the area below it."""
+    """A line chart of one series, with the area below the line filled."""
     if not (rows := _rows(overview, [series])):
         return Chart(name, title, [series])
-    top = _round_up(max(numbers[0] for _, numbers in rows))
+    maximum = _round_up(max(numbers[0] for _, numbers in rows))
     step = WIDTH / len(rows)
     points = [
-        f"{(place + 0.5) * step:.2f},{HEIGHT - HEIGHT * numbers[0] / top:.2f}"
-        for place, (_, numbers) in enumerate(rows)
+        f"{(index + 0.5) * step:.2f},{HEIGHT - HEIGHT * numbers[0] / maximum:.2f}"
+        for index, (_, numbers) in enumerate(rows)
     ]
     path = " ".join(points)
     area = f"{step / 2:.2f},{HEIGHT} {path} {WIDTH - step / 2:.2f},{HEIGHT}"
-    return Chart(name, title, [series], "", top, _labels(overview), rows, [], path, area)
+    return Chart(name, title, [series], "", maximum, _labels(overview), rows, [], path, area)
 
 
 def _rows(overview: Overview, series: Sequence[Series]) -> list[tuple[str, list[int]]]:
-    """The figures; none at all if one of them is missing."""
-    if any(overview.total(one.field) is None for one in series):
+    """The figures of all buckets, or none at all if one series has not been counted."""
+    if any(overview.total(one.attribute) is None for one in series):
         return []
-    form = _ROW_FORMATS[overview.span]
+    form = _ROW_FORMATS[overview.period]
     return [
-        (
-            stretch.begins_at.strftime(form),
-            [int(getattr(stretch, one.field)) for one in series],
-        )
-        for stretch in overview.stretches
+        (bucket.begins_at.strftime(form), [int(getattr(bucket, one.attribute)) for one in series])
+        for bucket in overview.buckets
     ]
 
 
 def _labels(overview: Overview) -> list[Label]:
-    """Below the middle of some stretches: those that begin at a round time."""
-    step, form = _LABEL_STEPS[overview.span], _LABEL_FORMATS[overview.span]
+    """One label below the middle of each bucket that begins at a round time."""
+    step, form = _LABEL_STEPS[overview.period], _LABEL_FORMATS[overview.period]
     labels = []
-    for place, stretch in enumerate(overview.stretches):
-        number, rest = divmod(int(stretch.begins_at.timestamp()), step)
+    for index, bucket in enumerate(overview.buckets):
+        number, rest = divmod(int(bucket.begins_at.timestamp()), step)
         if rest == 0:
-            x = round(100 * (place + 0.5) / len(overview.stretches), 2)
-            labels.append(Label(x, stretch.begins_at.strftime(form), number % 2 == 1))
+            x = round(100 * (index + 0.5) / len(overview.buckets), 2)
+            labels.append(Label(x, bucket.begins_at.strftime(form), number % 2 == 1))
     return labels
 
 
 def _round_up(number: int) -> int:
-    """The top of the scale: the next number that is easy to read and to halve."""
+    """The maximum of the scale: the next number of 2, 4, 6 or 10 times a power of ten."""
     size = 1
     while True:
         for factor in (2, 4, 6, 10):

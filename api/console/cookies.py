@@ -1,7 +1,7 @@
-"""The cookies of the console: what they are called and who may read them.
+"""Reads and writes the console's cookies, with their names and security attributes.
 
-Only the pages of the console ever look at them. The API takes credentials from headers alone, so
-that no other site can make a browser call it in somebody's name.
+Only the console reads them. The API takes credentials from headers alone, so another site cannot
+make a browser call the API on behalf of its user.
 """
 
 from ipaddress import ip_address
@@ -13,17 +13,17 @@ SESSION = "counterfoil_session"
 SIGN_IN = "counterfoil_sign_in"
 NOTICE = "counterfoil_notice"
 
-# Kept by the browser for this host alone, sent over TLS alone, and set by no other host.
+# Browsers accept this prefix only for secure cookies of exactly this host (RFC 6265bis, 4.1.3.2).
 _PREFIX = "__Host-"
 
 
 def read(request: Request, cookie: str) -> str | None:
-    """The value that the browser sent."""
+    """The value that the browser sent. None if there is none or it is empty."""
     return request.cookies.get(_name(request, cookie)) or None
 
 
 def write(request: Request, response: Response, cookie: str, value: str) -> None:
-    """For as long as the browser is open, out of the reach of scripts and of other sites."""
+    """Set a session cookie that neither scripts nor other sites can use."""
     response.set_cookie(
         _name(request, cookie),
         value,
@@ -35,7 +35,7 @@ def write(request: Request, response: Response, cookie: str, value: str) -> None
 
 
 def clear(request: Request, response: Response, cookie: str) -> None:
-    """Let the browser forget it, if it has one."""
+    """Delete the cookie if the browser sent it."""
     if _name(request, cookie) not in request.cookies:
         return
     response.delete_cookie(
@@ -52,7 +52,7 @@ def _name(request: Request, cookie: str) -> str:
 
 
 def _is_secure(request: Request) -> bool:
-    """Browsers take secure cookies from plain HTTP for addresses of the machine itself alone."""
+    """Over plain HTTP, browsers accept secure cookies only from loopback addresses."""
     issuer = urlsplit(request.app.state.settings.api.issuer)
     return issuer.scheme == "https" or _is_loopback(issuer.hostname or "")
 

@@ -1,7 +1,8 @@
-"""Refuses forms that another site has made the browser send.
+"""Protects the console's forms against cross-site request forgery (CSRF).
 
-Each form carries a token that only a page of ours can know: a keyed hash whose key is the cookie,
-which scripts and other sites cannot read. Nothing is stored, and the token dies with the session.
+Each form carries a token that only the console's pages can know: a salted HMAC whose key is the
+session cookie, which scripts and other sites cannot read. Nothing is stored, and the token becomes
+invalid with the session.
 """
 
 import hmac
@@ -17,22 +18,22 @@ _PURPOSE = b"counterfoil console form "
 _SALT_LENGTH = 16
 
 
-class ForeignForm(Exception):
-    """The form did not come from a page of ours, or the page is older than the session."""
+class CsrfCheckFailed(Exception):
+    """The form was not sent by a page of the console, or by one that is older than the session."""
 
 
 def token(key: str) -> str:
-    """A token for one form. A salt makes each different, so that none is guessed by compression."""
+    """A token for one form. The salt makes each one different, against attacks like BREACH."""
     salt = secrets.token_hex(_SALT_LENGTH // 2)
     return salt + _sign(key, salt)
 
 
 def check(request: Request, key: str, sent: str) -> None:
-    """Raises ForeignForm unless the token belongs to the key and the browser says the same."""
+    """Raises CsrfCheckFailed unless the token belongs to the key and the origin is this site."""
     salt, signature = sent[:_SALT_LENGTH], sent[_SALT_LENGTH:]
-    is_ours = hmac.compare_digest(_sign(key, salt).encode(), signature.encode())
-    if not is_ours or not _is_same_origin(request):
-        raise ForeignForm
+    is_valid = hmac.compare_digest(_sign(key, salt).encode(), signature.encode())
+    if not is_valid or not _is_same_origin(request):
+        raise CsrfCheckFailed
 
 
 def _sign(key: str, salt: str) -> str:
@@ -40,13 +41,13 @@ def _sign(key: str, salt: str) -> str:
 
 
 def _is_same_origin(request: Request) -> bool:
-    """What the browser itself says, where it says anything; forms cannot change these headers."""
+    """Judged by Sec-Fetch-Site and Origin where they are sent. Scripts cannot set these headers."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("origin")
     if origin is None:
         return True
-    # A proxy may call us by another name, so the public address counts as well.
+    # A proxy may change the Host header, so the host of the issuer is accepted as well.
     issuer = urlsplit(request.app.state.settings.api.issuer)
     hosts = {issuer.netloc, request.headers.get("host")}
     return urlsplit(origin).netloc in hosts

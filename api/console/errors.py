@@ -1,4 +1,4 @@
-"""Says to people what was refused and what they can do now."""
+"""Turns errors below /console into HTML pages that say what the user can do."""
 
 import logging
 from http import HTTPStatus
@@ -9,19 +9,20 @@ from starlette.exceptions import HTTPException
 
 from api import errors as api_errors
 from api.console import cookies, csrf, forms
-from api.console.csrf import ForeignForm
-from api.console.forms import PasswordNeeded, UnreadableForm
+from api.console.csrf import CsrfCheckFailed
+from api.console.forms import PasswordRequired
 from api.console.rendering import own_address, page, redirect
-from api.console.visitors import SignInRequired
+from api.console.signed_in_user import SignInRequired
 from api.middleware import request_id
+from api.request.forms import InvalidForm
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable, InvalidToken
 from counterfoil.problems import RETRY_AFTER
 
 log = logging.getLogger("counterfoil.errors")
 
-_FOREIGN = (
-    "This form did not come from a page of this console, or the page was opened before you signed "
-    "in anew. Nothing was changed. Go back, reload the page and try again."
+_CSRF_CHECK_FAILED = (
+    "This form did not come from a page of this console, or the page was opened before you last "
+    "signed in. Nothing was changed. Go back, reload the page and try again."
 )
 _TITLES = {
     HTTPStatus.NOT_FOUND: "There is nothing here",
@@ -31,30 +32,35 @@ _TITLES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Not available at the moment",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side",
 }
+# The fields that are left out when a form is sent again with the password.
+_NOT_KEPT = {csrf.FIELD, forms.CONFIRMATION}
 
 
 def install(console: FastAPI) -> None:
-    """Let this module answer for everything that goes wrong below /console."""
-    console.exception_handler(SignInRequired)(_sign_in)
-    console.exception_handler(PasswordNeeded)(_ask_password)
-    console.exception_handler(ForeignForm)(_foreign)
-    console.exception_handler(UnreadableForm)(_unreadable)
-    console.exception_handler(InvalidToken)(_ended_meanwhile)
-    console.exception_handler(CounterfoilError)(_refused)
-    console.exception_handler(DatabaseUnavailable)(_unavailable)
-    console.exception_handler(RequestValidationError)(_no_such_address)
-    console.exception_handler(HTTPException)(_http)
+    """Register a handler for every error that a page of the console can raise."""
+    console.exception_handler(SignInRequired)(_sign_in_required)
+    console.exception_handler(PasswordRequired)(_password_required)
+    console.exception_handler(CsrfCheckFailed)(_csrf_check_failed)
+    console.exception_handler(InvalidForm)(_invalid_form)
+    console.exception_handler(InvalidToken)(_session_revoked_meanwhile)
+    console.exception_handler(CounterfoilError)(_counterfoil_error)
+    console.exception_handler(DatabaseUnavailable)(_database_unavailable)
+    console.exception_handler(RequestValidationError)(_not_found)
+    console.exception_handler(HTTPException)(_http_error)
     console.exception_handler(Exception)(_unexpected)
 
 
 def status_of(error: CounterfoilError) -> HTTPStatus:
-    """As for the API, but a browser is sent no challenge, and 401 would demand one."""
+    """The API's status, but 403 for 401, which demands a challenge (RFC 9110, 15.5.2).
+
+    A browser would answer the challenge with a login dialog of its own.
+    """
     status = api_errors.status_of(error)
     return HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
 
 
 def headers_of(error: CounterfoilError) -> dict[str, str]:
-    """As for the API, without the challenge."""
+    """The API's headers without the challenge."""
     headers = api_errors.headers_of(error)
     return {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
 
@@ -66,7 +72,7 @@ def show(
     headers: dict[str, str] | None = None,
     title: str | None = None,
 ) -> Response:
-    """The page of an error."""
+    """The error page."""
     return page(
         request,
         "error.html",
@@ -78,11 +84,12 @@ def show(
     )
 
 
-async def _sign_in(request: Request, error: SignInRequired) -> Response:
+async def _sign_in_required(request: Request, error: SignInRequired) -> Response:
     is_get = request.method == "GET"
     if is_get and request.headers.get("sec-fetch-site") == "cross-site":
-        # A strict cookie stays at home when another site links here. From this page it is sent.
-        return page(request, "arriving.html", address=own_address(request))
+        # Browsers do not send a SameSite=Strict cookie when another site links here. They send it
+        # when this page reloads the address.
+        return page(request, "reload.html", address=own_address(request))
     notice = "session-over" if error.was_signed_in else None
     next_page = own_address(request) if is_get else None
     response = redirect(request, "/sign-in", notice=notice, next=next_page)
@@ -90,52 +97,52 @@ async def _sign_in(request: Request, error: SignInRequired) -> Response:
     return response
 
 
-async def _ask_password(request: Request, error: PasswordNeeded) -> Response:
-    kept = [pair for pair in error.form.pairs if pair[0] not in {csrf.FIELD, forms.CONFIRMATION}]
+async def _password_required(request: Request, error: PasswordRequired) -> Response:
+    kept = [field for field in error.form.fields if field[0] not in _NOT_KEPT]
     return page(
         request,
         "confirm.html",
         status=HTTPStatus.FORBIDDEN,
         fields=kept,
-        deed=error.deed,
+        action=error.action,
         error=error.error and error.error.detail,
-        action=own_address(request),
+        form_address=own_address(request),
         confirmation_field=forms.CONFIRMATION,
     )
 
 
-async def _foreign(request: Request, error: ForeignForm) -> Response:
-    log.warning("a form from elsewhere was refused at %s", own_address(request))
-    return show(request, HTTPStatus.FORBIDDEN, _FOREIGN, title="This form was refused")
+async def _csrf_check_failed(request: Request, error: CsrfCheckFailed) -> Response:
+    log.warning("the CSRF check of a form failed at %s", own_address(request))
+    return show(request, HTTPStatus.FORBIDDEN, _CSRF_CHECK_FAILED, title="This form was rejected")
 
 
-async def _unreadable(request: Request, error: UnreadableForm) -> Response:
+async def _invalid_form(request: Request, error: InvalidForm) -> Response:
     return show(request, HTTPStatus.BAD_REQUEST, "What was sent cannot be read as a form.")
 
 
-async def _ended_meanwhile(request: Request, error: InvalidToken) -> Response:
-    """The session ended between the lookup of its token and what was to be done in it."""
-    return await _sign_in(request, SignInRequired(was_signed_in=True))
+async def _session_revoked_meanwhile(request: Request, error: InvalidToken) -> Response:
+    """The session was revoked after its token had been looked up for this request."""
+    return await _sign_in_required(request, SignInRequired(was_signed_in=True))
 
 
-async def _refused(request: Request, error: CounterfoilError) -> Response:
+async def _counterfoil_error(request: Request, error: CounterfoilError) -> Response:
     return show(request, status_of(error), error.detail, headers=headers_of(error))
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
+async def _database_unavailable(request: Request, error: Exception) -> Response:
     log.warning("database unavailable: %s", error)
     detail = "The database cannot be reached. Nothing was shown or changed; try again shortly."
     return show(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=RETRY_AFTER)
 
 
-async def _no_such_address(request: Request, error: RequestValidationError) -> Response:
+async def _not_found(request: Request, error: Exception) -> Response:
     return show(request, HTTPStatus.NOT_FOUND, "This address does not lead to a page.")
 
 
-async def _http(request: Request, error: HTTPException) -> Response:
+async def _http_error(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.NOT_FOUND:
-        return await _no_such_address(request, RequestValidationError([]))
+        return await _not_found(request, error)
     detail = f"{status.description or status.phrase}."
     return show(request, status, detail, headers=dict(error.headers or {}))
 

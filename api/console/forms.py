@@ -1,15 +1,15 @@
-"""What a form holds, and the dependencies that hand it to a page once it has been checked."""
+"""Reads the console's forms and provides them to pages once their CSRF token has been checked."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import Depends, Request
 
 from api.console import csrf
-from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
+from api.console.signed_in_user import ConsoleOriginDep, SignedInUser, SignedInUserDep
 from api.dependencies import ServiceDep
+from api.request.forms import InvalidForm, read_fields
 from authentication.errors import ConfirmationRequired, WrongPassword
 from authentication.grants import console as console_grant
 from authentication.service import Service
@@ -17,100 +17,83 @@ from counterfoil.errors import CounterfoilError
 
 CONFIRMATION = "confirmation_password"
 
-_FORM = "application/x-www-form-urlencoded"
-_MOST_FIELDS = 500
+_MAX_FIELDS = 500
 
 
-class UnreadableForm(Exception):
-    """What was sent is not a form of ours."""
+class PasswordRequired(Exception):
+    """The form must be sent again with the password. `action` says in words what it does."""
 
-
-class PasswordNeeded(Exception):
-    """The form is to be sent again with the password. `deed` says in words what for."""
-
-    def __init__(self, form: "Form", deed: str, error: CounterfoilError | None = None) -> None:
+    def __init__(self, form: "Form", action: str, error: CounterfoilError | None = None) -> None:
         self.form = form
-        self.deed = deed
+        self.action = action
         self.error = error
-        super().__init__(deed)
+        super().__init__(action)
 
 
 class Form:
-    """The fields in their order; a name may come more than once."""
+    """The fields of a form as pairs of name and value, in their order. Names may be repeated."""
 
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self.pairs = pairs
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self.fields = fields
 
     def text(self, name: str) -> str:
-        """The first value of that name, or nothing."""
-        return next((value for field, value in self.pairs if field == name), "")
+        """The first value of that name, or an empty string."""
+        return next((value for field, value in self.fields if field == name), "")
 
     def texts(self, name: str) -> list[str]:
         """All values of that name."""
-        return [value for field, value in self.pairs if field == name]
+        return [value for field, value in self.fields if field == name]
 
     def ids(self, name: str) -> list[UUID]:
-        """All values of that name as identifiers. Raises UnreadableForm."""
+        """All values of that name as identifiers. Raises InvalidForm."""
         try:
             return [UUID(value) for value in self.texts(name)]
         except ValueError:
-            raise UnreadableForm from None
+            raise InvalidForm("An identifier is malformed.") from None
 
 
 async def read(request: Request) -> Form:
-    """The form as it was sent, before anything about it is checked. Raises UnreadableForm."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise UnreadableForm
-    try:
-        body = (await request.body()).decode()
-        pairs = parse_qsl(
-            body, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
-        )
-    except ValueError:
-        raise UnreadableForm from None
-    # PostgreSQL cannot store NUL.
-    if any("\x00" in text for pair in pairs for text in pair):
-        raise UnreadableForm
-    return Form(pairs)
+    """The form as it was sent, before its CSRF token is checked. Raises InvalidForm."""
+    return Form(await read_fields(request, max_fields=_MAX_FIELDS))
 
 
-async def get_form(request: Request, visitor: VisitorDep) -> Form:
-    """A form that a page of ours has sent for this visitor. Raises ForeignForm, UnreadableForm."""
+async def get_form(request: Request, user: SignedInUserDep) -> Form:
+    """A form that a page of this session has sent. Raises CsrfCheckFailed, InvalidForm."""
     form = await read(request)
-    csrf.check(request, visitor.token, form.text(csrf.FIELD))
+    csrf.check(request, user.token, form.text(csrf.FIELD))
     return form
 
 
 FormDep = Annotated[Form, Depends(get_form)]
 
 
-def confirmed(deed: str) -> Any:
-    """A form for something dangerous: only with a password that was given a short while ago.
+def confirmed(action: str) -> Any:
+    """A form for a dangerous action, which needs a password that was entered recently.
 
-    Raises PasswordNeeded, whose page sends the same form again with the password in it.
+    Raises PasswordRequired, whose page sends the same form again with the password in it.
     """
-    return Depends(_confirming(deed))
+    return Depends(_confirming(action))
 
 
-def _confirming(deed: str) -> Callable[..., Coroutine[Any, Any, Form]]:
+def _confirming(action: str) -> Callable[..., Coroutine[Any, Any, Form]]:
     async def get_confirmed_form(
-        visitor: VisitorDep, form: FormDep, service: ServiceDep, origin: ConsoleOriginDep
+        user: SignedInUserDep, form: FormDep, service: ServiceDep, origin: ConsoleOriginDep
     ) -> Form:
         try:
             if password := form.text(CONFIRMATION):
-                await console_grant.confirm(service, visitor.identity, password, origin=origin)
+                await console_grant.confirm(service, user.identity, password, origin=origin)
             else:
-                await _demand(service, visitor)
+                await _require_confirmation(service, user)
         except ConfirmationRequired:
-            raise PasswordNeeded(form, deed) from None
+            raise PasswordRequired(form, action) from None
         except WrongPassword as error:
-            raise PasswordNeeded(form, deed, error) from None
+            raise PasswordRequired(form, action, error) from None
         return form
 
     return get_confirmed_form
 
 
-async def _demand(service: Service, visitor: Visitor) -> None:
+async def _require_confirmation(service: Service, user: SignedInUser) -> None:
     await service.database.run(
-        lambda db: console_grant.demand_confirmation(db, service.settings, visitor.identity)
+        lambda db: console_grant.demand_confirmation(db, service.settings, user.identity)
     )

@@ -1,4 +1,4 @@
-"""Reads what a search form has put into the address. An empty field is one that was left out."""
+"""Reads the query parameters of search forms. An empty field counts as not sent."""
 
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -6,19 +6,19 @@ from typing import TypeVar
 
 from fastapi import Request
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 E = TypeVar("E", bound=StrEnum)
 
 
 def text(request: Request, name: str) -> str | None:
-    """A few words. What neither database could hold is dropped rather than refused."""
+    """At most 200 characters. NUL, which PostgreSQL cannot store, is removed."""
     value = request.query_params.get(name, "").replace("\x00", "").strip()
-    return value[:_LONGEST] or None
+    return value[:_MAX_LENGTH] or None
 
 
 def choice(request: Request, name: str, default: E) -> E:
-    """One of the values, or the default for anything else."""
+    """A member of the default's enumeration, or the default itself for any other value."""
     try:
         return type(default)(request.query_params.get(name, ""))
     except ValueError:
@@ -26,7 +26,7 @@ def choice(request: Request, name: str, default: E) -> E:
 
 
 def day(request: Request, name: str, *, after: int = 0) -> datetime | None:
-    """Midnight UTC of a day in the address, or so many days after."""
+    """Midnight UTC of a date such as 2026-11-21, `after` days later. None for any other text."""
     try:
         begins = date.fromisoformat(request.query_params.get(name, "")) + timedelta(days=after)
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Turns templates into answers: one place for their headers, addresses and messages."""
+"""Renders templates into responses, with the headers, links and notices common to all pages."""
 
 from functools import cache
 from hashlib import sha256
@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.console import cookies, csrf, words
-from api.console.visitors import Visitor
+from api.console import cookies, csrf, formatting
+from api.console.signed_in_user import SignedInUser
 
 STATIC = Path(__file__).parent / "static"
 
@@ -19,7 +19,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    # With no-referrer, browsers send `Origin: null` with a form of our own.
+    # With no-referrer, browsers send `Origin: null` with the console's own forms.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -31,7 +31,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(words.FILTERS)
+_ENVIRONMENT.filters.update(formatting.FILTERS)
 
 
 def page(
@@ -42,16 +42,16 @@ def page(
     headers: dict[str, str] | None = None,
     **context: Any,
 ) -> Response:
-    """A page for whoever is signed in, with the message that the last form left, if any."""
-    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    """A page for the signed-in user, if any, with the notice that the last form left."""
+    user: SignedInUser | None = getattr(request.state, "signed_in_user", None)
     html = _ENVIRONMENT.get_template(template).render(
-        visitor=visitor,
+        signed_in_user=user,
         here=own_address(request),
         link=lambda path, **query: link(request, path, **query),
         asset=lambda name: f"{link(request, '/static/' + name)}?v={_version(name)}",
         csrf_field=csrf.FIELD,
-        csrf_token=lambda: csrf.token(visitor.token) if visitor else "",
-        notice=words.notice(cookies.read(request, cookies.NOTICE)),
+        csrf_token=lambda: csrf.token(user.token) if user else "",
+        notice=formatting.notice(cookies.read(request, cookies.NOTICE)),
         **context,
     )
     headers = {**HEADERS, **(headers or {})}
@@ -68,7 +68,7 @@ def redirect(
     count: int | None = None,
     **query: Any,
 ) -> Response:
-    """Go on to a page with GET. `notice` is the name of a message in words.NOTICES."""
+    """303 to a page, so that the browser gets it. `notice` is a key of formatting.NOTICES."""
     headers = {**HEADERS, "Location": link(request, path, **query)}
     response = Response(status_code=HTTPStatus.SEE_OTHER, headers=headers)
     if notice is not None:
@@ -78,14 +78,14 @@ def redirect(
 
 
 def link(request: Request, path: str, **query: Any) -> str:
-    """The address of a page, also where a proxy serves us below a path of the issuer's."""
+    """The path of a page, below the path of the issuer if it has one (behind a proxy)."""
     below = urlsplit(request.app.state.settings.api.issuer).path.rstrip("/")
     known = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{below}/console{path}" + (f"?{urlencode(known)}" if known else "")
 
 
 def own_address(request: Request) -> str:
-    """What was asked for, as `link` takes it."""
+    """The path and query of this request, as `link` takes them."""
     path = request.scope["path"].removeprefix(request.scope["root_path"]) or "/"
     query = request.scope["query_string"].decode("latin-1")
     return quote(path) + (f"?{query}" if query else "")
@@ -93,5 +93,5 @@ def own_address(request: Request) -> str:
 
 @cache
 def _version(name: str) -> str:
-    """Changes with the file, so that browsers may keep it for as long as they like."""
+    """A digest of a static file. It changes with the file, so browsers can cache the file."""
     return sha256((STATIC / name).read_bytes()).hexdigest()[:12]

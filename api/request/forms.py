@@ -1,6 +1,7 @@
-"""Reads the forms of the OAuth endpoints to the letter of RFC 6749, 3.1 and 3.2.
+"""Reads forms: the fields of any form, and the parameters of OAuth requests (RFC 6749, 3.1, 3.2).
 
-The parameters come from the body alone, each at most once; one without a value counts as not sent.
+OAuth parameters come from the body alone, each at most once; one without a value counts as not
+sent.
 """
 
 import base64
@@ -12,28 +13,38 @@ from api.oauth_errors import OAuthRefusal
 from schemas.text import has_control_characters
 
 _FORM = "application/x-www-form-urlencoded"
-_MOST_PARAMETERS = 50
+_MAX_PARAMETERS = 50
 _LONGEST_CLIENT_ID = 200
 
 
-async def read(request: Request) -> dict[str, str]:
-    """The parameters. Raises OAuthRefusal if they cannot be read or one is repeated."""
+class InvalidForm(ValueError):
+    """The body is not a form that can be read. The message says why."""
+
+
+async def read_fields(request: Request, *, max_fields: int) -> list[tuple[str, str]]:
+    """The fields of a form in their order. Raises InvalidForm."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise OAuthRefusal("invalid_request", f"The body must be {_FORM}.")
+        raise InvalidForm(f"The body must be {_FORM}.")
     try:
-        pairs = parse_qsl(
-            (await request.body()).decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
-        )
+        body = (await request.body()).decode()
+        fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except ValueError:
-        raise OAuthRefusal("invalid_request", "The body cannot be read as a form.") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
+        raise InvalidForm("The body cannot be read as a form.") from None
+    # PostgreSQL cannot store NUL.
+    if any("\x00" in value for _, value in fields):
+        raise InvalidForm("A parameter contains NUL.")
+    return fields
+
+
+async def read(request: Request) -> dict[str, str]:
+    """The OAuth parameters. Raises OAuthRefusal if they cannot be read or one is repeated."""
+    try:
+        fields = await read_fields(request, max_fields=_MAX_PARAMETERS)
+    except InvalidForm as error:
+        raise OAuthRefusal("invalid_request", str(error)) from None
+    form = dict(fields)
+    if len(form) != len(fields):
         raise OAuthRefusal("invalid_request", "A parameter is repeated.")
-    if any("\x00" in value for value in form.values()):
-        raise OAuthRefusal("invalid_request", "A parameter contains NUL.")
     return {name: value for name, value in form.items() if value}
 
 

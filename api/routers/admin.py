@@ -100,7 +100,7 @@ def change_user(
 )
 def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
     """Stops logins in progress, too. If the user is the caller, their own session is included."""
-    ended = operations.end_user_sessions(db, user_id, origin=origin)
+    ended = operations.revoke_user_sessions(db, user_id, origin=origin)
     return SessionsEnded(ended=ended)
 
 
@@ -134,7 +134,7 @@ def list_sessions(
 )
 def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is rejected."""
-    operations.end_session(db, session_id, origin=origin)
+    operations.revoke_session(db, session_id, origin=origin)
 
 
 @router.post(
@@ -154,10 +154,10 @@ def revoke_sessions(
     """
     ids = body.session_ids
     if ids is not None:
-        revoked = operations.end_sessions(db, ids, origin=origin)
+        revoked = operations.revoke_sessions(db, ids, origin=origin)
     else:
         keep = None if body.include_current else admin.session_id
-        revoked = operations.end_some_sessions(db, keep=keep, origin=origin)
+        revoked = operations.revoke_session_batch(db, keep=keep, origin=origin)
     return SessionsRevoked(processed=revoked.processed, more=revoked.more)
 
 

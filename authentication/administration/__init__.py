@@ -1,1 +1,1 @@
-"""What administrators see and do."""
+"""Administration: operations on all users and sessions, statistics, and paging of lists."""

@@ -1,6 +1,6 @@
-"""What administrators see and do: users, sessions across users, roles, the audit log.
+"""What administrators can read and change: users, their sessions, roles, API keys, audit events.
 
-Nothing here shows a token or a password hash, and nothing sets a password.
+No function here returns a token or a password hash, and none sets a password.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from database.models import ApiKey, AuditEvent, LoginSession, User
 
 REASON = "ended_by_administrator"
 
-# What one call ends at most, so that it neither takes long nor holds many rows at a time.
+# The most sessions that one call revokes, so that it is short and locks few rows.
 REVOKE_BATCH = 500
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """`text` holds the beginnings of words of the address, the username, the name or surname."""
+    """`text` is matched with the beginnings of words in the e-mail address, username and names."""
 
     text: str | None = None
     active: bool | None = None
@@ -40,7 +40,7 @@ class UserFilter:
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """None leaves things as they are. `roles` are all that the user will have."""
+    """None means no change. `roles` replaces all roles of the user."""
 
     is_active: bool | None = None
     roles: Sequence[str] | None = None
@@ -48,7 +48,7 @@ class UserChange:
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """`text` is as in UserFilter; `client` and `ip` are beginnings of a label and an address."""
+    """`text` is as in UserFilter. `client` and `ip` are prefixes of `client_id` and the address."""
 
     text: str | None = None
     user_id: int | None = None
@@ -59,7 +59,7 @@ class SessionFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """`actor` and `subject` are written as in the log: "user:42". `until` is exclusive."""
+    """`actor` and `subject` are as in the log, such as "user:42". `until` is exclusive."""
 
     event: str | None = None
     actor: str | None = None
@@ -71,7 +71,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """A live session and whose it is."""
+    """A live session with its user."""
 
     session: LoginSession
     user: User
@@ -79,14 +79,14 @@ class UserSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage(Page[UserSession]):
-    """`order` is how they are sorted: where many fit, newest first whatever was wanted."""
+    """`order` is the order in use: many matches come newest first, whatever was requested."""
 
     order: sessions.Order
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """How many sessions a call has ended, and whether there is more to do."""
+    """How many sessions a call has revoked, and whether there are more to revoke."""
 
     processed: int
     more: bool
@@ -95,7 +95,7 @@ class Revoked:
 def list_users(
     db: Session, wanted: UserFilter, *, limit: int, cursor: str | None = None
 ) -> Page[User]:
-    """Users with roles, newest first. Raises InvalidField for a cursor that is none."""
+    """Users with their roles, newest first. Raises InvalidField for an invalid cursor."""
     found = queries.users.search(
         db,
         text=wanted.text,
@@ -109,7 +109,7 @@ def list_users(
 
 
 def get_user(db: Session, user_id: int) -> User:
-    """With roles. Raises NotFound."""
+    """A user with roles. Raises NotFound."""
     user = queries.users.find(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
@@ -117,8 +117,8 @@ def get_user(db: Session, user_id: int) -> User:
 
 
 def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin) -> User:
-    """Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
-    # Roles come first: that is the order in which everyone else locks, too.
+    """Apply a change. Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
+    # Roles come first, because every other transaction locks them before the user.
     if change.roles is not None:
         roles.set_roles(db, user_id, change.roles, origin=origin)
     if change.is_active is not None:
@@ -126,8 +126,8 @@ def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin
     return get_user(db, user_id)
 
 
-def end_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
-    """End all sessions of a user, and logins under way. Returns how many. Raises NotFound."""
+def revoke_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
+    """Revoke all sessions of a user, and logins in progress. Returns how many. Raises NotFound."""
     get_user(db, user_id)
     return sessions.end_all(db, user_id, origin=origin, reason=REASON)
 
@@ -135,9 +135,10 @@ def end_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
 def list_sessions(
     db: Session, wanted: SessionFilter, *, limit: int, cursor: str | None = None
 ) -> SessionPage:
-    """Live sessions. Raises InvalidField for a cursor that is none.
+    """Live sessions. Raises InvalidField for an invalid cursor.
 
-    With filters that fit many, a page may hold fewer than `limit`, or none, and yet have a next.
+    If the filters match many sessions, a page may hold fewer than `limit`, even none, although
+    there is a next one.
     """
     found = queries.session_search.search_live(
         db,
@@ -154,23 +155,23 @@ def list_sessions(
     return SessionPage(items, next_cursor, found.order)
 
 
-def end_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
-    """Raises NotFound if it is not live."""
+def revoke_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
+    """Revoke one session of any user. Raises NotFound if it is not live."""
     sessions.end(db, session_id, user_id=None, origin=origin, reason=REASON)
 
 
-def end_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
-    """End all of these; those that are not live any more do not count."""
-    held = queries.sessions.lock_valid_batch(db, ids=ids, limit=len(ids))
-    _end(db, held, origin)
-    return Revoked(len(held), more=False)
+def revoke_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
+    """Revoke these sessions. Those that are not live are skipped and not counted."""
+    locked = queries.sessions.lock_valid_batch(db, ids=ids, limit=len(ids))
+    _revoke(db, locked, origin)
+    return Revoked(len(locked), more=False)
 
 
-def end_some_sessions(db: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
-    """End up to REVOKE_BATCH sessions of whomever, newest first, but the one to keep."""
-    held = queries.sessions.lock_valid_batch(db, keep=keep, limit=REVOKE_BATCH + 1)
-    batch, more = _cut(held, REVOKE_BATCH)
-    _end(db, batch, origin)
+def revoke_session_batch(db: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
+    """Revoke the newest sessions of all users, up to REVOKE_BATCH, except the one to keep."""
+    locked = queries.sessions.lock_valid_batch(db, keep=keep, limit=REVOKE_BATCH + 1)
+    batch, more = _cut(locked, REVOKE_BATCH)
+    _revoke(db, batch, origin)
     return Revoked(len(batch), more=more is not None)
 
 
@@ -181,14 +182,14 @@ def list_api_keys(db: Session, user_id: int) -> Sequence[ApiKey]:
 
 
 def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:
-    """Raises NotFound if it has ended."""
+    """Revoke a key of any user. Raises NotFound if it is not live."""
     api_keys.revoke(db, api_key_id, user_id=None, origin=origin, reason=REASON)
 
 
 def list_audit_events(
     db: Session, wanted: AuditFilter, *, limit: int, cursor: str | None = None
 ) -> Page[AuditEvent]:
-    """Events, newest first. Raises InvalidField for a cursor that is none."""
+    """Audit events, newest first. Raises InvalidField for an invalid cursor."""
     found = queries.audit_events.search(
         db,
         event=wanted.event,
@@ -205,25 +206,25 @@ def list_audit_events(
     return Page(items, paging.encode(last[1], last[0].id) if last else None)
 
 
-def count_sessions(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
-    """How many live sessions each of these users has. Those without any are left out."""
+def count_live_sessions(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
+    """The number of live sessions by user id. Users without any are left out."""
     return queries.statistics.count_live_sessions_of(db, user_ids)
 
 
-def name_users(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
-    """The e-mail addresses of these users, as far as they still exist."""
+def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
+    """The e-mail addresses of these users by id. Users that do not exist are left out."""
     return queries.users.find_emails(db, user_ids)
 
 
-def _end(db: Session, held: Sequence[tuple[UUID, int]], origin: Origin) -> None:
-    queries.sessions.revoke_batch(db, [session_id for session_id, _ in held], reason=REASON)
+def _revoke(db: Session, locked: Sequence[tuple[UUID, int]], origin: Origin) -> None:
+    queries.sessions.revoke_batch(db, [session_id for session_id, _ in locked], reason=REASON)
     events = [
         (audit.user(user_id), {"session": str(session_id), "reason": REASON})
-        for session_id, user_id in held
+        for session_id, user_id in locked
     ]
     audit.record_all(db, Event.SESSION_REVOKED, events, origin=origin)
 
 
 def _cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:
-    """A page's worth, and its last item if there are more behind it."""
+    """The items of one page, and the last of them if more items follow."""
     return found[:limit], found[limit - 1] if len(found) > limit else None

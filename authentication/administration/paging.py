@@ -1,4 +1,4 @@
-"""Pages of a list, and the opaque cursors by which the next one is asked for."""
+"""Pages of a list, and the opaque cursors that clients send to get the next page."""
 
 import base64
 import json
@@ -13,8 +13,8 @@ from database.keyset import Position
 
 T = TypeVar("T")
 
-_LONGEST_MOMENT = 40
-_LARGEST_ID = 2**63 - 1
+_MAX_MOMENT_LENGTH = 40
+_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +26,29 @@ class Page(Generic[T]):
 
 
 def encode(*values: object) -> str:
-    """A cursor that says where a page ended."""
+    """A cursor from the values that identify the last item of a page."""
     text = json.dumps([str(value) for value in values], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_id(cursor: str | None) -> int | None:
-    """The id in a cursor. Raises InvalidField for what is not a cursor of ours."""
+    """The id in a cursor. Raises InvalidField for an invalid cursor."""
     return None if cursor is None else _read_id(*_decode(cursor, 1))
 
 
 def decode_position(cursor: str | None, *, id_is_uuid: bool) -> Position | None:
-    """The position in a cursor. Raises InvalidField for what is not a cursor of ours."""
+    """The position in a cursor. Raises InvalidField for an invalid cursor."""
     if cursor is None:
         return None
     moment, identifier = _decode(cursor, 2)
     try:
         datetime.fromisoformat(moment)
-        known = UUID(identifier) if id_is_uuid else _read_id(identifier)
+        parsed_id = UUID(identifier) if id_is_uuid else _read_id(identifier)
     except ValueError:
         raise _invalid() from None
-    if len(moment) > _LONGEST_MOMENT:
+    if len(moment) > _MAX_MOMENT_LENGTH:
         raise _invalid()
-    return Position(moment, known)
+    return Position(moment, parsed_id)
 
 
 def _decode(cursor: str, length: int) -> list[str]:
@@ -65,10 +65,10 @@ def _decode(cursor: str, length: int) -> list[str]:
 
 
 def _read_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _LARGEST_ID):
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _MAX_ID):
         raise _invalid()
     return int(text)
 
 
 def _invalid() -> InvalidField:
-    return InvalidField("cursor", "This is not a cursor that we have given out.")
+    return InvalidField("cursor", "This is not a cursor that this service issued.")

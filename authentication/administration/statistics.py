@@ -1,4 +1,4 @@
-"""What the overview shows: how the last day, week or month went, from the rows themselves."""
+"""Counts events and sessions of the last day, week or month for the console's overview."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from database.engine.time_budget import Attempts
 from database.queries.statistics import EventCount
 
 
-class Span(StrEnum):
+class Period(StrEnum):
     """How far to look back."""
 
     DAY = "day"
@@ -21,8 +21,8 @@ class Span(StrEnum):
     MONTH = "month"
 
 
-# How many stretches of time a span is divided into, and how many seconds each of them has.
-_DIVISIONS = {Span.DAY: (24, 3600), Span.WEEK: (28, DAY // 4), Span.MONTH: (30, DAY)}
+# The number of time buckets in a period, and the length of each in seconds.
+_BUCKETS = {Period.DAY: (24, 3600), Period.WEEK: (28, DAY // 4), Period.MONTH: (30, DAY)}
 
 _EVENTS = (
     Event.LOGIN_SUCCEEDED,
@@ -32,17 +32,16 @@ _EVENTS = (
     Event.REFRESH_REUSED,
 )
 
-
-# To see whether a session is live takes more than a look at its row, so they are not all counted.
-MOST_COUNTED = 10_000
+# Whether a session is live depends on its user and tokens too, so no more than these are counted.
+MAX_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """What happened in one stretch of time, and how many sessions were open at its end.
+class TimeBucket:
+    """The counts of one interval, and the number of sessions that were open at its end.
 
-    A session is open from its beginning until it is ended or its time is over. To be live, it must
-    also have a token by which its client can go on. None stands for what was not counted in time.
+    A session is open from its creation until it is revoked or expires. A live session also has a
+    token that its client can use. None means that the count was not finished within the deadline.
     """
 
     begins_at: datetime
@@ -55,51 +54,49 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`stretches` are in the order of time; the last one is not over.
+    """`buckets` are in chronological order; the last one includes the present.
 
-    `live` is one more than MOST_COUNTED where there are more. None: not counted in time.
+    `live` is MAX_COUNTED + 1 if there are more. None means that the count was not finished within
+    the deadline.
     """
 
-    span: Span
+    period: Period
     users: int | None
     live: int | None
-    stretches: list[Stretch]
+    buckets: list[TimeBucket]
 
     @property
     def has_more_live(self) -> bool:
-        """Whether more sessions are live than are counted."""
-        return self.live is not None and self.live > MOST_COUNTED
+        """Whether more than MAX_COUNTED sessions are live."""
+        return self.live is not None and self.live > MAX_COUNTED
 
-    def total(self, name: str) -> int | None:
-        """The sum of one of the counts of all stretches."""
-        counts = [getattr(stretch, name) for stretch in self.stretches]
+    def total(self, attribute: str) -> int | None:
+        """The sum of an attribute of all buckets. None if it was not counted."""
+        counts = [getattr(bucket, attribute) for bucket in self.buckets]
         return None if None in counts else sum(counts)
 
 
-def read_overview(db: Session, span: Span) -> Overview:
-    """Counted anew each time: nothing here is kept beside what it counts.
-
-    What would take longer than the deadline allows is left out, and the rest is there.
-    """
-    length, seconds = _DIVISIONS[span]
+def read_overview(db: Session, period: Period) -> Overview:
+    """Counted from the rows on each call. Counts that would exceed the deadline are None."""
+    length, seconds = _BUCKETS[period]
     last = int(clock.read(db).timestamp()) // seconds
-    buckets = range(last - length + 1, last + 1)
-    since = datetime.fromtimestamp(buckets[0] * seconds, UTC)
+    numbers = range(last - length + 1, last + 1)
+    since = datetime.fromtimestamp(numbers[0] * seconds, UTC)
     attempts = Attempts(db, 4)
     users = attempts.make(queries.statistics.count_users)
     events = attempts.make(lambda db: _count_events(db, since, seconds))
-    opened = attempts.make(lambda db: _count_open(db, buckets, since, seconds))
+    opened = attempts.make(lambda db: _count_open(db, numbers, since, seconds))
     live = attempts.make(_count_live)
     return Overview(
-        span=span,
+        period=period,
         users=users,
         live=live,
-        stretches=[_stretch(bucket, seconds, events, opened) for bucket in buckets],
+        buckets=[_bucket(number, seconds, events, opened) for number in numbers],
     )
 
 
 def _count_live(db: Session) -> int:
-    return queries.statistics.count_live_sessions(db, limit=MOST_COUNTED + 1)
+    return queries.statistics.count_live_sessions(db, limit=MAX_COUNTED + 1)
 
 
 def _count_events(db: Session, since: datetime, seconds: int) -> list[EventCount]:
@@ -109,30 +106,30 @@ def _count_events(db: Session, since: datetime, seconds: int) -> list[EventCount
     )
 
 
-def _count_open(db: Session, buckets: range, since: datetime, seconds: int) -> dict[int, int]:
-    """How many were open at the end of each bucket: as many as now, but for what has changed."""
-    number = queries.statistics.count_open_sessions(db)
+def _count_open(db: Session, numbers: range, since: datetime, seconds: int) -> dict[int, int]:
+    """The sessions open at the end of each bucket: those open now, less the changes since then."""
+    count = queries.statistics.count_open_sessions(db)
     changes = queries.statistics.count_session_changes(db, since=since, seconds=seconds)
     opened = {}
-    for bucket in reversed(buckets):
-        opened[bucket] = number
-        number -= changes.get(bucket, 0)
+    for number in reversed(numbers):
+        opened[number] = count
+        count -= changes.get(number, 0)
     return opened
 
 
-def _stretch(
-    bucket: int, seconds: int, events: list[EventCount] | None, opened: dict[int, int] | None
-) -> Stretch:
+def _bucket(
+    number: int, seconds: int, events: list[EventCount] | None, opened: dict[int, int] | None
+) -> TimeBucket:
     def total(*wanted: Event) -> int | None:
         if events is None:
             return None
-        return sum(one.total for one in events if one.bucket == bucket and one.event in wanted)
+        return sum(one.total for one in events if one.bucket == number and one.event in wanted)
 
-    return Stretch(
-        begins_at=datetime.fromtimestamp(bucket * seconds, UTC),
+    return TimeBucket(
+        begins_at=datetime.fromtimestamp(number * seconds, UTC),
         logins=total(Event.LOGIN_SUCCEEDED),
         failures=total(Event.LOGIN_FAILED),
         throttled=total(Event.ATTEMPTS_THROTTLED),
         revoked=total(Event.SESSION_REVOKED, Event.SESSIONS_REVOKED, Event.REFRESH_REUSED),
-        open=None if opened is None else opened[bucket],
+        open=None if opened is None else opened[number],
     )

@@ -34,8 +34,8 @@ class Picture(NamedTuple):
 
 PICTURES = [
     Picture("sign-in", "/sign-in", size=(900, 560)),
-    Picture("overview", "/?span=week"),
-    Picture("overview-dark", "/?span=month", scheme="dark"),
+    Picture("overview", "/?period=week"),
+    Picture("overview-dark", "/?period=month", scheme="dark"),
     Picture("overview-phone", "/", size=PHONE),
     Picture("users", "/users"),
     Picture("nobody-found", "/users?q=nobody", size=(1200, 400)),

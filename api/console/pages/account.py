@@ -1,4 +1,4 @@
-"""Everybody's own page: where they are signed in, their API keys, their password."""
+"""Each user's own account page: their sessions, API keys, latest events and password."""
 
 from uuid import UUID
 
@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from api.console import errors, parameters
 from api.console.forms import Form, FormDep
-from api.console.pages.sessions import selected
+from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
-from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep
+from api.console.signed_in_user import ConsoleOriginDep, SignedInUser, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from authentication import audit
 from authentication.accounts import password_change
@@ -25,13 +25,13 @@ router = APIRouter(prefix="/account")
 
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
-_LONGEST_PASSWORD = 1024
+_MAX_PASSWORD_LENGTH = 1024
 
 
 @router.get("")
-def show_account(request: Request, visitor: VisitorDep, db: SessionDep) -> Response:
-    """The same for everyone, administrators too."""
-    user_id = visitor.identity.user_id
+def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Response:
+    """The account page, which is the same for administrators."""
+    user_id = user.identity.user_id
     cursor = parameters.text(request, "cursor")
     logins = operations.list_sessions(
         db,
@@ -45,67 +45,67 @@ def show_account(request: Request, visitor: VisitorDep, db: SessionDep) -> Respo
         request,
         "account.html",
         found=logins,
-        live=operations.count_sessions(db, [user_id]).get(user_id, 0),
-        current=visitor.identity.session_id,
-        keys=api_keys.list_own(db, visitor.identity),
+        live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
+        current=user.identity.session_id,
+        keys=api_keys.list_own(db, user.identity),
         events=events,
-        # Others who did something are named by their numbers alone.
-        names={user_id: visitor.identity.email},
+        # The page names other users by their ids, as their addresses are private.
+        names={user_id: user.identity.email},
     )
 
 
 @router.post("/sessions/end")
-def end_sessions(
+def revoke_selected(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: FormDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """Sign out that phone."""
-    ids = selected(form)
+    """Revoke the user's session whose button was pressed, or those that were selected."""
+    ids = selected_ids(form)
     if not ids:
         return redirect(request, "/account", notice="nothing-selected")
-    ended = sum(_end(db, one, visitor, origin) for one in ids)
-    return redirect(request, "/account", notice="sessions-ended", count=ended)
+    revoked = sum(_revoke(db, session_id, user, origin) for session_id in ids)
+    return redirect(request, "/account", notice="sessions-ended", count=revoked)
 
 
 @router.post("/sessions/end-others")
-def end_other_sessions(
+def revoke_others(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: FormDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """Sign out everywhere else; a login that is under way ends as well."""
-    identity = visitor.identity
-    ended = sessions.end_all(
+    """Revoke all of the user's sessions except this one, and logins in progress."""
+    identity = user.identity
+    revoked = sessions.end_all(
         db, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
     )
-    return redirect(request, "/account", notice="sessions-ended", count=ended)
+    return redirect(request, "/account", notice="sessions-ended", count=revoked)
 
 
 @router.get("/password")
-async def show_password(request: Request, visitor: VisitorDep) -> Response:
-    """The form to change it."""
+async def show_password(request: Request, user: SignedInUserDep) -> Response:
+    """The form that changes the password."""
     return page(request, "password.html", error=None)
 
 
 @router.post("/password")
 async def change_password(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: FormDep,
     service: ServiceDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """Needs the current one, however short a while ago it was given; ends all other sessions."""
+    """Change the password and revoke all other sessions. Always needs the current password."""
     try:
         current, new = _passwords(form)
         await password_change.change_password(
             service,
-            visitor.identity,
+            user.identity,
             current=current,
             new=new,
             origin=origin,
@@ -119,18 +119,18 @@ async def change_password(
 
 def _passwords(form: Form) -> tuple[str, str]:
     current, new = form.text("current_password"), form.text("new_password")
-    if not 0 < len(current) <= _LONGEST_PASSWORD:
+    if not 0 < len(current) <= _MAX_PASSWORD_LENGTH:
         raise WrongPassword
-    if len(new) > _LONGEST_PASSWORD:
-        raise InvalidField("new_password", f"Use at most {_LONGEST_PASSWORD} characters.")
+    if len(new) > _MAX_PASSWORD_LENGTH:
+        raise InvalidField("new_password", f"Use at most {_MAX_PASSWORD_LENGTH} characters.")
     if new != form.text("repeated_password"):
         raise InvalidField("repeated_password", "The two new passwords are not the same.")
     return current, new
 
 
-def _end(db: Session, session_id: UUID, visitor: Visitor, origin: Origin) -> bool:
-    """Whether there was such a session of the visitor's to end."""
-    user_id = visitor.identity.user_id
+def _revoke(db: Session, session_id: UUID, user: SignedInUser, origin: Origin) -> bool:
+    """Returns False if the user has no such live session."""
+    user_id = user.identity.user_id
     try:
         sessions.end(db, session_id, user_id=user_id, origin=origin, reason="ended_by_user")
     except NotFound:

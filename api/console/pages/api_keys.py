@@ -1,4 +1,4 @@
-"""API keys: made, replaced and revoked by their owner, and revoked by administrators."""
+"""Pages on which users create, rotate and revoke API keys, and administrators revoke them."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from api.console import errors
 from api.console.forms import Form, FormDep, confirmed
 from api.console.pages.users import UserId
 from api.console.rendering import page, redirect
-from api.console.visitors import AdministratorDep, ConsoleOriginDep, VisitorDep
+from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from authentication import permissions
 from authentication.credentials import api_keys
@@ -22,63 +22,63 @@ from counterfoil.errors import CounterfoilError
 
 router = APIRouter()
 
-LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "Without an end"}
-_USUAL_LIFETIME = "90"
+LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "No expiry"}
+_DEFAULT_LIFETIME = "90"
 
 
 @router.get("/account/api-keys/new")
-async def show_form(request: Request, visitor: VisitorDep) -> Response:
-    """What the key is for, what it may do and how long it lives."""
-    return _form(request, visitor.identity.scopes, Form([]))
+async def show_form(request: Request, user: SignedInUserDep) -> Response:
+    """The form for the key's name, scopes and lifetime."""
+    return _form(request, user.identity.scopes, Form([]))
 
 
 @router.post("/account/api-keys/new")
 def create(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: Annotated[Form, confirmed("make an API key")],
     service: ServiceDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """The key is shown on the page that follows and never again."""
-    scopes = visitor.identity.scopes
+    """Create a key. The page that follows shows it for the only time."""
+    scopes = user.identity.scopes
     try:
-        made = api_keys.create(db, service.settings, visitor.identity, _read(form), origin=origin)
+        created = api_keys.create(db, service.settings, user.identity, _read(form), origin=origin)
     except CounterfoilError as error:
         return _form(request, scopes, form, error, errors.status_of(error))
-    return _show(request, made)
+    return _show(request, created)
 
 
 @router.post("/account/api-keys/{api_key_id}/rotate")
 def rotate(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: Annotated[Form, confirmed("replace an API key")],
     service: ServiceDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
     api_key_id: UUID,
 ) -> Response:
-    """The old key works on for the overlap of the settings."""
-    made = api_keys.rotate(
-        db, service.settings, visitor.identity, api_key_id, overlap_seconds=None, origin=origin
+    """Replace a key. The old key stays valid for the overlap that the settings define."""
+    created = api_keys.rotate(
+        db, service.settings, user.identity, api_key_id, overlap_seconds=None, origin=origin
     )
     overlap = timedelta(seconds=service.settings.api_key_overlap_seconds)
-    return _show(request, made, overlap)
+    return _show(request, created, overlap)
 
 
 @router.post("/account/api-keys/{api_key_id}/revoke")
 def revoke(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: FormDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
     api_key_id: UUID,
 ) -> Response:
-    """One of the visitor's own."""
-    user_id = visitor.identity.user_id
+    """Revoke one of the signed-in user's keys."""
+    user_id = user.identity.user_id
     api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason="revoked_by_user")
     return redirect(request, "/account", notice="key-revoked")
 
@@ -93,7 +93,7 @@ def revoke_of_user(
     user_id: UserId,
     api_key_id: UUID,
 ) -> Response:
-    """One of somebody else's."""
+    """Revoke a key of any user, as an administrator."""
     reason = "revoked_by_administrator"
     api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
@@ -126,10 +126,12 @@ def _form(
         scopes=sorted(scopes - {permissions.ACCOUNT}),
         chosen=form.texts("scope"),
         lifetimes=LIFETIMES,
-        days=form.text("days") if form.pairs else _USUAL_LIFETIME,
+        days=form.text("days") if form.fields else _DEFAULT_LIFETIME,
     )
 
 
-def _show(request: Request, made: NewKey, overlap: timedelta | None = None) -> Response:
+def _show(request: Request, created: NewKey, overlap: timedelta | None = None) -> Response:
     hours = int(overlap.total_seconds() // 3600) if overlap else 0
-    return page(request, "api_key_made.html", key=made.text, stored=made.stored, hours=hours)
+    return page(
+        request, "api_key_created.html", key=created.text, stored=created.stored, hours=hours
+    )

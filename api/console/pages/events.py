@@ -1,13 +1,13 @@
-"""The audit log, with filters."""
+"""The audit log page, with filters."""
 
 import re
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request, Response
 
-from api.console import parameters, words
+from api.console import formatting, parameters
 from api.console.rendering import page
-from api.console.visitors import AdministratorDep
+from api.console.signed_in_user import AdministratorDep
 from api.dependencies import SessionDep
 from authentication import audit
 from authentication.administration import operations
@@ -22,13 +22,13 @@ _USER = re.compile(r"user:([0-9]{1,9})")
 
 @router.get("")
 def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
-    """Newest first. The days are days in UTC, and the last one is included."""
+    """Audit events, newest first. `since` and `until` are dates in UTC, and both are included."""
     names = ("event", "subject", "actor", "ip", "since", "until")
     query = {name: parameters.text(request, name) for name in names}
     wanted = AuditFilter(
         event=query["event"],
-        subject=_who(query["subject"]),
-        actor=_who(query["actor"]),
+        subject=_actor(query["subject"]),
+        actor=_actor(query["actor"]),
         ip=query["ip"],
         since=parameters.day(request, "since"),
         until=parameters.day(request, "until", after=1),
@@ -39,8 +39,8 @@ def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Re
         request,
         "events.html",
         found=found,
-        names=operations.name_users(db, users_in(found.items)),
-        kinds=sorted(words.EVENTS.items(), key=lambda kind: kind[1]),
+        names=operations.find_emails(db, users_in(found.items)),
+        kinds=sorted(formatting.EVENTS.items(), key=lambda kind: kind[1]),
         query=query,
         is_filtered=any(query.values()),
         is_first=cursor is None,
@@ -48,11 +48,11 @@ def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Re
 
 
 def users_in(events: Iterable[AuditEvent]) -> list[int]:
-    """The ids of the users that these events name."""
-    who = {name for event in events for name in (event.actor, event.subject) if name}
-    return sorted(int(match[1]) for name in who if (match := _USER.fullmatch(name)))
+    """The ids of the users that are the actor or the subject of these events."""
+    names = {name for event in events for name in (event.actor, event.subject) if name}
+    return sorted(int(match[1]) for name in names if (match := _USER.fullmatch(name)))
 
 
-def _who(text: str | None) -> str | None:
-    """As the log has it; a number alone is a user."""
+def _actor(text: str | None) -> str | None:
+    """A user id as the log writes it, "user:42". Other text is left as it is."""
     return audit.user(int(text)) if text and re.fullmatch("[0-9]{1,9}", text) else text

@@ -1,40 +1,40 @@
-"""How things are going: sign-ins, failures, live sessions, revocations, as numbers and pictures."""
+"""The overview page: sign-ins, failures, open sessions and revocations as numbers and charts."""
 
 from fastapi import APIRouter, Request, Response
 
 from api.console import charts, parameters
 from api.console.charts import Chart, Series
 from api.console.rendering import page, redirect
-from api.console.visitors import VisitorDep
+from api.console.signed_in_user import SignedInUserDep
 from api.dependencies import SessionDep
 from authentication.administration import statistics
-from authentication.administration.statistics import Overview, Span
+from authentication.administration.statistics import Overview, Period
 
 router = APIRouter()
 
 
 @router.get("/")
-def show_overview(request: Request, visitor: VisitorDep, db: SessionDep) -> Response:
-    """For administrators; everybody else goes to their own account."""
-    if not visitor.is_administrator:
+def show_overview(request: Request, user: SignedInUserDep, db: SessionDep) -> Response:
+    """The overview for administrators. Other users are redirected to their account."""
+    if not user.is_administrator:
         return redirect(request, "/account")
-    overview = statistics.read_overview(db, parameters.choice(request, "span", Span.DAY))
+    overview = statistics.read_overview(db, parameters.choice(request, "period", Period.DAY))
     return page(
         request,
         "overview.html",
         overview=overview,
-        span_name=_SPANS[overview.span],
-        spans=[(one.value, _SPANS[one]) for one in Span],
+        period_name=_PERIODS[overview.period],
+        periods=[(one.value, _PERIODS[one]) for one in Period],
         charts=_draw(overview),
         width=charts.WIDTH,
         height=charts.HEIGHT,
     )
 
 
-_SPANS = {
-    Span.DAY: "24\N{NO-BREAK SPACE}hours",
-    Span.WEEK: "7\N{NO-BREAK SPACE}days",
-    Span.MONTH: "30\N{NO-BREAK SPACE}days",
+_PERIODS = {
+    Period.DAY: "24\N{NO-BREAK SPACE}hours",
+    Period.WEEK: "7\N{NO-BREAK SPACE}days",
+    Period.MONTH: "30\N{NO-BREAK SPACE}days",
 }
 
 

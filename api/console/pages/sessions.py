@@ -1,4 +1,4 @@
-"""Live sessions of all users, and the ways to end them."""
+"""Pages that list the live sessions of all users and revoke them."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.console import parameters
 from api.console.forms import Form, FormDep, confirmed
 from api.console.rendering import page, redirect
-from api.console.visitors import AdministratorDep, ConsoleOriginDep
+from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep
 from api.dependencies import SessionDep
 from authentication.administration import operations
 from authentication.administration.operations import SessionFilter
@@ -25,12 +25,12 @@ ORDERS = {
     Order.ENDING: "Ending soonest",
 }
 
-EverybodyForm = Annotated[Form, confirmed("end the sessions of everybody")]
+ConfirmedForm = Annotated[Form, confirmed("end the sessions of everybody")]
 
 
 @router.get("")
 def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
-    """Sorted and filtered; the filters are in the address, so that a view can be passed on."""
+    """Live sessions, sorted and filtered by query parameters, so that a view can be shared."""
     query = {name: parameters.text(request, name) for name in ("q", "client", "ip")}
     order = parameters.choice(request, "order", Order.NEWEST)
     wanted = SessionFilter(text=query["q"], client=query["client"], ip=query["ip"], order=order)
@@ -50,35 +50,35 @@ def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> 
 
 
 @router.post("/end")
-def end_sessions(
+def revoke_selected(
     request: Request,
     admin: AdministratorDep,
     form: FormDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """End the one whose button was pressed, or those that were selected."""
-    ids = selected(form)
+    """Revoke the session whose button was pressed, or those that were selected."""
+    ids = selected_ids(form)
     if not ids:
         return redirect(request, "/sessions", notice="nothing-selected")
-    revoked = operations.end_sessions(db, ids, origin=origin)
+    revoked = operations.revoke_sessions(db, ids, origin=origin)
     return redirect(request, "/sessions", notice="sessions-ended", count=revoked.processed)
 
 
 @router.post("/end-everybody")
-def end_everybodys_sessions(
+def revoke_batch(
     request: Request,
     admin: AdministratorDep,
-    form: EverybodyForm,
+    form: ConfirmedForm,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """End all sessions but this one, a bounded number at a time."""
-    revoked = operations.end_some_sessions(db, keep=admin.identity.session_id, origin=origin)
+    """Revoke the sessions of all users except this one, up to REVOKE_BATCH at a time."""
+    revoked = operations.revoke_session_batch(db, keep=admin.identity.session_id, origin=origin)
     notice = "more-sessions" if revoked.more else "sessions-ended"
     return redirect(request, "/sessions", notice=notice, count=revoked.processed)
 
 
-def selected(form: Form) -> list[UUID]:
-    """The session whose own button was pressed, or else those whose boxes are ticked."""
+def selected_ids(form: Form) -> list[UUID]:
+    """The session whose button was pressed, or else those whose boxes are ticked."""
     return form.ids("only") or form.ids("session")

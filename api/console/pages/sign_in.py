@@ -1,4 +1,4 @@
-"""Signing in and out: a session of ours in a cookie, a new one each time."""
+"""Pages that sign a user in, which begins a console session in a cookie, and out."""
 
 import contextlib
 import re
@@ -11,7 +11,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.console import cookies, csrf, errors, forms
 from api.console.forms import Form, FormDep
 from api.console.rendering import page, redirect
-from api.console.visitors import ConsoleOriginDep, Visitor, VisitorDep, find_visitor
+from api.console.signed_in_user import (
+    ConsoleOriginDep,
+    SignedInUser,
+    SignedInUserDep,
+    find_signed_in_user,
+)
 from api.dependencies import OriginDep, ServiceDep, SessionDep
 from authentication.audit import Origin
 from authentication.credentials import sessions
@@ -22,31 +27,31 @@ from counterfoil.errors import CounterfoilError
 
 router = APIRouter()
 
-_LONGEST_NAME = 254
-_LONGEST_PASSWORD = 1024
-# What may be gone to after signing in: an address of the console, never one of another site.
+_MAX_NAME_LENGTH = 254
+_MAX_PASSWORD_LENGTH = 1024
+# Where to go after signing in: a path within the console, never another site.
 _NEXT = re.compile(r"/[A-Za-z0-9/_-]*(\?[A-Za-z0-9/_=&.%:+~@-]*)?", re.ASCII)
 _NO_COOKIE = (
     "Your browser did not send back the cookie of this page. Allow cookies for this site, reload "
     "and try again. (Over plain HTTP, some browsers keep none: use HTTPS.)"
 )
 
-VisitorOrNone = Annotated[Visitor | None, Depends(find_visitor)]
+SignedInUserOrNone = Annotated[SignedInUser | None, Depends(find_signed_in_user)]
 
 
 @router.get("/sign-in")
-async def show_sign_in(request: Request, visitor: VisitorOrNone) -> Response:
-    """The form; whoever is signed in already goes on."""
-    if visitor is not None:
+async def show_sign_in(request: Request, user: SignedInUserOrNone) -> Response:
+    """The sign-in form. A user who is signed in already is redirected."""
+    if user is not None:
         return redirect(request, "/")
     return _show(request, next_page=request.query_params.get("next", ""))
 
 
 @router.post("/sign-in")
 async def sign_in(
-    request: Request, visitor: VisitorOrNone, service: ServiceDep, origin: OriginDep
+    request: Request, user: SignedInUserOrNone, service: ServiceDep, origin: OriginDep
 ) -> Response:
-    """Begin a session. One that the browser had before ends, so that none is left behind."""
+    """Begin a session, and revoke the one that the browser had before."""
     form = await forms.read(request)
     name, next_page = form.text("username").strip(), form.text("next")
     key = cookies.read(request, cookies.SIGN_IN)
@@ -58,8 +63,8 @@ async def sign_in(
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)
         return _show(request, next_page, name, error.detail, status, headers)
-    if visitor is not None:
-        await _end(service, visitor, origin)
+    if user is not None:
+        await _revoke(service, user, origin)
     response = redirect(request, next_page if _NEXT.fullmatch(next_page) else "/")
     cookies.write(request, response, cookies.SESSION, token)
     cookies.clear(request, response, cookies.SIGN_IN)
@@ -69,13 +74,13 @@ async def sign_in(
 @router.post("/sign-out")
 def sign_out(
     request: Request,
-    visitor: VisitorDep,
+    user: SignedInUserDep,
     form: FormDep,
     db: SessionDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """End the session, so that the cookie is worth nothing wherever a copy of it may be."""
-    sessions.log_out(db, visitor.identity, origin=origin)
+    """Revoke the session, so that copies of the cookie become invalid too."""
+    sessions.log_out(db, user.identity, origin=origin)
     response = redirect(request, "/sign-in", notice="signed-out")
     cookies.clear(request, response, cookies.SESSION)
     return response
@@ -83,16 +88,16 @@ def sign_out(
 
 async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str:
     password = form.text("password")
-    if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= _LONGEST_PASSWORD:
+    if not 0 < len(name) <= _MAX_NAME_LENGTH or not 0 < len(password) <= _MAX_PASSWORD_LENGTH:
         raise InvalidCredentials
     pair = await console_grant.begin(service, name, password, origin=origin)
     return pair.access_token
 
 
-async def _end(service: Service, visitor: Visitor, origin: Origin) -> None:
-    origin = origin.acting_as(visitor.identity.actor)
+async def _revoke(service: Service, user: SignedInUser, origin: Origin) -> None:
+    origin = origin.acting_as(user.identity.actor)
     with contextlib.suppress(NotFound):
-        await service.database.run(lambda db: sessions.log_out(db, visitor.identity, origin=origin))
+        await service.database.run(lambda db: sessions.log_out(db, user.identity, origin=origin))
 
 
 def _show(
@@ -103,7 +108,7 @@ def _show(
     status: HTTPStatus = HTTPStatus.OK,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """The form. Its token hangs on a cookie of its own, as there is no session yet."""
+    """The sign-in form. Its CSRF token belongs to a separate cookie, as there is no session yet."""
     key = cookies.read(request, cookies.SIGN_IN) or secrets.token_urlsafe(32)
     response = page(
         request,

@@ -1,4 +1,4 @@
-"""Users: found by a few letters, each with a page for all that an administrator does to them."""
+"""Pages on which administrators find users and change an account, its roles and sessions."""
 
 from typing import Annotated
 
@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from api.console import parameters
 from api.console.forms import Form, FormDep, confirmed
 from api.console.pages.events import users_in
-from api.console.pages.sessions import selected
+from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
-from api.console.visitors import AdministratorDep, ConsoleOriginDep, get_administrator
+from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, get_administrator
 from api.dependencies import SessionDep
 from authentication import audit
 from authentication.accounts import roles
@@ -38,7 +38,7 @@ _STATES = {"active": True, "disabled": False}
 
 @router.get("")
 def list_users(request: Request, db: SessionDep) -> Response:
-    """Newest first. What was searched for is in the address."""
+    """Users, newest first, filtered by query parameters."""
     query = {name: parameters.text(request, name) for name in ("q", "role", "state")}
     wanted = UserFilter(
         text=query["q"], role=query["role"], active=_STATES.get(query["state"] or "")
@@ -49,7 +49,7 @@ def list_users(request: Request, db: SessionDep) -> Response:
         request,
         "users.html",
         found=found,
-        live=operations.count_sessions(db, [user.id for user in found.items]),
+        live=operations.count_live_sessions(db, [user.id for user in found.items]),
         roles=roles.list_all(db),
         query=query,
         is_filtered=any(query.values()),
@@ -61,7 +61,7 @@ def list_users(request: Request, db: SessionDep) -> Response:
 def show_user(
     request: Request, admin: AdministratorDep, db: SessionDep, user_id: UserId
 ) -> Response:
-    """All about one user at a glance."""
+    """One user with sessions, API keys, latest events and roles."""
     user = operations.get_user(db, user_id)
     events = _latest_events(db, user_id)
     return page(
@@ -76,10 +76,10 @@ def show_user(
             limit=SESSIONS_SHOWN,
             cursor=parameters.text(request, "cursor"),
         ),
-        live=operations.count_sessions(db, [user_id]).get(user_id, 0),
+        live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
         keys=[key for key, _ in api_keys.list_everywhere(db, user_id=user_id)],
         events=events,
-        names=operations.name_users(db, users_in(events.items)),
+        names=operations.find_emails(db, users_in(events.items)),
     )
 
 
@@ -88,66 +88,67 @@ def _latest_events(db: Session, user_id: int) -> Page[AuditEvent]:
     return operations.list_audit_events(db, wanted, limit=EVENTS_SHOWN)
 
 
-class Deed:
-    """What an administrator does to a user by a form, and the way back to that user's page."""
+class UserAction:
+    """What an administrator's form does to a user, followed by a redirect to the user's page."""
 
     def __init__(self, request: Request, db: SessionDep, origin: ConsoleOriginDep) -> None:
         self.request = request
-        self.session = db
+        self.db = db
         self.origin = origin
 
     def change(self, user_id: int, change: UserChange, notice: str) -> Response:
-        """Change the account."""
-        operations.change_user(self.session, user_id, change, origin=self.origin)
-        return self.back(user_id, notice)
+        """Change the account and redirect."""
+        operations.change_user(self.db, user_id, change, origin=self.origin)
+        return self.redirect(user_id, notice)
 
-    def back(self, user_id: int, notice: str, count: int | None = None) -> Response:
-        """To the user's page, which says what was done."""
+    def redirect(self, user_id: int, notice: str, count: int | None = None) -> Response:
+        """Redirect to the user's page, which shows the notice."""
         return redirect(self.request, f"/users/{user_id}", notice=notice, count=count)
 
 
-# Behind the form in each signature: while a password is checked, no transaction is open.
-DeedDep = Annotated[Deed, Depends()]
+# The form comes first in each signature, so that its password is checked before this dependency
+# opens a transaction.
+UserActionDep = Annotated[UserAction, Depends()]
 
 
 @router.post("/{user_id}/sessions/end")
-def end_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
-    """End the one whose button was pressed, or those that were selected."""
-    ids = selected(form)
+def revoke_selected(form: FormDep, action: UserActionDep, user_id: UserId) -> Response:
+    """Revoke the session whose button was pressed, or those that were selected."""
+    ids = selected_ids(form)
     if not ids:
-        return deed.back(user_id, "nothing-selected")
-    revoked = operations.end_sessions(deed.session, ids, origin=deed.origin)
-    return deed.back(user_id, "sessions-ended", revoked.processed)
+        return action.redirect(user_id, "nothing-selected")
+    revoked = operations.revoke_sessions(action.db, ids, origin=action.origin)
+    return action.redirect(user_id, "sessions-ended", revoked.processed)
 
 
 @router.post("/{user_id}/sessions/end-all")
-def end_all_sessions(form: FormDep, deed: DeedDep, user_id: UserId) -> Response:
-    """A login that is under way ends as well."""
-    ended = operations.end_user_sessions(deed.session, user_id, origin=deed.origin)
-    return deed.back(user_id, "sessions-ended", ended)
+def revoke_all(form: FormDep, action: UserActionDep, user_id: UserId) -> Response:
+    """Revoke all sessions of the user, and logins in progress."""
+    revoked = operations.revoke_user_sessions(action.db, user_id, origin=action.origin)
+    return action.redirect(user_id, "sessions-ended", revoked)
 
 
 @router.post("/{user_id}/disable")
 def disable_user(
-    form: Annotated[Form, confirmed("disable this account")], deed: DeedDep, user_id: UserId
+    form: Annotated[Form, confirmed("disable this account")], action: UserActionDep, user_id: UserId
 ) -> Response:
-    """Their sessions end, their API keys are refused."""
-    return deed.change(user_id, UserChange(is_active=False), "user-disabled")
+    """Disable the account: its sessions are revoked and its API keys rejected."""
+    return action.change(user_id, UserChange(is_active=False), "user-disabled")
 
 
 @router.post("/{user_id}/enable")
 def enable_user(
-    form: Annotated[Form, confirmed("enable this account")], deed: DeedDep, user_id: UserId
+    form: Annotated[Form, confirmed("enable this account")], action: UserActionDep, user_id: UserId
 ) -> Response:
-    """Sessions that were ended stay ended."""
-    return deed.change(user_id, UserChange(is_active=True), "user-enabled")
+    """Enable the account. Sessions that were revoked stay revoked."""
+    return action.change(user_id, UserChange(is_active=True), "user-enabled")
 
 
 @router.post("/{user_id}/roles")
 def change_roles(
     form: Annotated[Form, confirmed("change what this user may do")],
-    deed: DeedDep,
+    action: UserActionDep,
     user_id: UserId,
 ) -> Response:
-    """The user has the roles that are ticked and no others, from the next request on."""
-    return deed.change(user_id, UserChange(roles=form.texts("role")), "roles-changed")
+    """Give the user exactly the roles that are ticked."""
+    return action.change(user_id, UserChange(roles=form.texts("role")), "roles-changed")

@@ -1,24 +1,25 @@
-// Small comforts. Everything works without them.
+// Conveniences. The console works without scripts.
 "use strict";
 
-// A box in the head of a table ticks all below it.
+// The checkbox in the head of a table selects all of its rows.
 document.addEventListener("change", (event) => {
   if (!event.target.matches(".tick-all")) return;
   const boxes = event.target.closest("table").querySelectorAll("tbody .tick input");
   for (const box of boxes) box.checked = event.target.checked;
 });
 
-function showComforts() {
+// Controls that need scripts are hidden until this script runs.
+function showControls() {
   for (const hidden of document.querySelectorAll(".tick-all, .copy")) hidden.hidden = false;
 }
 
-// The key that is shown once goes to the clipboard by a button.
+// The copy button of a new API key.
 document.addEventListener("click", async (event) => {
   if (!event.target.matches(".copy")) return;
   await navigator.clipboard.writeText(document.getElementById("key").value);
   event.target.textContent = "Copied";
 });
 
-// What a live search has found is new on the page, too.
-document.addEventListener("htmx:after:swap", showComforts);
-showComforts();
+// A search replaces part of the page, with new controls in it.
+document.addEventListener("htmx:after:swap", showControls);
+showControls();

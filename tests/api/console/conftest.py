@@ -1,4 +1,4 @@
-"""People who are signed in to the console, on both databases."""
+"""Users who are signed in to the console, on both databases."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -41,13 +41,13 @@ def console(make_console: MakeConsole) -> ConsoleClient:
 
 @pytest.fixture
 def api(console: ConsoleClient) -> Client:
-    """The API of the same application. It shares the cookies, which must be worth nothing there."""
+    """The API of the same application. It shares the cookies, which it must not accept."""
     return Client(console.http)
 
 
 @pytest.fixture
 def ada(console: ConsoleClient, api: Client) -> ConsoleClient:
-    """Ada, who administers nothing, is signed in."""
+    """A browser in which Ada, who is no administrator, is signed in."""
     assert api.register().status_code == 201
     assert console.sign_in().status_code == 200
     return console
@@ -55,7 +55,7 @@ def ada(console: ConsoleClient, api: Client) -> ConsoleClient:
 
 @pytest.fixture
 def admin(console: ConsoleClient, api: Client, sql: Callable[..., Any]) -> ConsoleClient:
-    """An administrator is signed in."""
+    """A browser in which an administrator is signed in."""
     assert api.register("root@example.org", name="Root").status_code == 201
     promote(sql, "root@example.org")
     assert console.sign_in("root@example.org").status_code == 200

@@ -1,4 +1,4 @@
-"""API keys made, replaced and revoked on the pages."""
+"""API keys created, replaced and revoked on the pages."""
 
 import re
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_a_key_is_shown_once_and_works(ada: ConsoleClient, api: Client) -> None:
     assert key not in ada.page.text
 
 
-def test_a_key_has_the_scopes_that_were_ticked_and_the_life_that_was_chosen(
+def test_a_key_has_the_chosen_scopes_and_lifetime(
     admin: ConsoleClient, api: Client, sql: Sql, clock: Clock
 ) -> None:
     plain, powerful = make_key(admin), make_key(admin, scope="admin", days="")
@@ -47,7 +47,7 @@ def test_a_key_has_the_scopes_that_were_ticked_and_the_life_that_was_chosen(
     assert endless is None
 
 
-def test_what_cannot_be_made_says_why_and_keeps_the_fields(ada: ConsoleClient) -> None:
+def test_a_key_that_cannot_be_created_says_why_and_keeps_the_fields(ada: ConsoleClient) -> None:
     for fields, refusal in (
         ({"name": " ", "days": "90"}, "Use 1 to 200"),
         ({"name": "Report", "days": "90", "scope": "admin"}, "A scope was asked for"),
@@ -60,7 +60,7 @@ def test_what_cannot_be_made_says_why_and_keeps_the_fields(ada: ConsoleClient) -
     assert 'value="Report"' in ada.page.text
 
 
-def test_a_key_made_and_one_replaced_want_a_fresh_password(
+def test_creating_and_replacing_a_key_need_a_recent_password(
     ada: ConsoleClient, api: Client, sql: Sql, clock: Clock
 ) -> None:
     make_key(ada)
@@ -75,7 +75,9 @@ def test_a_key_made_and_one_replaced_want_a_fresh_password(
     assert api.me(key_on(ada)).status_code == 200
 
 
-def test_a_replaced_key_works_on_for_a_while(ada: ConsoleClient, api: Client, sql: Sql) -> None:
+def test_a_replaced_key_stays_valid_for_the_overlap(
+    ada: ConsoleClient, api: Client, sql: Sql
+) -> None:
     old = make_key(ada)
     [(key_id,)] = sql("SELECT id FROM api_keys")
     ada.open("/account")
@@ -100,12 +102,14 @@ def test_a_revoked_key_is_refused_by_the_next_request(
     assert ada.submit(f"/account/api-keys/{key_id}/revoke").status_code == 404
 
 
-def test_nobody_touches_the_key_of_another(admin: ConsoleClient, api: Client, sql: Sql) -> None:
+def test_nobody_can_change_the_key_of_another_user(
+    admin: ConsoleClient, api: Client, sql: Sql
+) -> None:
     tokens = api.sign_up("ada@example.org")
     made = api.http.post("/api-keys", json={"name": "Ada's"}, headers=tokens.headers).json()
-    for deed in ("revoke", "rotate"):
+    for action in ("revoke", "rotate"):
         admin.open("/account")
-        assert admin.submit(f"/account/api-keys/{made['id']}/{deed}").status_code == 404
+        assert admin.submit(f"/account/api-keys/{made['id']}/{action}").status_code == 404
     assert api.me(made["key"]).status_code == 200
 
 
@@ -124,9 +128,7 @@ def test_an_administrator_sees_and_revokes_the_keys_of_a_user(
     assert api.me(made["key"]).status_code == 401
 
 
-def test_a_new_password_takes_the_keys_along_if_that_is_wanted(
-    ada: ConsoleClient, api: Client
-) -> None:
+def test_a_new_password_revokes_the_keys_on_request(ada: ConsoleClient, api: Client) -> None:
     key = make_key(ada)
     ada.open("/account/password")
     ada.submit(

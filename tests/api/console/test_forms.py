@@ -1,4 +1,4 @@
-"""Forms: only those of our own pages, and dangerous ones only with a fresh password."""
+"""Forms: only those of the console's pages, and dangerous ones only with a recent password."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def test_a_form_that_another_site_sends_changes_nothing(ada: ConsoleClient, sql:
     ):
         ada.open("/account")
         assert ada.submit_with(headers, "/sign-out").status_code == 403
-        assert "This form was refused" in ada.text
+        assert "This form was rejected" in ada.text
     assert live_sessions(sql) == 1
 
 
@@ -56,12 +56,12 @@ def test_the_form_to_sign_in_has_a_token_too(console: ConsoleClient, api: Client
     assert "did not send back the cookie" in console.text
 
 
-def test_our_own_pages_may_say_where_they_are(ada: ConsoleClient) -> None:
+def test_a_form_of_the_same_origin_is_accepted(ada: ConsoleClient) -> None:
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "https://testserver"}
     assert ada.submit_with(headers, "/sign-out").status_code == 200
 
 
-def test_what_is_not_a_form_is_refused(ada: ConsoleClient) -> None:
+def test_a_body_that_is_not_a_form_is_rejected(ada: ConsoleClient) -> None:
     form = "application/x-www-form-urlencoded"
     for body, media_type in (
         (b"{}", "application/json"),
@@ -76,7 +76,7 @@ def test_what_is_not_a_form_is_refused(ada: ConsoleClient) -> None:
         assert "cannot be read as a form" in answer.text
 
 
-def test_what_is_no_session_is_refused(ada: ConsoleClient) -> None:
+def test_a_malformed_session_id_is_rejected(ada: ConsoleClient) -> None:
     assert ada.submit("/account/sessions/end", only="nonsense").status_code == 400
 
 
@@ -92,10 +92,10 @@ def stale(admin: ConsoleClient, api: Client, sql: Sql, clock: Clock) -> ConsoleC
     return admin
 
 
-def test_what_is_dangerous_asks_for_the_password_first(stale: ConsoleClient, sql: Sql) -> None:
-    for deed in DANGEROUS:
+def test_dangerous_actions_ask_for_the_password_first(stale: ConsoleClient, sql: Sql) -> None:
+    for action in DANGEROUS:
         stale.open("/users/2")
-        stale.submit(f"/users/2/{deed}", role=["user", "moderator"])
+        stale.submit(f"/users/2/{action}", role=["user", "moderator"])
         assert stale.page.status_code == 403
         assert "Nothing has been changed yet." in stale.text
     assert sql("SELECT event FROM audit_events WHERE actor = 'user:1' AND subject = 'user:2'") == []
@@ -129,7 +129,7 @@ def test_with_the_password_the_same_form_goes_through(stale: ConsoleClient, sql:
     assert roles == [("moderator",), ("user",)]
 
 
-def test_a_fresh_password_is_not_asked_for_again(stale: ConsoleClient) -> None:
+def test_a_password_entered_recently_is_not_asked_for_again(stale: ConsoleClient) -> None:
     stale.submit("/users/2/disable")
     stale.confirm("/users/2/disable")
     assert "The account is disabled." in stale.text

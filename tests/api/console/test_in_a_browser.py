@@ -1,4 +1,4 @@
-"""The console in a real browser: the main job, without scripts, without a mouse, for everyone."""
+"""The console in a real browser: by keyboard, without scripts, and checked for accessibility."""
 
 import shutil
 import sqlite3
@@ -27,8 +27,8 @@ def database(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def server(database: Path) -> Iterator[Server]:
-    """With an administrator, and with somebody who calls herself a script."""
-    # Everybody here signs in many times from one address.
+    """With an administrator, and a user whose surname is a script."""
+    # The tests sign in many times from one address.
     environment = {"COUNTERFOIL_BCRYPT_ROUNDS": "4", "COUNTERFOIL_LOGIN_THROTTLE": "off"}
     with Server.launch(f"sqlite:///{database}", environment=environment) as server:
         for name, more in (("root", {}), ("ada", {"surname": EVIL})):
@@ -92,7 +92,7 @@ def test_an_administrator_finds_a_user_and_ends_a_session_with_the_keyboard_alon
         expect(page.get_by_role("heading", name="Users")).to_be_visible()
         tab_to(page, "Name, e-mail or username")
         page.keyboard.type("ad")
-        # What is found changes while one types, and the focus stays where it is.
+        # The results change while the user types, and the focus stays in the field.
         expect(page.get_by_role("link", name="root@example.org")).to_have_count(0)
         expect(page.get_by_label("Name, e-mail or username")).to_be_focused()
         tab_to(page, "ada@example.org")
@@ -108,7 +108,7 @@ def test_an_administrator_finds_a_user_and_ends_a_session_with_the_keyboard_alon
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the focus is on what is called so."""
+    """Press Tab until the element with this name has the focus."""
     for _ in range(60):
         page.keyboard.press("Tab")
         if name in page.evaluate(NAME_OF_FOCUS):
@@ -140,7 +140,7 @@ def test_everything_works_without_scripts(browser: Browser, server: Server) -> N
         expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
-def test_one_box_ticks_all(browser: Browser, server: Server) -> None:
+def test_one_checkbox_selects_all_sessions(browser: Browser, server: Server) -> None:
     tokens = [log_in(server, f"kiosk {number}") for number in range(3)]
     with new_context(browser) as context:
         page = context.new_page()
@@ -171,7 +171,7 @@ def test_a_script_in_a_name_or_an_agent_is_only_text(browser: Browser, server: S
 
 
 def test_the_policy_stops_a_script_that_got_into_a_page(browser: Browser, server: Server) -> None:
-    """Should the escaping ever fail: what is written into a page does not run."""
+    """A script that is injected into a page, as if escaping had failed, does not run."""
     with new_context(browser) as context:
         page = context.new_page()
         watched = Browser(page)
@@ -187,7 +187,7 @@ def test_the_policy_stops_a_script_that_got_into_a_page(browser: Browser, server
         assert any("Content Security Policy" in complaint for complaint in watched.complaints)
 
 
-def test_a_form_on_another_site_is_refused(browser: Browser, server: Server) -> None:
+def test_a_form_on_another_site_is_rejected(browser: Browser, server: Server) -> None:
     """ "localhost" is another site than 127.0.0.1, on the same server."""
     phone = log_in(server, "phone")
     with new_context(browser) as context:
@@ -209,7 +209,7 @@ def test_a_form_on_another_site_is_refused(browser: Browser, server: Server) -> 
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_nothing_stands_in_anybodys_way(
+def test_every_page_is_accessible_and_fits_the_screen(
     browser: Browser, server: Server, scheme: Any, width: int
 ) -> None:
     """axe finds nothing serious on any page, and no page is wider than the screen."""

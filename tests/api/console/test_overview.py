@@ -1,4 +1,4 @@
-"""The overview: what its pictures count, how they are labelled, and that it is always there."""
+"""The overview: the counts of its charts, their labels, and that it never exceeds the deadline."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ def test_the_overview_counts_what_happened(
     sql(f"UPDATE audit_events SET at = {clock.in_seconds(-3 * 86400)}")
     admin.open("/")
     assert "0 succeeded 0 failed" in admin.text
-    admin.open("/?span=week")
+    admin.open("/?period=week")
     assert "2 succeeded 1 failed" in admin.text
 
 
 @pytest.mark.parametrize(("span", "unit"), [("day", "hour"), ("week", "6 hours"), ("month", "day")])
 def test_both_axes_are_labelled(admin: ConsoleClient, span: str, unit: str) -> None:
-    admin.open(f"/?span={span}")
+    admin.open(f"/?period={span}")
     assert f"Sign-ins per {unit}" in admin.text
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", admin.page.text)
     assert texts[:3] == ["2", "1", "0"]
@@ -45,7 +45,7 @@ def test_both_axes_are_labelled(admin: ConsoleClient, span: str, unit: str) -> N
 
 @pytest.fixture
 def endless_events(sql: Sql) -> Iterator[Callable[[], None]]:
-    """Makes the audit log so long that nobody ever comes to its end."""
+    """Makes the audit log endless, so that no count of it ends."""
     restore = []
 
     def lengthen() -> None:
@@ -63,7 +63,7 @@ def endless_events(sql: Sql) -> Iterator[Callable[[], None]]:
         sql(statement)
 
 
-def test_a_picture_that_takes_too_long_is_left_out_and_the_rest_is_shown(
+def test_a_chart_that_takes_too_long_is_left_out_and_the_rest_is_shown(
     make_console: MakeConsole, sql: Sql, endless_events: Callable[[], None]
 ) -> None:
     console = make_console(database_deadline_seconds=1)

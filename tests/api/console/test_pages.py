@@ -1,4 +1,4 @@
-"""What the pages show to whom, and what their forms do to the very next request."""
+"""What the pages show to whom, and how their forms affect the next request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,14 +19,14 @@ def test_pages_of_administrators_are_for_them_alone(ada: ConsoleClient) -> None:
         assert "This needs the scope admin." in ada.text
 
 
-def test_so_are_their_forms(ada: ConsoleClient, sql: Sql) -> None:
+def test_forms_of_administrators_are_for_them_alone(ada: ConsoleClient, sql: Sql) -> None:
     before = sql("SELECT count(*) FROM audit_events")
-    for deed in ("sessions/end", "sessions/end-all", "disable", "enable", "roles"):
+    for action in ("sessions/end", "sessions/end-all", "disable", "enable", "roles"):
         ada.open("/account")
-        assert ada.submit(f"/users/1/{deed}", role="admin").status_code == 403
-    for deed in ("end", "end-everybody"):
+        assert ada.submit(f"/users/1/{action}", role="admin").status_code == 403
+    for action in ("end", "end-everybody"):
         ada.open("/account")
-        assert ada.submit(f"/sessions/{deed}").status_code == 403
+        assert ada.submit(f"/sessions/{action}").status_code == 403
     assert sql("SELECT count(*) FROM audit_events") == before
 
 
@@ -36,7 +36,7 @@ def test_nobody_sees_a_page_without_signing_in(console: ConsoleClient) -> None:
 
 
 def test_every_page_has_the_strict_policy_and_no_inline_code(admin: ConsoleClient) -> None:
-    for path in (*ADMIN_PAGES, "/", "/?span=week", "/?span=month", "/account"):
+    for path in (*ADMIN_PAGES, "/", "/?period=week", "/?period=month", "/account"):
         assert admin.open(path).status_code == 200
         policy = admin.page.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
@@ -71,7 +71,7 @@ def test_users_are_found_by_role_and_state(admin: ConsoleClient, api: Client, sq
     assert "ada@example.org" not in admin.text
 
 
-def test_pages_of_users_follow_each_other(admin: ConsoleClient, sql: Sql) -> None:
+def test_the_list_of_users_has_pages(admin: ConsoleClient, sql: Sql) -> None:
     for number in range(30):
         sql(
             "INSERT INTO users (email, name, hashed_password)"
@@ -85,7 +85,7 @@ def test_pages_of_users_follow_each_other(admin: ConsoleClient, sql: Sql) -> Non
     assert "First page" in admin.text
 
 
-def test_an_administrator_sees_a_users_sessions_in_words_and_ends_one(
+def test_an_administrator_sees_a_users_sessions_and_ends_one(
     admin: ConsoleClient, api: Client
 ) -> None:
     api.register("ada@example.org")
@@ -97,7 +97,7 @@ def test_an_administrator_sees_a_users_sessions_in_words_and_ends_one(
 
     [laptop] = [one for one in api.sessions(first) if one["client_id"] == "Ada's laptop"]
     admin.submit("/users/2/sessions/end", only=laptop["id"], session=laptop["id"])
-    assert "1 session has ended. Its next request is refused." in admin.text
+    assert "1 session has ended. Its next request is rejected." in admin.text
     assert api.me(first).status_code == 401
     assert api.me(second).status_code == 200
 
@@ -118,7 +118,7 @@ def test_several_are_ended_by_ticking_them_and_all_by_one_button(
     assert [api.me(one).status_code for one in tokens] == [401] * 4
 
 
-def test_with_nothing_ticked_nothing_ends(admin: ConsoleClient, api: Client) -> None:
+def test_without_a_selection_no_session_ends(admin: ConsoleClient, api: Client) -> None:
     admin.open("/sessions")
     for path in ("/sessions/end", "/users/1/sessions/end", "/account/sessions/end"):
         admin.submit(path)
@@ -126,7 +126,7 @@ def test_with_nothing_ticked_nothing_ends(admin: ConsoleClient, api: Client) -> 
     assert api.me(admin.token).status_code == 200
 
 
-def test_a_disabled_user_is_refused_and_their_page_says_so(
+def test_a_disabled_user_is_rejected_and_their_page_says_so(
     admin: ConsoleClient, api: Client
 ) -> None:
     tokens = api.sign_up("ada@example.org")
@@ -145,13 +145,13 @@ def test_the_last_administrator_stays_one(admin: ConsoleClient) -> None:
         admin.open("/users/1")
 
 
-def test_what_is_not_there_is_said_so_in_words(admin: ConsoleClient) -> None:
+def test_a_missing_page_says_so(admin: ConsoleClient) -> None:
     for path in ("/users/99", "/users/0", "/users/x", "/users/" + "9" * 30, "/x"):
         assert admin.open(path).status_code == 404
         assert "There is nothing here" in admin.text
 
 
-def test_a_cursor_that_is_none_is_refused(admin: ConsoleClient) -> None:
+def test_an_invalid_cursor_is_rejected(admin: ConsoleClient) -> None:
     for path in ("/users", "/sessions", "/events"):
         assert admin.open(f"{path}?cursor=nonsense").status_code == 422
 
@@ -199,7 +199,9 @@ def test_all_sessions_together_come_newest_first_and_the_page_says_so(
     assert "Narrow them down by a filter to sort them." in admin.text
 
 
-def test_the_log_is_filtered_by_what_who_and_when(admin: ConsoleClient, api: Client) -> None:
+def test_the_audit_log_is_filtered_by_event_user_and_date(
+    admin: ConsoleClient, api: Client
+) -> None:
     api.register("ada@example.org")
     api.try_to_log_in("ada@example.org", "not the password")
     admin.open("/events?event=login.failed&subject=2")
@@ -213,7 +215,7 @@ def test_the_log_is_filtered_by_what_who_and_when(admin: ConsoleClient, api: Cli
     assert "Sign-in failed" in admin.text
 
 
-def test_everybody_ends_their_own_sessions(ada: ConsoleClient, api: Client) -> None:
+def test_users_end_their_own_sessions(ada: ConsoleClient, api: Client) -> None:
     phone, laptop = api.log_in(client_id="phone"), api.log_in(client_id="laptop")
     ada.open("/account")
     [lost] = [one["id"] for one in api.sessions(laptop) if one["client_id"] == "phone"]
@@ -225,11 +227,11 @@ def test_everybody_ends_their_own_sessions(ada: ConsoleClient, api: Client) -> N
     assert api.me(ada.token).status_code == 200
 
 
-def test_nobody_ends_the_session_of_another(ada: ConsoleClient, api: Client) -> None:
+def test_nobody_can_end_the_session_of_another_user(ada: ConsoleClient, api: Client) -> None:
     grace = api.sign_up("grace@example.org")
     [session] = api.sessions(grace)
     ada.submit("/account/sessions/end", session=session["id"])
-    assert "There was nothing left to end." in ada.text
+    assert "None of these sessions was live any more." in ada.text
     assert api.me(grace).status_code == 200
 
 
@@ -265,7 +267,7 @@ def change_password(console: ConsoleClient, current: str, new: str, repeated: st
     )
 
 
-def test_what_strangers_write_shows_as_text(admin: ConsoleClient, api: Client) -> None:
+def test_untrusted_text_is_escaped(admin: ConsoleClient, api: Client) -> None:
     evil = "<script>alert(1)</script>"
     api.register("ada@example.org", name=evil, surname='"><img src=x onerror=alert(1)>')
     api.http.headers["User-Agent"] = evil
@@ -283,7 +285,7 @@ def test_a_forged_message_is_not_shown(ada: ConsoleClient) -> None:
         assert 'class="notice"' not in ada.open("/account").text
 
 
-def test_a_fault_inside_shows_nothing_of_the_inside(ada: ConsoleClient, sql: Sql) -> None:
+def test_the_page_of_an_internal_error_shows_no_internals(ada: ConsoleClient, sql: Sql) -> None:
     sql("ALTER TABLE audit_events RENAME TO gone")
     try:
         assert ada.open("/account").status_code in {500, 503}
@@ -299,7 +301,7 @@ def test_the_description_of_the_api_does_not_list_the_pages(console: ConsoleClie
     assert not [path for path in paths if path.startswith("/console")]
 
 
-def test_two_administrators_can_work_beside_each_other(
+def test_one_of_two_administrators_can_disable_their_own_account(
     admin: ConsoleClient, api: Client, sql: Sql
 ) -> None:
     api.register("ada@example.org")

@@ -1,4 +1,4 @@
-"""Signing in and out of the console, and the cookie that it hangs on."""
+"""Signing in and out of the console, and its session cookie."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_the_api_never_takes_the_cookie(ada: ConsoleClient, api: Client) -> None:
+def test_the_api_never_accepts_the_cookie(ada: ConsoleClient, api: Client) -> None:
     assert ada.http.get("/users/me").status_code == 401
     assert ada.http.post("/logout").status_code == 401
     assert api.me(ada.token).status_code == 200
@@ -50,13 +50,13 @@ def test_a_failure_keeps_the_name_and_does_not_say_what_was_wrong(
     assert "The user name or the password is wrong." in texts[0]
 
 
-def test_a_username_will_do(console: ConsoleClient, api: Client) -> None:
+def test_a_username_can_sign_in(console: ConsoleClient, api: Client) -> None:
     api.register(username="ada")
     console.sign_in("ADA")
     assert "Where you are signed in" in console.text
 
 
-def test_what_is_empty_or_endless_is_refused(console: ConsoleClient) -> None:
+def test_empty_and_overlong_credentials_are_rejected(console: ConsoleClient) -> None:
     for text in ("", "x" * 2000):
         for name, password in ((text, PASSWORD), ("ada@example.org", text)):
             assert console.sign_in(name, password).status_code == 403
@@ -108,14 +108,16 @@ def test_signing_in_anew_gives_a_new_token_and_ends_the_session_before(
     assert api.me(ada.token).status_code == 200
 
 
-def test_a_session_ended_by_sql_is_refused_by_the_next_page(ada: ConsoleClient, sql: Sql) -> None:
+def test_a_session_ended_by_sql_is_rejected_by_the_next_page(ada: ConsoleClient, sql: Sql) -> None:
     sql("DELETE FROM access_tokens")
     ada.open("/account")
     assert ada.page.url.path == "/console/sign-in"
     assert "Your session is over. Sign in again." in ada.text
 
 
-def test_only_the_access_token_of_a_whole_session_counts(admin: ConsoleClient, api: Client) -> None:
+def test_only_an_access_token_with_the_scope_account_signs_in(
+    admin: ConsoleClient, api: Client
+) -> None:
     narrow = api.log_in("root@example.org", scope="admin")
     for token in (narrow.access_token, narrow.refresh_token, "cfk_" + "A" * 49, "nonsense"):
         admin.http.cookies.set("__Host-counterfoil_session", token, domain="testserver.local")
@@ -141,8 +143,8 @@ def seconds_left(sql: Sql, clock: Clock) -> float:
     return float(seconds)
 
 
-def test_a_link_from_another_site_finds_who_is_signed_in(ada: ConsoleClient) -> None:
-    """A strict cookie stays at home then, so the first answer sends the browser here once more."""
+def test_a_link_from_another_site_finds_the_user_signed_in(ada: ConsoleClient) -> None:
+    """Browsers do not send a SameSite=Strict cookie then, so the first answer is a reload."""
     token = ada.token
     ada.http.cookies.clear()
     ada.open("/account", **{"Sec-Fetch-Site": "cross-site"})
@@ -152,7 +154,7 @@ def test_a_link_from_another_site_finds_who_is_signed_in(ada: ConsoleClient) -> 
     assert "Where you are signed in" in ada.text
 
 
-def test_too_many_attempts_are_refused_in_words(make_console: MakeConsole) -> None:
+def test_too_many_attempts_get_an_error_page(make_console: MakeConsole) -> None:
     console = make_console(login_attempts_per_account=2)
     Client(console.http).register()
     for _ in range(3):

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from authentication.administration import statistics
-from authentication.administration.statistics import Span
+from authentication.administration.statistics import Period
 from database.engine.session import Database
 from database.settings import DatabaseSettings
 from tests.support.clock import Clock
@@ -36,7 +36,7 @@ def add_session(sql: Sql, number: int, begun: str, ends: str, revoked: str = "NU
     sql(f"INSERT INTO sessions ({columns}) VALUES ({values})")
 
 
-def test_open_sessions_are_counted_at_the_end_of_each_stretch(
+def test_open_sessions_are_counted_at_the_end_of_each_bucket(
     sql: Sql, clock: Clock, db: Session
 ) -> None:
     sql("INSERT INTO users (email, name, hashed_password) VALUES ('a@example.org', 'A', 'x')")
@@ -47,14 +47,14 @@ def test_open_sessions_are_counted_at_the_end_of_each_stretch(
     add_session(sql, 4, clock.in_seconds(-5 * DAY), later)
     add_session(sql, 5, before, clock.in_seconds(-35 * DAY))
     add_session(sql, 6, clock.in_seconds(-8 * DAY), later, revoked=clock.in_seconds(-3 * DAY))
-    # Ended once more, by SQL, when it was long over.
+    # Revoked by SQL after it had expired.
     over = clock.in_seconds(-12 * DAY)
     add_session(sql, 7, before, over, revoked=clock.in_seconds(-2 * DAY))
 
-    overview = statistics.read_overview(db, Span.MONTH)
-    opened = [stretch.open for stretch in overview.stretches]
+    overview = statistics.read_overview(db, Period.MONTH)
+    opened = [bucket.open for bucket in overview.buckets]
     assert len(opened) == 30
-    # A stretch is a day, and the last one is today.
+    # A bucket is a day, and the last one is today.
     assert opened[0] == 4
     assert opened[15] == 3
     assert opened[18] == 2
@@ -62,7 +62,7 @@ def test_open_sessions_are_counted_at_the_end_of_each_stretch(
     assert opened[22] == 2
     assert opened[25] == 3
     assert opened[-1] == 2
-    # None of them has a token by which its client could go on.
+    # None of them has a token that its client could use.
     assert overview.live == 0
 
 
@@ -79,5 +79,5 @@ def test_an_event_about_many_sessions_counts_for_all_of_them(
             "INSERT INTO audit_events (at, event, actor, detail)"
             f" VALUES ({clock.in_seconds(-2 * DAY)}, '{event}', 'command', '{detail}')"
         )
-    assert statistics.read_overview(db, Span.WEEK).total("revoked") == 9
-    assert statistics.read_overview(db, Span.DAY).total("revoked") == 0
+    assert statistics.read_overview(db, Period.WEEK).total("revoked") == 9
+    assert statistics.read_overview(db, Period.DAY).total("revoked") == 0

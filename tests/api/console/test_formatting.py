@@ -1,10 +1,10 @@
-"""Words for what rows say in codes."""
+"""Formatting of user agents, events and times."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.console import words
+from api.console import formatting
 from authentication.audit import Event
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ IPHONE = "iPhone; CPU iPhone OS 18_1 like Mac OS X"
 
 
 @pytest.mark.parametrize(
-    ("agent", "said"),
+    ("agent", "expected"),
     [
         (FIREFOX, "Firefox on Windows"),
         (f"Mozilla/5.0 (X11; Linux x86_64) {CHROME}", "Chrome on Linux"),
@@ -31,20 +31,20 @@ IPHONE = "iPhone; CPU iPhone OS 18_1 like Mac OS X"
         (None, "Unknown client"),
     ],
 )
-def test_agents_are_told_in_words(agent: str | None, said: str) -> None:
-    assert words.agent(agent) == said
+def test_user_agents_are_shortened(agent: str | None, expected: str) -> None:
+    assert formatting.agent(agent) == expected
 
 
-def test_an_agent_that_says_nothing_known_is_cut_short() -> None:
-    assert len(words.agent("x" * 10_000)) < 100
+def test_an_unknown_user_agent_is_truncated() -> None:
+    assert len(formatting.agent("x" * 10_000)) < 100
 
 
-def test_every_event_has_words() -> None:
-    assert set(words.EVENTS) == set(Event)
+def test_every_event_has_a_title() -> None:
+    assert set(formatting.EVENTS) == set(Event)
 
 
 @pytest.mark.parametrize(
-    ("ago", "said"),
+    ("ago", "expected"),
     [
         (timedelta(seconds=10), "just now"),
         (timedelta(minutes=1), "1 minute ago"),
@@ -54,10 +54,10 @@ def test_every_event_has_words() -> None:
         (timedelta(days=-30), "in 30 days"),
     ],
 )
-def test_distances_in_time(ago: timedelta, said: str) -> None:
-    assert words.distance(NOW - ago, NOW) == said
+def test_times_are_shown_relative_to_now(ago: timedelta, expected: str) -> None:
+    assert formatting.distance(NOW - ago, NOW) == expected
 
 
-def test_moments_are_in_utc_and_never_is_one_too() -> None:
-    assert words.moment(datetime(2001, 3, 4, 5, 6, tzinfo=UTC)) == "4 Mar 2001, 05:06"
-    assert words.moment(None) == words.distance(None) == "never"
+def test_times_are_shown_in_utc_and_none_as_never() -> None:
+    assert formatting.moment(datetime(2001, 3, 4, 5, 6, tzinfo=UTC)) == "4 Mar 2001, 05:06"
+    assert formatting.moment(None) == formatting.distance(None) == "never"

@@ -1,4 +1,4 @@
-"""Says in words what rows say in codes: agents, events, times, and what a form has done."""
+"""Formats stored values for people: user agents, events, times, numbers, and notices of forms."""
 
 import re
 from collections.abc import Callable
@@ -11,16 +11,17 @@ from authentication.audit import Event
 if TYPE_CHECKING:
     from ua_parser import Parser
 
-_LONGEST_AGENT = 60
+_MAX_AGENT_LENGTH = 60
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
-# What a form can have done, by a name that a cookie carries to the next page, with its count.
+# The result of a form, for one item and for several. A cookie carries the key, and the count, to
+# the next page.
 NOTICES: dict[str, tuple[str, str]] = {
     "signed-out": ("You are signed out.", ""),
     "session-over": ("Your session is over. Sign in again.", ""),
     "sessions-ended": (
-        "1 session has ended. Its next request is refused.",
-        "{count} sessions have ended. The next request of each is refused.",
+        "1 session has ended. Its next request is rejected.",
+        "{count} sessions have ended. The next request of each is rejected.",
     ),
     "nothing-selected": ("No session was selected, so none has ended.", ""),
     "more-sessions": (
@@ -34,10 +35,10 @@ NOTICES: dict[str, tuple[str, str]] = {
         "Your password is changed. Your other sessions have ended.",
         "",
     ),
-    "key-revoked": ("The API key is revoked. Its next request is refused.", ""),
+    "key-revoked": ("The API key is revoked. Its next request is rejected.", ""),
 }
 
-_NOTHING_LEFT = "There was nothing left to end."
+_NOTHING_ENDED = "None of these sessions was live any more."
 
 EVENTS: dict[str, str] = {
     Event.USER_CREATED: "Account created",
@@ -52,7 +53,7 @@ EVENTS: dict[str, str] = {
     Event.LOGIN_FAILED: "Sign-in failed",
     Event.ATTEMPTS_THROTTLED: "Attempts throttled",
     Event.TOKEN_REVOKED: "Token revoked",
-    Event.TOKEN_REFUSED: "Token refused",
+    Event.TOKEN_REFUSED: "Token rejected",
     Event.TOKEN_REFRESHED: "Tokens refreshed",
     Event.REFRESH_FAILED: "Refresh failed",
     Event.REFRESH_REUSED: "Refresh token reused",
@@ -62,53 +63,53 @@ EVENTS: dict[str, str] = {
     Event.API_KEY_ROTATED: "API key rotated",
     Event.API_KEY_REVOKED: "API key revoked",
 }
-_BAD_NEWS = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
+_FAILURES = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
 _WARNINGS = {Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED}
 
 
 def notice(text: str | None) -> str | None:
-    """The message that a cookie names. Nothing else can be shown by it."""
+    """The notice that a cookie names, as "key" or "key.count". None for any other text."""
     name, _, number = (text or "").partition(".")
     if name not in NOTICES:
         return None
     one, many = NOTICES[name]
     if number == "0":
-        return _NOTHING_LEFT
+        return _NOTHING_ENDED
     if not many or number == "1":
         return one
     return many.format(count=number) if re.fullmatch("[0-9]{1,9}", number) else None
 
 
 def event(name: str) -> str:
-    """An event in words; one that we do not know yet by its own name."""
+    """The title of an event, or its name if it has no title."""
     return EVENTS.get(name, name)
 
 
 def event_kind(name: str) -> str:
-    """How much an event should draw the eye."""
-    if name in _BAD_NEWS:
+    """The CSS class by which an event is highlighted."""
+    if name in _FAILURES:
         return "bad"
     return "warning" if name in _WARNINGS else "plain"
 
 
 @lru_cache(maxsize=4096)
 def agent(text: str | None) -> str:
-    """Who a client says it is, such as "Firefox on Windows"; else the beginning of its own words.
+    """A User-Agent header in short, such as "Firefox on Windows", or its first 60 characters.
 
-    Whatever comes out of it is text from a stranger.
+    The result contains untrusted text and must be escaped.
     """
     if not text:
         return "Unknown client"
     browser, system = _parser().parse_user_agent(text), _parser().parse_os(text)
     if browser is None:
-        return text[:_LONGEST_AGENT]
+        return text[:_MAX_AGENT_LENGTH]
     if system is None or system.family == browser.family:
         return _plain(browser.family)
     return f"{_plain(browser.family)} on {_plain(system.family)}"
 
 
 def moment(at: datetime | None) -> str:
-    """A point in time, in UTC; with the year unless it is this one."""
+    """A point in time in UTC, without the year if it is the current one. "never" for None."""
     if at is None:
         return "never"
     this_year = at.astimezone(UTC).year == datetime.now(UTC).year
@@ -116,7 +117,7 @@ def moment(at: datetime | None) -> str:
 
 
 def distance(at: datetime | None, now: datetime | None = None) -> str:
-    """How long ago or how far ahead: "3 minutes ago", "in 2 days"."""
+    """A point in time relative to now: "3 minutes ago", "in 2 days". "never" for None."""
     if at is None:
         return "never"
     difference = (now or datetime.now(UTC)) - at
@@ -136,24 +137,24 @@ def _length(length: timedelta) -> str:
 
 
 def detail(value: object, name: str) -> object:
-    """A detail of an event as one reads it."""
+    """A value from the details of an audit event."""
     if name == "reason":
         return str(value).replace("_", " ")
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def is_identifier(value: object) -> bool:
-    """Whether it is a long number that nobody reads to the end."""
+    """Whether it is a UUID, of which the pages show only the beginning."""
     return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value))
 
 
 def count(number: int) -> str:
-    """With thin spaces between the thousands."""
+    """A number with narrow spaces as thousands separators."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def compact(number: int) -> str:
-    """In four characters, for the scale of a picture: 600, 40k, 2M."""
+    """A round number in at most four characters, for the axis of a chart: 600, 40k, 2M."""
     for size, letter in ((1_000_000, "M"), (1000, "k")):
         if number >= size:
             return f"{number / size:g}{letter}"
@@ -168,7 +169,7 @@ def _plain(family: str) -> str:
 
 @cache
 def _parser() -> "Parser":
-    # Imported when first needed: its tables of expressions take a moment, and 9 MB.
+    # Imported on first use, because its regular expressions take time to load and 9 MB of memory.
     from ua_parser import Parser
     from ua_parser.basic import Resolver
     from ua_parser.loaders import load_lazy_builtins

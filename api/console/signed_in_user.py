@@ -1,0 +1,76 @@
+"""Resolves the session cookie to the signed-in user, by the same lookup as the API's requests."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.console import cookies
+from api.dependencies import origin_of, service_of
+from authentication import permissions
+from authentication.audit import Origin
+from authentication.grants import console as console_grant
+from counterfoil.errors import InsufficientScope
+from counterfoil.identity import Identity
+
+
+class SignInRequired(Exception):
+    """No user is signed in. `was_signed_in` is true if the session has ended meanwhile."""
+
+    def __init__(self, *, was_signed_in: bool) -> None:
+        self.was_signed_in = was_signed_in
+        super().__init__()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInUser:
+    """The user of a console session. `token` is its access token and must never be rendered."""
+
+    identity: Identity
+    token: str
+
+    @property
+    def is_administrator(self) -> bool:
+        return permissions.ADMIN in self.identity.scopes
+
+
+async def find_signed_in_user(request: Request) -> SignedInUser | None:
+    """None if the cookie is missing or its session is not live. Raises DatabaseUnavailable."""
+    token = cookies.read(request, cookies.SESSION)
+    service = service_of(request)
+    identity = await service.resolver.resolve(token) if token else None
+    if token and identity is None:
+        service.refusals.note(token, origin_of(request).ip)
+    # An API key, or a token without the scope `account`, may have been put into the cookie by hand.
+    if token is None or identity is None or identity.session_id is None:
+        return None
+    return SignedInUser(identity, token) if permissions.ACCOUNT in identity.scopes else None
+
+
+async def get_signed_in_user(request: Request) -> SignedInUser:
+    """The signed-in user, whose session this request keeps alive. Raises SignInRequired."""
+    user = await find_signed_in_user(request)
+    if user is None:
+        raise SignInRequired(was_signed_in=bool(cookies.read(request, cookies.SESSION)))
+    await console_grant.keep_alive(service_of(request), user.identity)
+    request.state.signed_in_user = user
+    return user
+
+
+SignedInUserDep = Annotated[SignedInUser, Depends(get_signed_in_user)]
+
+
+async def get_administrator(user: SignedInUserDep) -> SignedInUser:
+    """The signed-in user, who must be an administrator. Raises InsufficientScope."""
+    if not user.is_administrator:
+        raise InsufficientScope(frozenset({permissions.ADMIN}))
+    return user
+
+
+async def get_console_origin(request: Request, user: SignedInUserDep) -> Origin:
+    """The signed-in user and their address, for the audit log."""
+    return origin_of(request).acting_as(user.identity.actor)
+
+
+AdministratorDep = Annotated[SignedInUser, Depends(get_administrator)]
+ConsoleOriginDep = Annotated[Origin, Depends(get_console_origin)]

@@ -1,6 +1,6 @@
-"""The database's clock, which judges every expiry.
+"""The database's clock as SQL expressions. Every expiry is set and judged by it.
 
-Two nodes whose clocks differ agree on what has expired, because neither is asked.
+Servers whose clocks differ therefore agree on what has expired.
 """
 
 from datetime import datetime
@@ -14,26 +14,26 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from database.base import UTCDateTime
 
-# What SQLite compares as text must be written the way SQLAlchemy stores it.
+# SQLite compares times as text, so this must have the format in which SQLAlchemy stores them.
 SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
 class now(FunctionElement[datetime]):
-    """The time of the running transaction, as a SQL expression."""
+    """The start of the transaction on PostgreSQL; the current time on SQLite."""
 
     type = UTCDateTime()
     inherit_cache = True
 
 
 class right_now(FunctionElement[datetime]):
-    """The time of evaluation, also late in a transaction that has waited for another."""
+    """The current time, also in a transaction that began earlier and waited for a lock."""
 
     type = UTCDateTime()
     inherit_cache = True
 
 
 class epoch_seconds(FunctionElement[float]):
-    """A point in time as seconds since 1970, which both drivers hand over without a parser."""
+    """A point in time as seconds since 1970, a number that both drivers return unparsed."""
 
     type = Float()
     inherit_cache = True
@@ -43,7 +43,7 @@ class epoch_seconds(FunctionElement[float]):
 
 
 class bucket(FunctionElement[int]):
-    """The number of the stretch of so many seconds, counted from 1970, that a moment falls into."""
+    """The number of the interval of `seconds`, counted from 1970, that contains a point in time."""
 
     type = BigInteger()
     inherit_cache = True
@@ -74,14 +74,14 @@ def _right_now_sqlite(element: right_now, compiler: SQLCompiler, **kw: Any) -> s
 
 @compiles(epoch_seconds, "postgresql")
 def _epoch_postgresql(element: epoch_seconds, compiler: SQLCompiler, **kw: Any) -> str:
-    # Unlike extract(), which takes a detour through numeric, this returns a float.
+    # date_part() returns a float, extract() a slower numeric.
     return f"date_part('epoch', {compiler.process(element.clauses, **kw)})"
 
 
 @compiles(epoch_seconds, "sqlite")
 def _epoch_sqlite(element: epoch_seconds, compiler: SQLCompiler, **kw: Any) -> str:
     moment = compiler.process(element.clauses, **kw)
-    # julianday() is off by some microseconds; whole seconds and the fraction are not.
+    # julianday() would be inexact by some microseconds.
     return f"strftime('%s', {moment}) + (strftime('%f', {moment}) - strftime('%S', {moment}))"
 
 
@@ -98,7 +98,7 @@ def _bucket_sqlite(element: bucket, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 def read(db: Session) -> datetime:
-    """The database's time at which this transaction began. Costs no query of its own."""
+    """The database's time at the start of this transaction. Needs no query of its own."""
     db.connection()
     moment: datetime = db.info["now"]
     return moment

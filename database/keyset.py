@@ -1,7 +1,7 @@
-"""Pages through rows in a stable order, each page beginning right behind the one before.
+"""Keyset pagination: each page begins after the last row of the one before.
 
-However far one has come, a page costs the same; and rows that come or go meanwhile make no other
-row appear twice or not at all.
+Every page costs the same, however far it is from the first. Rows inserted or deleted meanwhile
+never make another row appear twice or not at all.
 """
 
 from datetime import UTC, datetime
@@ -25,17 +25,17 @@ Columns = TypeVarTuple("Columns")
 
 
 class Position(NamedTuple):
-    """Where a page ended: the moment of its last row, as stored, and that row's id."""
+    """The last row of a page: its time exactly as stored, and its id."""
 
     moment: str
     id: Any
 
 
 class StoredMoment(TypeDecorator[str]):
-    """A point in time exactly as it is stored.
+    """A point in time exactly as stored, as text.
 
-    SQLite keeps text and compares text; what was written by SQL may have fewer digits than what we
-    write, so that a value which has been read and written again need not be the same.
+    SQLite stores and compares times as text. A time written by SQL may have fewer digits than one
+    written by this service, so parsing it and formatting it again could change it.
     """
 
     impl = String
@@ -57,7 +57,7 @@ class StoredMoment(TypeDecorator[str]):
 
 
 def stored(moment: InstrumentedAttribute[datetime]) -> ColumnElement[str]:
-    """The column to select for the position of each row."""
+    """The column that a query must select to build the Position of a row."""
     return type_coerce(moment, StoredMoment()).label("position")
 
 
@@ -69,7 +69,7 @@ def newest_first(
     after: Position | None,
     until: Position | None = None,
 ) -> Select[*Columns]:
-    """The rows behind one position and down to another, that one included, newest first."""
+    """The rows after one position (exclusive) up to another (inclusive), newest first."""
     position = tuple_(type_coerce(moment, StoredMoment()), identifier)
     if after is not None:
         query = query.where(position < _literal(after, identifier))
@@ -85,7 +85,7 @@ def oldest_first(
     *,
     after: Position | None,
 ) -> Select[*Columns]:
-    """The rows behind a position, oldest first."""
+    """The rows after a position (exclusive), oldest first."""
     position = tuple_(type_coerce(moment, StoredMoment()), identifier)
     if after is not None:
         query = query.where(position > _literal(after, identifier))

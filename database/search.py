@@ -1,6 +1,6 @@
-"""Finds rows by the beginnings of words, on both databases and without extensions of either.
+"""Searches rows by prefixes of words, on both databases and without extensions of either.
 
-PostgreSQL answers from its built-in full-text index, SQLite reads through the table.
+PostgreSQL uses its built-in full-text index, SQLite scans the table.
 """
 
 import re
@@ -13,30 +13,30 @@ from sqlalchemy.orm import Mapped, Session
 
 Column = ColumnElement[Any] | Mapped[Any]
 
-_MOST_WORDS = 8
-# What is no letter, digit or non-ASCII character ends a word; so says also PostgreSQL, except for
-# these, by which it recognises addresses, numbers and tags as one word.
-_GLUE = "@./:+-_#&~<>=?"
+_MAX_WORDS = 8
+# Words consist of letters, digits and non-ASCII characters. PostgreSQL's parser also accepts these
+# characters within e-mail addresses, URLs, numbers and tags, so they are replaced by spaces.
+_PARSED_PUNCTUATION = "@./:+-_#&~<>=?"
 _PUNCTUATION = re.compile(r"[\x00-/:-@\[-`{-\x7f\s]+")
 _BEFORE_A_WORD = "[\x01-/:-@[-`{-~]"
 _CONFIGURATION: ColumnElement[Any] = literal_column("'simple'::regconfig")
 
 
 def word_index(*columns: Column) -> ColumnElement[Any]:
-    """What the index of PostgreSQL is built on."""
-    spaces = " " * len(_GLUE)
+    """The expression of PostgreSQL's full-text index on these columns."""
+    spaces = " " * len(_PARSED_PUNCTUATION)
     words = func.translate(
-        _text(*columns), literal_column(f"'{_GLUE}'"), literal_column(f"'{spaces}'")
+        _text(*columns), literal_column(f"'{_PARSED_PUNCTUATION}'"), literal_column(f"'{spaces}'")
     )
     return func.to_tsvector(_CONFIGURATION, words)
 
 
 def has_words(db: Session, text: str, *columns: Column) -> ColumnElement[bool]:
-    """Each word of the text is the beginning of a word in one of the columns, in any case.
+    """The condition that each word of the text is a prefix of a word in the columns.
 
-    Which letters have two cases, the database says: on SQLite those of ASCII.
+    Ignores case, on SQLite only that of ASCII letters.
     """
-    words = _PUNCTUATION.sub(" ", text).split()[:_MOST_WORDS]
+    words = _PUNCTUATION.sub(" ", text).split()[:_MAX_WORDS]
     if not words:
         return false() if text.strip() else true()
     if db.get_bind().dialect.name == "postgresql":
@@ -47,7 +47,7 @@ def has_words(db: Session, text: str, *columns: Column) -> ColumnElement[bool]:
 
 
 def starts_with(db: Session, column: Column, text: str) -> ColumnElement[bool]:
-    """The column begins with the text, in any case. Both can answer this from an index."""
+    """The condition that the column begins with the text, ignoring case. Can use an index."""
     if db.get_bind().dialect.name == "postgresql":
         return func.lower(column).like(func.lower(_escape(text) + "%"))
     # SQLite's LIKE does not use an index on an expression; a range does.
@@ -56,13 +56,13 @@ def starts_with(db: Session, column: Column, text: str) -> ColumnElement[bool]:
 
 
 def _begins_a_word(word: str, document: ColumnElement[str]) -> ColumnElement[bool]:
-    """For SQLite. It asks first what is answered quickly: GLOB tries each place anew."""
+    """For SQLite. The faster instr() comes first, as GLOB tries every position."""
     pattern = func.lower(f"*{_BEFORE_A_WORD}{word}*")
     return and_(func.instr(document, func.lower(word)) > 0, document.bool_op("GLOB")(pattern))
 
 
 def _text(*columns: Column) -> ColumnElement[str]:
-    """The columns with spaces between, grouped as PostgreSQL prints it: alembic compares that."""
+    """The columns joined by spaces, nested as PostgreSQL prints it, which alembic compares."""
     nothing, space = literal_column("''", String), literal_column("' '", String)
     first, *others = (func.coalesce(column, nothing) for column in columns)
     text: ColumnElement[str] = first

@@ -1,4 +1,4 @@
-"""One file per table. Importing this package makes every table known to the metadata."""
+"""The tables, one module each. Importing this package registers all of them in the metadata."""
 
 from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey

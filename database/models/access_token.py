@@ -1,4 +1,4 @@
-"""An access token: what a client sends with each request. Only its digest is stored."""
+"""Access tokens, which clients send with each request. Only their digests are stored."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,10 +11,10 @@ from database.base import Base, BigId, PublicId, UTCDateTime
 
 
 class AccessToken(Base):
-    """`scopes` is NULL for all that the user's roles give.
+    """`scopes` is NULL if the token has all scopes of the user's roles.
 
-    A row whose token has been replaced by a refresh stays until it is pruned: it holds the used
-    refresh token, whose return betrays a theft.
+    When a refresh replaces a token, its row is kept until it is pruned, because the used refresh
+    token refers to it. The reuse of that refresh token reveals a theft.
     """
 
     __tablename__ = "access_tokens"

@@ -1,4 +1,4 @@
-"""An API key: a named, scoped, long-lived credential of a user for an integration."""
+"""API keys: named, scoped, long-lived credentials of a user for integrations."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -11,10 +11,10 @@ from database.base import Base, PublicId, UTCDateTime
 
 
 class ApiKey(Base):
-    """`hint` is the end of the key, by which its owner tells it from others.
+    """`hint` is the last four characters of the key, by which its owner recognises it.
 
-    `expires_at` is NULL for a key without an end; `scopes` is NULL for all that the roles give.
-    `replaced_at` says since when there is a successor, beside which the key works until it expires.
+    `expires_at` is NULL for a key that does not expire, `scopes` for all scopes of the user's
+    roles. `replaced_at` is when the key was rotated; it stays valid until it expires.
     """
 
     __tablename__ = "api_keys"

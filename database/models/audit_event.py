@@ -1,4 +1,4 @@
-"""An audit event: what happened, by whom, to whom and from where."""
+"""Audit events: what happened, who did it, to whom, and from which address."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from database.base import Base, BigId, UTCDateTime
 
 
 class AuditEvent(Base):
-    """Only ever appended, and without foreign keys: an event outlives what it names.
+    """Append-only and without foreign keys, because an event outlives the rows that it names.
 
-    `actor` and `subject` say who, such as "user:42", "session:UUID", "command", "anonymous".
+    `actor` and `subject` are written as "user:42", "session:UUID", "command" or "anonymous".
     """
 
     __tablename__ = "audit_events"

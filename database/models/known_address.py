@@ -1,4 +1,4 @@
-"""A known address: one from which a user has logged in before."""
+"""Known addresses: network addresses from which a user has logged in before."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from database.base import Base, BigId, UTCDateTime
 
 
 class KnownAddress(Base):
-    """As a digest: where a user has been is nobody's business, only whether it was here."""
+    """Stores a digest of user and address, so that the table reveals no addresses."""
 
     __tablename__ = "known_addresses"
 

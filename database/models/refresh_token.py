@@ -1,4 +1,4 @@
-"""A refresh token: exchanged once for a new pair in the same session."""
+"""Refresh tokens, each of which is exchanged once for a new pair in the same session."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,10 +11,10 @@ from database.base import Base, BigId, PublicId, UTCDateTime
 
 
 class RefreshToken(Base):
-    """Falls with the access token it was issued with, whichever statement deletes that one.
+    """Deleted with the access token that it was issued with.
 
-    `scopes` is what the login was granted. It stays the same from one refresh token to the next,
-    also where an access token was asked for with less (RFC 6749, 6).
+    `scopes` is what the login was granted. Each successor has the same scopes, even if the refresh
+    requested an access token with fewer (RFC 6749, 6).
     """
 
     __tablename__ = "refresh_tokens"

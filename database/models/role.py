@@ -1,4 +1,4 @@
-"""A role: a name that carries scopes, given to any number of users."""
+"""Roles, which give scopes to users."""
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from database.base import Base
 
 
 class Role(Base):
-    """`scopes` is a list divided by single spaces, as OAuth writes it (RFC 6749, 3.3)."""
+    """`scopes` is a space-delimited list (RFC 6749, 3.3)."""
 
     __tablename__ = "roles"
 
@@ -17,7 +17,8 @@ class Role(Base):
     scopes: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
 
     __table_args__ = (
-        # The lookup carries "name=scopes" pairs divided by ";", a header carries names with commas.
+        # The lookup returns "name=scopes" pairs separated by ";". The header X-Auth-Roles separates
+        # names by commas.
         CheckConstraint(
             "name <> '' AND name NOT LIKE '%=%' AND name NOT LIKE '%;%' AND name NOT LIKE '%,%'",
             name="name_without_separators",

@@ -1,4 +1,4 @@
-"""A session: one login of one user on one client, with an absolute end."""
+"""Sessions: each is one login of one user on one client, with an absolute expiry."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -12,9 +12,9 @@ from database.models.user import User
 
 
 class LoginSession(Base):
-    """Named so that it is not taken for SQLAlchemy's `Session`. The table is `sessions`.
+    """A row of `sessions`. The name avoids confusion with SQLAlchemy's `Session`.
 
-    `confirmed_at` is when the user's password was last asked for in it, and was right.
+    `confirmed_at` is when the user last confirmed their password in this session.
     """
 
     __tablename__ = "sessions"
@@ -37,8 +37,8 @@ class LoginSession(Base):
     __table_args__ = (Index(None, user_id, created_at),)
 
 
-# For pruning, and to count how many were open at a time without reading the table. Few rows are
-# revoked, so that the index stays small and most writes do not touch it.
+# For pruning, and for counting open sessions without reading the table. Few rows are revoked, so
+# the index is small and most writes do not update it.
 Index(
     "ix_sessions_revoked_at_created_at_expires_at",
     LoginSession.revoked_at,
@@ -48,7 +48,7 @@ Index(
     sqlite_where=LoginSession.revoked_at.isnot(None),
 )
 
-# For lists and counts across all users, which would otherwise wade through what has been revoked.
+# For lists and counts across all users, which would otherwise read all revoked sessions.
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 
 Index(
@@ -68,7 +68,7 @@ for _column in (LoginSession.client_id, LoginSession.ip):
     Index(
         f"ix_sessions_unrevoked_{_column.key}",
         func.lower(_column).label("lowered"),
-        # LIKE needs it wherever the database's collation is not "C".
+        # LIKE can use the index only with this operator class if the collation is not "C".
         postgresql_ops={"lowered": "text_pattern_ops"},
         postgresql_where=_UNREVOKED,
         sqlite_where=_UNREVOKED,

@@ -1,4 +1,4 @@
-"""A throttle counter: how often something was tried in the running window."""
+"""Throttle counters: the number of attempts in a window of time."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from database.base import Base, BigId, UTCDateTime
 
 
 class ThrottleCounter(Base):
-    """`key_digest` hides what is counted, so that no e-mail addresses of strangers pile up here.
+    """`key_digest` is a digest of what is counted, so that the table holds no e-mail addresses.
 
-    `ends_at` is the end of the window. Without one the counter runs until it is set back; that is
-    only so for a user, with whom it goes.
+    `ends_at` is the end of the window. NULL means that the counter runs until it is reset; such a
+    counter belongs to a user and is deleted with the user.
     """
 
     __tablename__ = "throttle_counters"

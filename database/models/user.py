@@ -1,4 +1,4 @@
-"""A user: an account with an e-mail address, a password hash and roles."""
+"""Users: accounts with an e-mail address, a password hash and roles."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ from database.search import word_index
 
 
 class User(Base):
-    """`session_epoch` is copied to each session; raising it ends all of them at once.
+    """`session_epoch` is copied to each session; incrementing it invalidates all of them.
 
-    `updated_at` is when the account was changed last: what it says, its password, whether it is
-    active. Ending sessions and hashing the same password better do not change it.
+    `updated_at` is when profile, password or `is_active` last changed. Revoking sessions, or
+    rehashing the same password, does not change it.
     """
 
     __tablename__ = "users"
@@ -39,7 +39,7 @@ class User(Base):
     )
 
     __table_args__ = (
-        # What an administrator inserts by SQL may be in capitals; it must still be one address.
+        # An address inserted by SQL may have upper-case letters and must still be unique.
         Index("uq_users_email", func.lower(email), unique=True),
         Index("uq_users_username", func.lower(username), unique=True),
         Index(
@@ -47,6 +47,6 @@ class User(Base):
             word_index(email, username, name, surname),
             postgresql_using="gin",
         ).ddl_if(dialect="postgresql"),
-        # The audit log outlives a user; a number in it must not come to mean another.
+        # Audit events name users by id, so the id of a deleted user must not be reused.
         {"sqlite_autoincrement": True},
     )

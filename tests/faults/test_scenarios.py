@@ -11,7 +11,7 @@ QUICK = [one for one in registry.load() if one.quick]
 
 
 @pytest.mark.parametrize("one", QUICK, ids=lambda one: one.name)
-def test_the_service_holds(one: Scenario, postgresql: DatabaseServer) -> None:
+def test_the_service_withstands_the_fault(one: Scenario, postgresql: DatabaseServer) -> None:
     with Stage(postgresql, deadline=0.7) as stage:
         seen = one.run(stage)
     assert seen.held, seen.figures

@@ -49,7 +49,7 @@ def test_a_missing_program_skips_its_test_except_in_ci(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent")
-def test_a_run_that_is_killed_takes_its_postgresql_along() -> None:
+def test_killing_a_run_stops_its_postgresql() -> None:
     command = [sys.executable, "-c", LAUNCH_AND_WAIT]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

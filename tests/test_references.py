@@ -14,7 +14,7 @@ from api.settings import load
 from harness.server import REPOSITORY
 from scripts.docs import command_reference, endpoint_reference, settings_reference, table_reference
 from scripts.docs.command_examples import EXAMPLES
-from scripts.docs.references import MADE
+from scripts.docs.references import GENERATORS
 from scripts.docs.table_meanings import COLUMNS, TABLES, VIEW
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client
@@ -30,9 +30,9 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", GENERATORS, ids=lambda page: page.name)
 def test_a_page_is_made_from_the_code(page: Path) -> None:
-    assert page.read_text() == MADE[page](), "run `python -m scripts.docs.references`"
+    assert page.read_text() == GENERATORS[page](), "run `python -m scripts.docs.references`"
 
 
 def test_the_example_spells_out_the_defaults(no_settings: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/commands.md from the commands themselves, with an example of each."""
+"""Generates docs/reference/commands.md from the help of the commands, with examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,17 +37,17 @@ This page is generated from the commands: see [CONTRIBUTING.md](../../CONTRIBUTI
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """The name of each with its command, in alphabetical order."""
+    """All commands by their names, in alphabetical order."""
     yield from sorted(_commands_of(group()))
 
 
 def group() -> Any:
-    """All commands, with `serve` as api.py adds it."""
-    whole = typer.Typer(add_completion=False)
-    whole.registered_commands = [*cli.registered_commands]
-    whole.registered_groups = [*cli.registered_groups]
-    whole.command()(serve)
-    return typer.main.get_command(whole)
+    """All commands, including `serve`, which api.py adds."""
+    all_commands = typer.Typer(add_completion=False)
+    all_commands.registered_commands = [*cli.registered_commands]
+    all_commands.registered_groups = [*cli.registered_groups]
+    all_commands.command()(serve)
+    return typer.main.get_command(all_commands)
 
 
 def _commands_of(found: Any, *names: str) -> Iterator[tuple[str, Any]]:
@@ -88,11 +88,11 @@ def _value(parameter: Any) -> str:
 
 
 def _explanation(parameter: Any) -> str:
-    said = [parameter.help] if parameter.help else []
+    sentences = [parameter.help] if parameter.help else []
     if parameter.min is not None or parameter.max is not None:
         bounds = {"From": parameter.min, "up to": parameter.max}
         known = [f"{word} {bound:,}" for word, bound in bounds.items() if bound is not None]
-        said.append(" ".join(known) + ".")
+        sentences.append(" ".join(known) + ".")
     if not _is_flag(parameter) and parameter.default not in (None, ()):
-        said.append(f"Default: `{parameter.default}`.")
-    return " ".join(said)
+        sentences.append(f"Default: `{parameter.default}`.")
+    return " ".join(sentences)

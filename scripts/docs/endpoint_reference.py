@@ -1,4 +1,4 @@
-"""Writes docs/reference/endpoints.md from the OpenAPI description of the service."""
+"""Generates docs/reference/endpoints.md from the OpenAPI description of the service."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,19 +37,19 @@ _TAIL = """
 """
 
 _TITLES = {"api_keys": "API keys", "oauth": "OAuth"}
-# An API key is understood there, and refused: it has no session to end.
+# These accept an API key syntactically but reject it, because it has no session to revoke.
 _ONLY_SESSIONS = {"/logout"}
 
 
 def description() -> dict[str, Any]:
-    """The OpenAPI description with the default settings, whatever is set where this runs."""
+    """The OpenAPI description with the default settings, regardless of the environment."""
     layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
     defaults = Settings(*(layer.model_construct() for layer in layers))  # type: ignore[arg-type]
     return create_app(defaults).openapi()
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and description of each."""
+    """The path, the method and the description of each operation."""
     for path, item in description()["paths"].items():
         for method, operation in item.items():
             yield path, method.upper(), operation
@@ -62,8 +62,8 @@ def reference() -> str:
     for tag in TAGS:
         text += f"\n## {_title(tag['name'])}\n\n{tag['description']}\n\n"
         text += "| call | purpose | callers | success | errors |\n|---|---|---|---|---|\n"
-        ours = [one for one in found if one[2]["tags"] == [tag["name"]]]
-        text += "".join(dict.fromkeys(_row(*one) for one in ours))
+        tagged = [one for one in found if one[2]["tags"] == [tag["name"]]]
+        text += "".join(dict.fromkeys(_row(*one) for one in tagged))
     return text + _TAIL
 
 
@@ -72,16 +72,16 @@ def _title(tag: str) -> str:
 
 
 def _row(path: str, method: str, operation: dict[str, Any]) -> str:
-    # Whatever the method, the question and the answer are the same.
+    # Forward authentication accepts any method and answers all of them alike.
     call = f"any method `{path}`" if path.startswith("/verify") else f"`{method} {path}`"
     statuses = sorted(operation["responses"])
     success = ", ".join(status for status in statuses if status < "300")
-    refusals = ", ".join(status for status in statuses if status >= "300")
+    errors = ", ".join(status for status in statuses if status >= "300")
     queries = [
         f"`{one['name']}`" for one in operation.get("parameters", []) if one["in"] == "query"
     ]
     does = operation["summary"] + (f" (query: {', '.join(queries)})" if queries else "")
-    return f"| {call} | {does} | {_who(path, operation)} | {success} | {refusals} |\n"
+    return f"| {call} | {does} | {_who(path, operation)} | {success} | {errors} |\n"
 
 
 def _who(path: str, operation: dict[str, Any]) -> str:

@@ -1,12 +1,12 @@
-"""Writes the pages of docs/reference/ that are made from the code.
+"""Generates `.env.example` and the pages of docs/reference/ from the code.
 
-Run `python -m scripts.docs.references` after a change of settings, commands, endpoints or tables;
-a test compares.
+Run `python -m scripts.docs.references` after a change of settings, commands, endpoints or tables. A
+test fails if a page is outdated.
 """
 
 from scripts.docs import command_reference, endpoint_reference, settings_reference, table_reference
 
-MADE = {
+GENERATORS = {
     settings_reference.ENV_EXAMPLE: settings_reference.env_example,
     settings_reference.REFERENCE: settings_reference.reference,
     command_reference.REFERENCE: command_reference.reference,
@@ -16,8 +16,8 @@ MADE = {
 
 
 def main() -> None:
-    for page, make in MADE.items():
-        page.write_text(make())
+    for page, generate in GENERATORS.items():
+        page.write_text(generate())
 
 
 if __name__ == "__main__":

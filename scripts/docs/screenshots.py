@@ -1,4 +1,4 @@
-"""Takes the pictures of the console in docs/images, of the people that `demo` invents."""
+"""Takes the screenshots of the console in docs/images, with the data of the command `demo`."""
 
 import os
 import shutil
@@ -19,10 +19,10 @@ IMAGES = REPOSITORY / "docs" / "images"
 DESKTOP, PHONE = (1200, 800), (390, 780)
 
 
-class Picture(NamedTuple):
-    """A page as somebody sees it: after `path`, the button that is pressed there, if any.
+class Screenshot(NamedTuple):
+    """A page at `path`, after the button named `press` is pressed on it, if any.
 
-    A path may name a user by a few letters, after `find:`.
+    The path "find:TEXT" is the page of the first user whom that search finds.
     """
 
     name: str
@@ -32,27 +32,27 @@ class Picture(NamedTuple):
     size: tuple[int, int] = DESKTOP
 
 
-PICTURES = [
-    Picture("sign-in", "/sign-in", size=(900, 560)),
-    Picture("overview", "/?period=week"),
-    Picture("overview-dark", "/?period=month", scheme="dark"),
-    Picture("overview-phone", "/", size=PHONE),
-    Picture("users", "/users"),
-    Picture("nobody-found", "/users?q=nobody", size=(1200, 400)),
-    Picture("user", "find:bjarne", size=(1200, 1180)),
-    Picture("user-phone", "find:bjarne", scheme="dark", size=PHONE),
-    Picture("sessions", "/sessions"),
-    Picture("sessions-phone", "/sessions", size=PHONE),
-    Picture("events", "/events", scheme="dark"),
-    Picture("account", "/account"),
-    Picture("password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
-    Picture("new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
-    Picture("error", "/users/999999999", size=(1200, 460)),
+SCREENSHOTS = [
+    Screenshot("sign-in", "/sign-in", size=(900, 560)),
+    Screenshot("overview", "/?period=week"),
+    Screenshot("overview-dark", "/?period=month", scheme="dark"),
+    Screenshot("overview-phone", "/", size=PHONE),
+    Screenshot("users", "/users"),
+    Screenshot("nobody-found", "/users?q=nobody", size=(1200, 400)),
+    Screenshot("user", "find:bjarne", size=(1200, 1180)),
+    Screenshot("user-phone", "find:bjarne", scheme="dark", size=PHONE),
+    Screenshot("sessions", "/sessions"),
+    Screenshot("sessions-phone", "/sessions", size=PHONE),
+    Screenshot("events", "/events", scheme="dark"),
+    Screenshot("account", "/account"),
+    Screenshot("password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
+    Screenshot("new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
+    Screenshot("error", "/users/999999999", size=(1200, 460)),
 ]
 
 
 class Demo(NamedTuple):
-    """A database with life in it, and who may look at all of it."""
+    """A database filled by the command `demo`, and the credentials of its administrator."""
 
     url: str
     email: str
@@ -60,25 +60,25 @@ class Demo(NamedTuple):
 
 
 def main() -> None:
-    with invented() as demo, Server.launch(demo.url, environment=QUICK) as server:
+    with demo_database() as demo, Server.launch(demo.url, environment=QUICK) as server:
         take(server, demo, IMAGES)
 
 
-# Hashing a password properly takes longer than all the rest.
+# With the default cost, hashing a password would take longer than everything else.
 QUICK = {
     "COUNTERFOIL_BCRYPT_ROUNDS": "4",
     "COUNTERFOIL_LOGIN_THROTTLE": "off",
     "COUNTERFOIL_CONFIRMATION_SECONDS": "1",
 }
-# In the lists, this browser should look like one of the people's.
+# In the lists of sessions, this browser should look like those of the demo's users.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 @contextmanager
-def invented() -> Iterator[Demo]:
+def demo_database() -> Iterator[Demo]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/demo.db"
-        said = subprocess.run(
+        result = subprocess.run(
             [sys.executable, str(REPOSITORY / "api.py"), "demo"],
             env={**os.environ, **QUICK, "DATABASE_URL": url},
             cwd=folder,
@@ -86,12 +86,12 @@ def invented() -> Iterator[Demo]:
             capture_output=True,
             text=True,
         )
-        email, password = said.stdout.split()
+        email, password = result.stdout.split()
         yield Demo(url, email, password)
 
 
 def take(server: Server, demo: Demo, folder: Path) -> None:
-    """Save all the pictures there."""
+    """Save all screenshots in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     console = f"{server.url}/console"
     with open_browser() as browser:
@@ -100,20 +100,20 @@ def take(server: Server, demo: Demo, folder: Path) -> None:
         with chromium.new_context(user_agent=AGENT) as context:
             sign_in(context.new_page(), console, demo)
             state = context.storage_state()
-        for picture in PICTURES:
-            options = options_of(picture)
-            if picture.path != "/sign-in":
+        for screenshot in SCREENSHOTS:
+            options = options_of(screenshot)
+            if screenshot.path != "/sign-in":
                 options["storage_state"] = state
             with chromium.new_context(**options) as context:
                 page = context.new_page()
-                show(page, console, picture, demo)
-                save(page, folder / f"console-{picture.name}.png")
+                show(page, console, screenshot, demo)
+                save(page, folder / f"console-{screenshot.name}.png")
 
 
-def options_of(picture: Picture) -> dict[str, Any]:
-    width, height = picture.size
+def options_of(screenshot: Screenshot) -> dict[str, Any]:
+    width, height = screenshot.size
     viewport = {"width": width, "height": height}
-    return {"color_scheme": picture.scheme, "viewport": viewport, "user_agent": AGENT}
+    return {"color_scheme": screenshot.scheme, "viewport": viewport, "user_agent": AGENT}
 
 
 def sign_in(page: Page, console: str, demo: Demo) -> None:
@@ -124,17 +124,17 @@ def sign_in(page: Page, console: str, demo: Demo) -> None:
     page.get_by_role("button", name="Sign out").wait_for()
 
 
-def show(page: Page, console: str, picture: Picture, demo: Demo) -> None:
-    if picture.path.startswith("find:"):
-        page.goto(f"{console}/users?q={picture.path.removeprefix('find:')}")
+def show(page: Page, console: str, screenshot: Screenshot, demo: Demo) -> None:
+    if screenshot.path.startswith("find:"):
+        page.goto(f"{console}/users?q={screenshot.path.removeprefix('find:')}")
         page.locator("#results a.main-line").first.click()
         page.get_by_role("heading", name="Live sessions").wait_for()
     else:
-        page.goto(console + picture.path)
-    if picture.press == "Make the key":
+        page.goto(console + screenshot.path)
+    if screenshot.press == "Make the key":
         make_key(page, demo)
-    elif picture.press:
-        page.get_by_role("button", name=picture.press).click()
+    elif screenshot.press:
+        page.get_by_role("button", name=screenshot.press).click()
         page.get_by_label("Password of").wait_for()
 
 
@@ -147,7 +147,7 @@ def make_key(page: Page, demo: Demo) -> None:
 
 
 def save(page: Page, path: Path) -> None:
-    """With 64 colours, which is all that such a page needs, where there is pngquant."""
+    """Save a screenshot, reduced to 64 colours if pngquant is installed."""
     page.screenshot(path=path)
     if quantise := shutil.which("pngquant"):
         subprocess.run(

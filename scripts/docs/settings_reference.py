@@ -1,4 +1,4 @@
-"""Writes `.env.example` and docs/reference/settings.md from the settings classes."""
+"""Generates `.env.example` and docs/reference/settings.md from the settings classes."""
 
 import ast
 import inspect
@@ -33,7 +33,7 @@ This page is generated from the settings classes: see [CONTRIBUTING.md](../../CO
 
 
 class Setting(NamedTuple):
-    """One setting as its user sees it."""
+    """One row of the reference."""
 
     name: str
     default: str
@@ -51,7 +51,7 @@ def read(layer: type[LayerSettings]) -> list[Setting]:
 
 
 def layers() -> dict[str, type[LayerSettings]]:
-    """The classes of all layers by the names of the layers."""
+    """The settings class of each layer, by the name of the layer."""
     return get_type_hints(Settings)
 
 
@@ -80,7 +80,7 @@ def reference() -> str:
 
 
 def _docstrings(layer: type[LayerSettings]) -> dict[str, str]:
-    """The string below each field, in one line."""
+    """The docstring below each field, in one line."""
     body = ast.parse(textwrap.dedent(inspect.getsource(layer))).body[0]
     assert isinstance(body, ast.ClassDef)
     return {
@@ -95,12 +95,12 @@ def _docstrings(layer: type[LayerSettings]) -> dict[str, str]:
 
 
 def _variable(name: str) -> str:
-    # Hosting platforms set this one without our prefix.
+    # Hosting platforms set this variable, without the prefix.
     return "DATABASE_URL" if name == "database_url" else f"{PREFIX}{name.upper()}"
 
 
 def _default(field: FieldInfo) -> str:
-    """As it is written in `.env`; nothing where it depends on the machine."""
+    """The default as it is written in `.env`. Empty if it depends on the machine."""
     return "" if field.default_factory is not None else _write(field.default)
 
 

@@ -88,7 +88,7 @@ COLUMNS = {
     "throttle_counters.ends_at": "the end of the window; NULL: it counts until it is reset",
     "known_addresses.id": "",
     "known_addresses.user_id": "",
-    "known_addresses.address_digest": "of the network",
+    "known_addresses.address_digest": "of the user and the network",
     "known_addresses.last_used_at": "when the user last logged in from it",
 }
 

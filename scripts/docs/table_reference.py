@@ -1,4 +1,4 @@
-"""Writes docs/reference/tables.md from the models, with what each column means."""
+"""Generates docs/reference/tables.md from the models and the descriptions of their columns."""
 
 from sqlalchemy import Column, Table, make_url
 
@@ -43,7 +43,7 @@ def reference() -> str:
 
 
 def tables() -> list[Table]:
-    """In the order in which they are explained, which is that of reading."""
+    """The tables in the order of the page."""
     return [User.metadata.tables[name] for name in TABLES]
 
 
@@ -79,7 +79,7 @@ def _rules(table: Table, column: Column[object]) -> str:
 def _is_unique(table: Table, column: Column[object]) -> bool:
     if column.unique:
         return True
-    # Compared in lower case, such as addresses.
+    # Case-insensitive columns have a unique index on their lower-case form.
     return any(
         index.unique and str(index.expressions[0]) == f"lower({table.name}.{column.name})"
         for index in table.indexes

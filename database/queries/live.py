@@ -1,7 +1,8 @@
-"""Defines which credentials and sessions are live: every lookup, list and limit uses these.
+"""Defines which sessions and API keys are live, for every list, limit and refresh.
 
 A session is valid if it is neither revoked nor expired; it is usable, or live, if its client also
-has a token that works. A test compares the view `live_sessions` with these conditions.
+has a token that works. The views `live_sessions`, `live_access_tokens` and `live_api_keys` repeat
+these conditions in SQL, and tests compare them.
 """
 
 from sqlalchemy import ColumnElement, and_, exists, or_
@@ -18,11 +19,6 @@ def session_is_valid() -> ColumnElement[bool]:
         LoginSession.epoch == User.session_epoch,
         User.is_active,
     )
-
-
-def access_token_is_usable() -> ColumnElement[bool]:
-    """The token resolves. Needs `access_tokens`, `sessions` and `users` joined."""
-    return and_(AccessToken.expires_at > clock.now(), session_is_valid())
 
 
 def api_key_is_valid() -> ColumnElement[bool]:

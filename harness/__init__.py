@@ -1,1 +1,1 @@
-"""Servers, relays, proxies and PostgreSQL that tests, faults and benchmarks start."""
+"""Starts the services, databases, relays and proxies for tests, fault scenarios and benchmarks."""

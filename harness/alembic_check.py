@@ -1,4 +1,4 @@
-"""Fails when the models and the migrations differ, as judged on a real PostgreSQL."""
+"""Checks on a real PostgreSQL that the migrations create what the models declare."""
 
 import uuid
 
@@ -15,7 +15,7 @@ def main() -> None:
             migrations.check(url)
         finally:
             server.drop_database(name)
-    print("The migrations make what the models say.")
+    print("The migrations create what the models declare.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An application behind a proxy: it tells what has reached it, and counts."""
+"""An HTTP server that answers with the request it received, for tests of proxies."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Echo(ThreadingHTTPServer):
-    """Answers every request with `status` and, in JSON, what it was sent."""
+    """Answers every request with `status` and the request as JSON. Counts the requests."""
 
     daemon_threads = True
 
@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Echo
 
     def handle_one_request(self) -> None:
-        # A proxy that ends may drop the connections it keeps.
+        # A proxy that stops may reset its idle connections.
         try:
             super().handle_one_request()
         except ConnectionError:
@@ -36,13 +36,13 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         self.server.requests += 1
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        told = {
+        request = {
             "method": self.command,
             "path": self.path,
             "headers": self.headers.items(),
             "body_length": len(body),
         }
-        text = json.dumps(told).encode()
+        text = json.dumps(request).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
@@ -52,12 +52,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def echo(status: int = 200) -> Iterator[Echo]:
-    """A running echo on a port of its own."""
+    """Run an Echo on a free port until the block ends."""
     with Echo(status) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

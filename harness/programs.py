@@ -1,4 +1,4 @@
-"""Programs that some tests drive: present, or skipped by name at home and a failure in CI."""
+"""Finds programs that some tests need. A missing one skips the test, but fails it in CI."""
 
 import os
 import shutil
@@ -14,25 +14,26 @@ NODE_PACKAGES = Path(__file__).resolve().parents[1] / ".venv-node" / "node_modul
 def require_program(*names: str) -> str:
     """The path of the first of `names` that is installed.
 
-    Some come with a Python package; and Debian keeps servers off the path of ordinary users.
+    Also searches the scripts of Python packages, and /usr/sbin, which is not on the PATH of
+    ordinary users on Debian.
     """
     folders = [sysconfig.get_path("scripts"), "/usr/sbin", "/sbin"]
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
     for name in names:
         if path := shutil.which(name, path=search):
             return path
-    return _do_without(" or ".join(names))
+    return _skip_or_fail(" or ".join(names))
 
 
 def require_node_package(name: str) -> Path:
-    """The folder of a package that scripts/test has installed where there is npm."""
+    """The folder of a package that scripts/test installs if npm is available."""
     folder = NODE_PACKAGES / name
     if not folder.is_dir():
-        _do_without(f"the Node package {name}")
+        _skip_or_fail(f"the Node package {name}")
     return folder
 
 
-def _do_without(what: str) -> NoReturn:
+def _skip_or_fail(what: str) -> NoReturn:
     missing = f"{what} is not installed"
     if os.environ.get("CI") == "true":
         pytest.fail(f"{missing}, and CI skips nothing", pytrace=False)

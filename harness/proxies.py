@@ -1,4 +1,4 @@
-"""Real reverse proxies with the configurations that we ship, of which only addresses change."""
+"""Runs real reverse proxies with the configurations in deploy/, of which only addresses change."""
 
 import os
 import signal
@@ -21,9 +21,9 @@ STOP_SECONDS = 15.0
 
 
 class Proxy(ABC):
-    """A proxy between the test, a service and an application, each on a port of 127.0.0.1.
+    """A proxy in front of a service and an application, each on a port of 127.0.0.1.
 
-    `app_url` is where it protects the application, `auth_url` where it lets the service through.
+    `app_url` is the protected application behind the proxy, `auth_url` the service behind it.
     """
 
     program: str
@@ -40,11 +40,11 @@ class Proxy(ABC):
 
     @abstractmethod
     def addresses(self) -> Mapping[str, str]:
-        """What stands in the shipped file, and what stands in its place in a test."""
+        """Text of the shipped configuration, and its replacement in a test."""
 
     @abstractmethod
     def command(self, configuration: Path) -> list[str]:
-        """How to run it in the foreground."""
+        """The command that runs the proxy in the foreground."""
 
     def configure(self, shipped: Path) -> Path:
         text = shipped.read_text()
@@ -95,7 +95,7 @@ class Proxy(ABC):
 
 
 class Nginx(Proxy):
-    """Its shipped file is included by a nginx.conf, as it would be from /etc/nginx/conf.d/."""
+    """Its shipped file is included by a nginx.conf, as from /etc/nginx/conf.d/."""
 
     program = "nginx"
 
@@ -118,7 +118,7 @@ class Nginx(Proxy):
 
 
 class Caddy(Proxy):
-    """Without TLS: it takes certificates only for names that the DNS knows."""
+    """Without TLS, because Caddy obtains certificates only for names in the public DNS."""
 
     program = "caddy"
 
@@ -136,7 +136,7 @@ class Caddy(Proxy):
 
 
 class Envoy(Proxy):
-    """Protects an application and does nothing else."""
+    """Protects an application only; it does not forward requests to the service."""
 
     program = "envoy"
 

@@ -1,4 +1,4 @@
-"""A TCP relay in front of a server, which can be slow, swallow what it is sent, or lose answers."""
+"""A TCP relay in front of a server that can add latency, drop data or lose responses."""
 
 import asyncio
 import threading
@@ -11,25 +11,25 @@ from sqlalchemy.engine import make_url
 
 from harness.processes import free_port
 
-# How psycopg2 asks for it: a simple query, which ends in NUL.
+# As psycopg2 sends it: a simple query, which ends in NUL.
 _COMMIT = b"COMMIT\x00"
 
 T = TypeVar("T")
 
 
 class Relay:
-    """Its attributes may be changed at any time, and hold for what is passed on from then on."""
+    """Forwards connections to a port. Its attributes can be changed at any time."""
 
     def __init__(self, target_port: int) -> None:
         self.delay_seconds = 0.0
-        """Held back on the way to the server: what it adds to each round trip."""
-        self.swallows = False
-        """Takes everything, new connections too, and passes nothing on; nobody is told."""
-        self.commit_answers_to_lose = 0
-        """So many times a COMMIT reaches the server, but the client loses the connection."""
+        """The latency added to each round trip, on the way to the server."""
+        self.drops_data = False
+        """Accepts connections and data, but forwards nothing (a black hole)."""
+        self.commit_responses_to_lose = 0
+        """The number of COMMITs that reach the server, but whose client loses the connection."""
         self.port = free_port()
         self._target_port = target_port
-        self._links: set[_Link] = set()
+        self._connections: set[_Connection] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
@@ -38,16 +38,16 @@ class Relay:
         )
 
     def url(self, url: str) -> str:
-        """The address of a database, by way of this relay."""
+        """The URL of a database behind this relay."""
         return make_url(url).set(port=self.port).render_as_string(hide_password=False)
 
-    def cut(self) -> None:
-        """Break every connection that there is; new ones are welcome."""
-        self._call(self._cut)
+    def reset_connections(self) -> None:
+        """Reset all existing connections. New ones are not affected."""
+        self._call(self._reset_connections)
 
-    def forget(self) -> None:
-        """Swallow what comes on the connections that there are; new ones are as good as ever."""
-        self._call(self._forget)
+    def drop_existing_connections(self) -> None:
+        """Drop all data of existing connections without a reset. New ones are not affected."""
+        self._call(self._drop_existing_connections)
 
     def __enter__(self) -> Self:
         return self
@@ -70,47 +70,47 @@ class Relay:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = _Link(self, writer)
-        self._links.add(link)
+        connection = _Connection(self, writer)
+        self._connections.add(connection)
         try:
-            await link.run(reader, self._target_port)
+            await connection.run(reader, self._target_port)
         finally:
-            self._links.discard(link)
+            self._connections.discard(connection)
 
-    async def _cut(self) -> None:
-        for link in list(self._links):
-            link.close()
+    async def _reset_connections(self) -> None:
+        for connection in list(self._connections):
+            connection.close()
 
-    async def _forget(self) -> None:
-        for link in self._links:
-            link.is_forgotten = True
+    async def _drop_existing_connections(self) -> None:
+        for connection in self._connections:
+            connection.drops_data = True
 
     async def _close(self) -> None:
         self._server.close()
-        await self._cut()
+        await self._reset_connections()
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
-class _Link:
-    """One connection through the relay."""
+class _Connection:
+    """A connection of a client, and the connection to the server that belongs to it."""
 
     def __init__(self, relay: Relay, client: asyncio.StreamWriter) -> None:
         self._relay = relay
         self._client = client
         self._server: asyncio.StreamWriter | None = None
-        self._loses_answer = False
-        self.is_forgotten = False
+        self._loses_response = False
+        self.drops_data = False
 
     async def run(self, from_client: asyncio.StreamReader, target_port: int) -> None:
         with suppress(OSError):
             from_server, self._server = await asyncio.open_connection("127.0.0.1", target_port)
-            ways = [
+            directions = [
                 asyncio.ensure_future(self._to_server(from_client, self._server)),
                 asyncio.ensure_future(self._to_client(from_server)),
             ]
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             self.close()
-            await asyncio.wait(ways)
+            await asyncio.wait(directions)
         self.close()
 
     def close(self) -> None:
@@ -122,20 +122,20 @@ class _Link:
         with suppress(OSError):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self._relay.delay_seconds)
-                if self._swallows():
+                if self._drops_data():
                     continue
-                if _COMMIT in data and self._relay.commit_answers_to_lose > 0:
-                    self._relay.commit_answers_to_lose -= 1
-                    self._loses_answer = True
+                if _COMMIT in data and self._relay.commit_responses_to_lose > 0:
+                    self._relay.commit_responses_to_lose -= 1
+                    self._loses_response = True
                 writer.write(data)
 
     async def _to_client(self, reader: asyncio.StreamReader) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
-                if self._loses_answer:
+                if self._loses_response:
                     return
-                if not self._swallows():
+                if not self._drops_data():
                     self._client.write(data)
 
-    def _swallows(self) -> bool:
-        return self._relay.swallows or self.is_forgotten
+    def _drops_data(self) -> bool:
+        return self._relay.drops_data or self.drops_data

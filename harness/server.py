@@ -1,4 +1,4 @@
-"""The real service in a process of its own, on a free port of 127.0.0.1."""
+"""Runs the real service as a separate process on a free port of 127.0.0.1."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ STOP_SECONDS = 30.0
 
 
 class Server:
-    """A running service. Leaving the block stops it; `launch` returns once it answers."""
+    """A running service, which is stopped when the block ends."""
 
     def __init__(self, port: int, live_path: str = "/health/live") -> None:
         self.port = port
@@ -42,9 +42,9 @@ class Server:
         port: int | None = None,
         live_path: str = "/health/live",
     ) -> Self:
-        """Start `python api.py serve`, or a `command` in which "{port}" stands for the port.
+        """Start `python api.py serve`, or a `command` in which "{port}" is replaced.
 
-        It answers once `live_path` does.
+        Returns once `live_path` answers 200.
         """
         server = cls(port or free_port(), live_path)
         given = {"DATABASE_URL": database_url} if database_url else {}
@@ -60,7 +60,7 @@ class Server:
         return self._process.pid
 
     def worker_pids(self) -> list[int]:
-        """The processes that answer requests: a supervisor's children, or the process itself."""
+        """The processes that serve requests: the supervisor's children, or the process itself."""
         children = psutil.Process(self.pid).children()
         return [child.pid for child in children if _is_worker(child)] or [self.pid]
 
@@ -78,7 +78,7 @@ class Server:
             connection.close()
 
     def stop(self) -> int:
-        """End it by SIGTERM. Returns the exit status; raises if it is still there long after."""
+        """Send SIGTERM. Returns the exit status; raises RuntimeError after STOP_SECONDS."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -117,7 +117,7 @@ class Server:
         self._folder.cleanup()
 
     def _kill_rest(self) -> None:
-        """Workers whose supervisor was killed stay behind in its process group."""
+        """Kills the process group, in which workers remain if their supervisor was killed."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -129,7 +129,7 @@ def _is_worker(child: psutil.Process) -> bool:
     try:
         return "spawn_main" in " ".join(child.cmdline())
     except psutil.NoSuchProcess:
-        # It has just ended; its supervisor will notice.
+        # It has just ended.
         return False
 
 
@@ -141,9 +141,9 @@ def _serve(workers: int) -> list[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """What the developer has set for a service of his own must not change the one under test.
+    """The environment without settings, so that a developer's settings do not affect the tests.
 
-    For the same reason it runs in an empty folder, where no .env is found.
+    For the same reason the service runs in an empty folder, which has no .env.
     """
     kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}

@@ -12,7 +12,7 @@ from tests.support import documentation
 from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.documentation import COMMANDS, FENCE, NOT_RUN, OUTPUT
-from tests.support.walk import Walk
+from tests.support.page_runner import PageRunner
 
 # The others begin with a service, and an administrator of number 42 whose token is in $TOKEN.
 FROM_NOTHING = {
@@ -29,7 +29,7 @@ TESTED_ELSEWHERE = {
 CONFIGURATION = {"yaml"}
 
 PAGES = [page for page in documentation.pages() if documentation.commands(page)]
-WALKS = [
+RUNS = [
     pytest.param(page, database, id=f"{documentation.name_of(page)}-{database}")
     for page in PAGES
     for database in documentation.databases_of(page)
@@ -37,13 +37,13 @@ WALKS = [
 ]
 
 
-@pytest.mark.parametrize(("page", "database_url"), WALKS, indirect=["database_url"])
+@pytest.mark.parametrize(("page", "database_url"), RUNS, indirect=["database_url"])
 def test_a_page_does_what_it_says(page: Path, database_url: str, tmp_path: Path) -> None:
     begins_with_nothing = documentation.name_of(page) in FROM_NOTHING
-    with Walk(tmp_path / "clone", database_url, from_nothing=begins_with_nothing) as walk:
+    with PageRunner(tmp_path / "clone", database_url, from_nothing=begins_with_nothing) as runner:
         for block in documentation.commands(page):
-            if block.is_for(walk.database):
-                walk.take(block)
+            if block.is_for(runner.database):
+                runner.run_block(block)
 
 
 WITH_SQL = [

@@ -25,14 +25,14 @@ def commit_answers_lost(stage: Stage) -> Seen:
     for _ in range(5):
         with Caller(service.url) as caller:
             tokens = sign_up(service)
-            relay.commit_answers_to_lose = 1
+            relay.commit_responses_to_lose = 1
             refreshed = caller.refresh(tokens.refresh_token)
             again = caller.refresh(tokens.refresh_token)
             seen[f"refresh {refreshed.status}, again {again.status}"] += 1
             seen[f"then its access token {caller.use(tokens.access_token).status}"] += 1
 
             tokens = sign_up(service)
-            relay.commit_answers_to_lose = 1
+            relay.commit_responses_to_lose = 1
             ended = caller.revoke(tokens.refresh_token)
             again = caller.revoke(tokens.refresh_token)
             seen[f"revoke {ended.status}, again {again.status}"] += 1

@@ -74,12 +74,12 @@ def black_hole(stage: Stage) -> Seen:
     token = sign_up(service).access_token
     with Load(service.url, clients=10) as load:
         time.sleep(0.5)
-        relay.swallows = True
+        relay.drops_data = True
         hung = time.monotonic()
         time.sleep(3.3 * stage.deadline)
         health = looks.health(service.url)
         ended = time.monotonic()
-        relay.swallows = False
+        relay.drops_data = False
         back = seconds_until(lambda: looks.works(service.url, token))
         time.sleep(0.5)
     meanwhile = looks.begun_between(load.answers, hung, ended - stage.deadline)
@@ -93,7 +93,7 @@ def silently_dead_connections(stage: Stage) -> Seen:
     service = stage.serve(relayed)
     sign_up(service)
     with Caller(service.url) as caller:
-        relay.forget()
+        relay.drop_existing_connections()
         answer = caller.log_in(EMAIL)
         second = caller.log_in(EMAIL)
     return Seen(

@@ -62,13 +62,13 @@ def test_a_silent_database_is_unavailable_and_then_available_again(
 ) -> None:
     client = make_client(app)
     tokens = client.sign_up()
-    relay.swallows = True
+    relay.drops_data = True
     for answer in (client.me(tokens), client.try_to_log_in(), client.http.get("/health/ready")):
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
     assert client.http.get("/health/live").status_code == 200
     assert pool_of(app).pool.checkedout() == 0  # type: ignore[attr-defined]
-    relay.swallows = False
+    relay.drops_data = False
     wait_until(lambda: client.me(tokens).status_code == 200)
     assert client.try_to_log_in().status_code == 200
 
@@ -78,7 +78,7 @@ def test_dead_connections_in_the_pool_fail_no_request(
 ) -> None:
     client = make_client(app)
     client.sign_up()
-    relay.forget()
+    relay.drop_existing_connections()
     assert client.try_to_log_in().status_code == 200
 
 
@@ -86,11 +86,11 @@ def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
     database_url: str, relay: Relay
 ) -> None:
     settings = DatabaseSettings(database_url=relay.url(database_url), database_deadline_seconds=3)
-    relay.swallows = True
+    relay.drops_data = True
     with closing(Database(settings)) as database, ThreadPoolExecutor() as threads:
         asked = threads.submit(asyncio.run, database.run(lambda db: db.scalar(text("SELECT 7"))))
         time.sleep(0.3)
-        relay.swallows = False
+        relay.drops_data = False
         assert asked.result() == 7
 
 
@@ -154,7 +154,7 @@ def test_a_commit_whose_answer_was_lost_is_not_called_a_success(
     app = make_app(database_url=relay.url(database_url), track_last_used=False)
     client = make_client(app)
     tokens = client.sign_up()
-    relay.commit_answers_to_lose = 1
+    relay.commit_responses_to_lose = 1
     assert client.http.post("/logout", headers=tokens.headers).status_code == 503
     assert client.me(tokens).status_code == 401
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.pgbouncer import pooled
+from harness.pgbouncer import run_pgbouncer
 from harness.server import Server
 from tests.support.administrator import run_sql
 from tests.support.client import Client, Tokens, connected
@@ -21,7 +21,7 @@ SETTINGS = {
 @pytest.fixture
 def server(database_url: str) -> Iterator[Server]:
     with (
-        pooled(database_url) as address,
+        run_pgbouncer(database_url) as address,
         Server.launch(address, workers=2, environment=SETTINGS) as running,
     ):
         yield running

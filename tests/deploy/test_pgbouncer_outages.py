@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
-from harness.pgbouncer import pooled
+from harness.pgbouncer import run_pgbouncer
 from harness.relay import Relay
 from tests.support.client import Client
 
@@ -22,17 +22,17 @@ def test_a_database_that_goes_silent_behind_it_is_unavailable_and_comes_back(
 ) -> None:
     with (
         Relay(make_url(database_url).port or 5432) as relay,
-        pooled(relay.url(database_url)) as address,
+        run_pgbouncer(relay.url(database_url)) as address,
     ):
         client = make_client(database_url=address, **SETTINGS)
         tokens = client.sign_up()
-        relay.swallows = True
+        relay.drops_data = True
         assert client.me(tokens).status_code == 503
         assert client.try_to_log_in().status_code == 503
         assert client.http.get("/health/live").status_code == 200
-        relay.swallows = False
+        relay.drops_data = False
         # As a network does whose connections have died; until then PgBouncer waits for them.
-        relay.cut()
+        relay.reset_connections()
         while client.me(tokens).status_code == 503:
             continue
         assert client.me(tokens).status_code == 200
@@ -40,7 +40,7 @@ def test_a_database_that_goes_silent_behind_it_is_unavailable_and_comes_back(
 
 
 def test_our_limits_end_with_our_transactions(make_client: MakeClient, database_url: str) -> None:
-    with pooled(database_url) as address:
+    with run_pgbouncer(database_url) as address:
         client = make_client(database_url=address, **SETTINGS)
         assert client.me(client.sign_up()).status_code == 200
         with closing(psycopg2.connect(address)) as other, other.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What the helpers promise: nothing is quietly left out, and nothing is left running."""
+"""The harness skips nothing silently and leaves no process running."""
 
 import signal
 import subprocess
@@ -63,7 +63,7 @@ def test_killing_a_run_stops_its_postgresql() -> None:
 
 
 def _wait_for_end(process: psutil.Process) -> None:
-    """A container whose first process reaps nobody keeps it as a zombie, which is an end too."""
+    """In a container without an init process it stays a zombie, which counts as ended."""
     try:
         process.wait(timeout=10)
     except psutil.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What an administrator types into psql or sqlite3, for the tests that stand in for one."""
+"""Runs SQL on a connection of its own, as an administrator does with psql or sqlite3."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 
 
 def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
-    """Run a statement on a connection of its own, as an administrator would; returns the rows."""
+    """Run one statement on a new connection. Returns the rows, if any."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
             file.execute("PRAGMA foreign_keys = ON")
@@ -25,7 +25,7 @@ def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, .
 
 
 def insert_user(sql: Sql, email: str, password: str = PASSWORD) -> int:
-    """Insert a user by hand, with a plain bcrypt hash from any tool; returns the id."""
+    """Insert a user by SQL, with a plain bcrypt hash. Returns the id."""
     hashed = bcrypt.using(rounds=4).hash(password)
     columns = "email, name, hashed_password"
     sql(f"INSERT INTO users ({columns}) VALUES ('{email}', 'By hand', '{hashed}')")
@@ -33,12 +33,12 @@ def insert_user(sql: Sql, email: str, password: str = PASSWORD) -> int:
 
 
 def user_id(sql: Sql, email: str = "ada@example.org") -> int:
-    """The id of the user with exactly this address."""
+    """The id of the user with this address."""
     return int(sql(f"SELECT id FROM users WHERE email = '{email}'")[0][0])
 
 
 def give_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
-    """Give a user a role."""
+    """Add a role to a user."""
     sql(
         "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r"
         f" WHERE u.email = '{email}' AND r.name = '{role}'"
@@ -46,7 +46,7 @@ def give_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
 
 
 def take_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
-    """Take a role away."""
+    """Remove a role from a user."""
     sql(
         f"DELETE FROM user_roles WHERE user_id = {user_id(sql, email)}"
         f" AND role_id = (SELECT id FROM roles WHERE name = '{role}')"
@@ -54,16 +54,16 @@ def take_role(sql: Sql, role: str, email: str = "ada@example.org") -> None:
 
 
 def count(sql: Sql, table: str) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     return int(sql(f"SELECT count(*) FROM {table}")[0][0])
 
 
 def events(sql: Sql) -> list[str]:
-    """The names of everything in the audit log, oldest first."""
+    """The names of all audit events, oldest first."""
     return [name for (name,) in sql("SELECT event FROM audit_events ORDER BY id")]
 
 
 def run_in_bare_sqlite(url: str, statement: str) -> None:
-    """Run a statement as the sqlite3 shell does if nobody switches foreign keys on."""
+    """Run a statement without foreign keys, which is the default of the sqlite3 shell."""
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
         file.execute(statement)

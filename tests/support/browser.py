@@ -1,4 +1,4 @@
-"""A real browser without a window: a page, what it asked for, and what it complained about."""
+"""Drives a headless Chromium and records its requests and errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
 from harness.programs import require_program
 
-# Root cannot use the sandbox, and a test must not call the services of the browser's maker.
+# Root cannot use the sandbox, and a test must not call Google's services.
 _OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,25 +22,25 @@ _OPTIONS = [
 
 @dataclass
 class Browser:
-    """`complaints` has errors of scripts, of resources and of the content security policy."""
+    """A page. `errors` are those of scripts, resources and the content security policy."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(error.message))
-        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.errors.append(error.message))
+        self.page.on("console", self._on_message)
 
-    def _hear(self, said: ConsoleMessage) -> None:
-        if said.type == "error":
-            self.complaints.append(said.text)
+    def _on_message(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Chromium as Debian ships it."""
+    """Run the system's Chromium with one page until the block ends."""
     program = require_program("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=_OPTIONS)

@@ -1,4 +1,4 @@
-"""Calls the service as its users do, in the words of the tests."""
+"""A client of the API with a method for each common request."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a login returned."""
+    """The response of a login."""
 
     access_token: str
     refresh_token: str
@@ -28,7 +28,7 @@ class Tokens:
 
 
 class Client:
-    """`http` is for everything that has no word of its own here."""
+    """Wraps an HTTP client, `http`, which tests use for all other requests."""
 
     def __init__(self, http: TestClient) -> None:
         self.http = http
@@ -62,7 +62,7 @@ class Client:
         return self.http.get("/users/me", headers={"Authorization": f"Bearer {token}"})
 
     def create_api_key(self, tokens: Tokens, **fields: Any) -> dict[str, Any]:
-        """Make a key and expect success. The body has the key itself as `key`."""
+        """Create a key and expect success. `key` in the result is the key itself."""
         body = {"name": "Nightly report", **fields}
         answer = self.http.post("/api-keys", headers=tokens.headers, json=body)
         assert answer.status_code == 201, answer.text
@@ -76,14 +76,14 @@ class Client:
 
 @contextmanager
 def connected(url: str) -> Iterator[Client]:
-    """A client of a service in a process of its own."""
+    """A client of a service in another process."""
     with HttpClient(base_url=url, timeout=30) as http:
-        # The TestClient is one of these, with a portal to the application's event loop besides.
+        # TestClient is a subclass that adds a portal to the application's event loop.
         yield Client(cast("TestClient", http))
 
 
 def read_tokens(response: Response) -> Tokens:
-    """The tokens of an answer that must be one of success."""
+    """The tokens of a response, which must be successful."""
     assert response.status_code == 200, response.text
     body = response.json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])

@@ -1,4 +1,4 @@
-"""Uses the console as a browser without scripts does: pages, their forms, and the cookie."""
+"""A client of the console that behaves like a browser without scripts."""
 
 import html
 import re
@@ -17,32 +17,32 @@ _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
 class ConsoleClient:
-    """`page` is the answer that is looked at; the forms are those of that page."""
+    """`page` is the current page; forms are sent with its CSRF token."""
 
     def __init__(self, app: FastAPI) -> None:
-        # Cookies that are for HTTPS alone are sent back by HTTPS alone.
+        # Secure cookies are sent over HTTPS only.
         self.http = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
         self.page: Response
 
     def open(self, path: str, **headers: str) -> Response:
-        """Go to a page, and on to where it sends us."""
+        """Open a page and follow its redirects."""
         self.page = self.http.get(f"/console{path}", headers=headers)
         return self.page
 
     def submit(self, path: str, **fields: str | list[str]) -> Response:
-        """Send a form with the token of the page that is looked at."""
+        """Send a form with the CSRF token of the current page."""
         return self.submit_with({}, path, **fields)
 
     def submit_with(
         self, headers: dict[str, str], path: str, **fields: str | list[str]
     ) -> Response:
-        """The same with headers that a browser adds."""
+        """Like `submit`, with headers that a browser would add."""
         fields = {"csrf_token": self.form_token, **fields}
         self.page = self.http.post(f"/console{path}", data=fields, headers=headers)
         return self.page
 
     def confirm(self, path: str, password: str = PASSWORD) -> Response:
-        """Answer the page that asks for the password, with all that it holds."""
+        """Submit the page that asks for the password, with its hidden fields."""
         kept: dict[str, list[str]] = {}
         for name, value in _HIDDEN.findall(self.page.text):
             kept.setdefault(name, []).append(html.unescape(value))
@@ -61,18 +61,18 @@ class ConsoleClient:
 
     @property
     def token(self) -> str:
-        """The access token in the cookie."""
+        """The access token in the session cookie."""
         return str(self.http.cookies["__Host-counterfoil_session"])
 
     @property
     def text(self) -> str:
-        """What can be read on the page."""
+        """The text of the page without tags."""
         without_tags = re.sub(r"<[^>]*>", " ", self.page.text)
         return re.sub(r"\s+", " ", html.unescape(without_tags))
 
 
 def promote(sql: Sql, email: str) -> None:
-    """Make somebody an administrator, as by SQL."""
+    """Give a user the role admin."""
     sql(
         "INSERT INTO user_roles (user_id, role_id) SELECT users.id, roles.id FROM users, roles"
         f" WHERE users.email = '{email}' AND roles.name = 'admin'"

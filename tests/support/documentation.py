@@ -1,4 +1,4 @@
-"""The pages of the documentation: their fenced blocks, and which of those are commands."""
+"""Finds the fenced blocks in README.md and docs/, and which of them tests run."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.server import REPOSITORY
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What a reader types, or writes into a file of their own. The rest is output and configuration.
+# The languages of blocks that a reader types or saves. Others are output and configuration.
 COMMANDS = {"sh", "sql", "python"}
 OUTPUT = {"text", "json"}
 DATABASES = {
@@ -16,8 +16,8 @@ DATABASES = {
     "postgresql": ("psql ", "-- PostgreSQL\n", "postgresql://"),
 }
 
-# Blocks of the shell that no test runs, by page and beginning, with the reason; and those that none
-# runs on any page. Their syntax is checked all the same.
+# Shell blocks that no test runs, by page and prefix, and prefixes that are run on no page, with the
+# reason. Their syntax is checked.
 NOT_RUN = {
     ("docs/how-to/deployment.md", "printf 'POSTGRES_PASSWORD="): "needs a container engine",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
@@ -30,26 +30,26 @@ NEVER_RUN = {
 
 
 class Block(NamedTuple):
-    """A fenced block, and the output that the page says it has, if it says so."""
+    """A fenced block. `output` is the block of output that follows it on the page, if any."""
 
     language: str
     text: str
     output: str | None = None
 
     def is_for(self, database: str) -> bool:
-        """Whether it is typed on this kind of database: unless it names only the other one."""
+        """Whether it is run on this kind of database. False if it names only the other one."""
         named = self.databases()
         return not named or database in named
 
     def databases(self) -> set[str]:
-        """Those that it names."""
+        """The kinds of databases that it names."""
         return {
             kind for kind, words in DATABASES.items() if any(word in self.text for word in words)
         }
 
 
 def pages() -> list[Path]:
-    """README.md, and everything below docs/."""
+    """README.md and all pages in docs/."""
     return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
@@ -58,12 +58,12 @@ def name_of(page: Path) -> str:
 
 
 def commands(page: Path) -> list[Block]:
-    """The blocks of a page that are run, in order."""
+    """The blocks of a page that tests run, in order."""
     return [block for block in every_command(page) if not is_exception(page, block)]
 
 
 def every_command(page: Path) -> Iterator[Block]:
-    """The same with those that are not run."""
+    """All command blocks of a page, including those that are not run."""
     found = FENCE.findall(page.read_text())
     following = [*found, ("", "")][1:]
     for (language, text), (next_language, next_text) in zip(found, following, strict=True):
@@ -77,13 +77,13 @@ def is_exception(page: Path, block: Block) -> bool:
 
 
 def databases_of(page: Path) -> list[str]:
-    """On which a page is walked through: those that it names, or else SQLite."""
+    """The kinds of databases on which a page is run: those that it names, or else SQLite."""
     named = {kind for block in commands(page) for kind in block.databases()}
     return sorted(named or {"sqlite"}, reverse=True)
 
 
 def statements(page: Path, title: str, database: str) -> list[str]:
-    """Those of a section, one by one, as they are written for this database."""
+    """The SQL statements of a section for this kind of database."""
     found = [text for kind, text in FENCE.findall(section(page, title)) if kind == "sql"]
     blocks = [Block("sql", text) for text in found]
     text = "".join(block.text for block in blocks if block.is_for(database))
@@ -92,12 +92,12 @@ def statements(page: Path, title: str, database: str) -> list[str]:
 
 
 def section(page: Path, title: str) -> str:
-    """The text from a heading to the next of its level."""
+    """The text between a heading of level 2 and the next."""
     _, _, rest = page.read_text().partition(f"\n## {title}\n")
     return rest.partition("\n## ")[0]
 
 
 def matches(printed: str, written: str) -> bool:
-    """A page leaves out by three dots what differs each time, or does not matter."""
+    """Whether output matches a page, on which "..." stands for text that varies."""
     pattern = ".*".join(map(re.escape, written.strip().split("...")))
     return re.fullmatch(pattern, printed.strip()) is not None

@@ -1,4 +1,4 @@
-"""A pytest plugin: one PostgreSQL for the whole run, however many workers share it."""
+"""A pytest plugin that starts one PostgreSQL server for all workers of a run."""
 
 import os
 
@@ -8,7 +8,7 @@ from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start it before the workers are, which find its address in the environment they inherit."""
+    """Start the server before the workers, which inherit its address in the environment."""
     if "TEST_DATABASE_URL" in os.environ or session.config.option.collectonly:
         return
     try:
@@ -26,5 +26,5 @@ def _end(server: PostgreSQL) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> DatabaseServer:
-    """Make databases in it under names of your own: other workers are in the same server."""
+    """The server. All workers share it, so databases must have unique names."""
     return DatabaseServer(os.environ["TEST_DATABASE_URL"])

@@ -1,4 +1,4 @@
-"""Waits for what happens by itself, by asking again and again."""
+"""Waits for asynchronous effects by polling."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,15 @@ _SECONDS = 30.0
 
 
 def until(holds: Callable[[], object], *, seconds: float = _SECONDS) -> None:
-    """Returns once it holds; fails if it still does not after a time that is long for anything."""
+    """Return once the condition holds. Fails after `seconds`, which are far more than needed."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "this did not come to hold"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
-def write_behind(client: Client) -> None:
-    """Have written what waits to be written behind the requests' back."""
+def flush_deferred_writes(client: Client) -> None:
+    """Write everything that the service has deferred: uses, and rejected tokens."""
     service = client.http.app.state.service  # type: ignore[attr-defined]
     portal = client.http.portal
     assert portal is not None

@@ -103,7 +103,7 @@ def test_an_administrator_finds_a_user_and_ends_a_session_with_the_keyboard_alon
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_contain_text("1 session has ended.")
         assert (status(server, phone), status(server, laptop)) == (401, 200)
-        assert not watched.complaints
+        assert not watched.errors
         assert all(url.startswith(f"{server.url}/") for url in watched.requests)
 
 
@@ -167,7 +167,7 @@ def test_a_script_in_a_name_or_an_agent_is_only_text(browser: Browser, server: S
         page.goto(f"{server.url}/console/users/2")
         expect(page.get_by_text(EVIL).first).to_be_visible()
         assert page.locator("img[src=x]").count() == 0
-        assert not watched.complaints
+        assert not watched.errors
 
 
 def test_the_policy_stops_a_script_that_got_into_a_page(browser: Browser, server: Server) -> None:
@@ -184,7 +184,7 @@ def test_the_policy_stops_a_script_that_got_into_a_page(browser: Browser, server
           document.body.append(script);
         }""")
         expect(page).to_have_title("Sign in · Counterfoil")
-        assert any("Content Security Policy" in complaint for complaint in watched.complaints)
+        assert any("Content Security Policy" in error for error in watched.errors)
 
 
 def test_a_form_on_another_site_is_rejected(browser: Browser, server: Server) -> None:

@@ -44,7 +44,7 @@ def test_the_authorize_button_logs_in_and_a_protected_route_answers(
     answer = operation.locator(".live-responses-table tr.response")
     expect(answer.locator(".response-col_status")).to_contain_text("200")
     expect(answer.locator(".response-col_description")).to_contain_text("ada@example.org")
-    assert not browser.complaints
+    assert not browser.errors
     assert all(url.startswith(f"{server.url}/") for url in browser.requests), browser.requests
 
 

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from tests.support.administrator import Sql
 from tests.support.client import Client, MakeApp, MakeClient, Tokens
-from tests.support.waiting import write_behind
+from tests.support.waiting import flush_deferred_writes
 
 LONG_AGO = "'2020-01-01 00:00:00'"
 
@@ -22,7 +22,7 @@ def test_a_use_is_noted_behind_the_request(client: Client, sql: Sql) -> None:
     sql(f"UPDATE sessions SET last_used_at = {LONG_AGO}")
     client.me(tokens)
     assert last_used(sql).startswith("2020")
-    write_behind(client)
+    flush_deferred_writes(client)
     assert not last_used(sql).startswith("2020")
     assert not client.sessions(tokens)[0]["last_used_at"].startswith("2020")
 
@@ -31,7 +31,7 @@ def test_a_use_is_not_noted_again_within_a_minute(client: Client, sql: Sql) -> N
     tokens = client.sign_up()
     before = last_used(sql)
     client.me(tokens)
-    write_behind(client)
+    flush_deferred_writes(client)
     assert last_used(sql) == before
 
 
@@ -42,7 +42,7 @@ def test_how_often_is_a_setting(make_client: MakeClient, sql: Sql) -> None:
     sql(f"UPDATE sessions SET last_used_at = '{an_hour_ago:%Y-%m-%d %H:%M:%S}'")
     before = last_used(sql)
     client.me(tokens)
-    write_behind(client)
+    flush_deferred_writes(client)
     assert last_used(sql) == before
 
 
@@ -51,7 +51,7 @@ def test_noting_can_be_switched_off(make_client: MakeClient, sql: Sql) -> None:
     tokens = client.sign_up()
     sql(f"UPDATE sessions SET last_used_at = {LONG_AGO}")
     client.me(tokens)
-    write_behind(client)
+    flush_deferred_writes(client)
     assert last_used(sql).startswith("2020")
 
 
@@ -74,11 +74,11 @@ def test_a_write_that_the_database_refuses_does_not_end_the_writing(
     sql("ALTER TABLE sessions RENAME COLUMN last_used_at TO away")
     try:
         client.http.app.state.service.last_used._sessions.add(UUID(int=1))  # type: ignore[attr-defined]
-        write_behind(client)
+        flush_deferred_writes(client)
     finally:
         sql("ALTER TABLE sessions RENAME COLUMN away TO last_used_at")
     client.me(tokens)
-    write_behind(client)
+    flush_deferred_writes(client)
     assert not last_used(sql).startswith("2020")
 
 
@@ -109,7 +109,7 @@ class Rolling:
 
     def use(self) -> int:
         status = self.client.me(self.tokens).status_code
-        write_behind(self.client)
+        flush_deferred_writes(self.client)
         return status
 
 
@@ -165,7 +165,7 @@ def test_a_token_that_ended_before_its_extension_was_written_stays_ended(
     rolling.expire_in(1000)
     assert rolling.client.me(rolling.tokens).status_code == 200
     sql(end)
-    write_behind(rolling.client)
+    flush_deferred_writes(rolling.client)
     assert rolling.use() == 401
 
 

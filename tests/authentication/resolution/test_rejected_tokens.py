@@ -11,7 +11,7 @@ from authentication.resolution import rejected_tokens
 from counterfoil.tokens import TokenKind, create
 from tests.support.administrator import Sql
 from tests.support.client import Client, MakeClient, Tokens
-from tests.support.waiting import write_behind
+from tests.support.waiting import flush_deferred_writes
 
 Told = Callable[[], list[tuple[str | None, dict[str, Any]]]]
 
@@ -21,7 +21,7 @@ def told(client: Client, sql: Sql) -> Told:
     """Subject and detail of each refusal, once all of them are written."""
 
     def read() -> list[tuple[str | None, dict[str, Any]]]:
-        write_behind(client)
+        flush_deferred_writes(client)
         query = "SELECT subject, detail FROM audit_events WHERE event = 'token.refused' ORDER BY id"
         return [
             (subject, json.loads(detail) if isinstance(detail, str) else detail)
@@ -122,7 +122,7 @@ def test_what_cannot_be_written_does_not_end_the_writing(
 ) -> None:
     sql("ALTER TABLE audit_events RENAME TO away")
     client.me("garbage")
-    write_behind(client)
+    flush_deferred_writes(client)
     sql("ALTER TABLE away RENAME TO audit_events")
     assert told() == []
     tokens = client.sign_up()
@@ -134,5 +134,5 @@ def test_what_cannot_be_written_does_not_end_the_writing(
 def test_it_can_be_switched_off(make_client: MakeClient, sql: Sql) -> None:
     client = make_client(audit_refused_tokens=False)
     client.me("garbage")
-    write_behind(client)
+    flush_deferred_writes(client)
     assert sql("SELECT count(*) FROM audit_events")[0][0] == 0

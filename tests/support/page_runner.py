@@ -1,4 +1,4 @@
-"""Walks through a page as its reader does: in a clone, with a shell, a server and a database."""
+"""Runs the commands of a documentation page in a clone, with a shell, a server and a database."""
 
 import os
 import re
@@ -18,14 +18,14 @@ from tests.support.administrator import give_role, run_sql
 from tests.support.client import PASSWORD
 from tests.support.documentation import Block, matches
 
-# A block that begins so serves until the next one of that port does, in a terminal of its own.
+# Blocks with this prefix start a server, which runs until the next such block with its port.
 SERVES = re.compile(r"(scripts/serve|\.venv/bin/uvicorn )")
-PLAIN = "scripts/serve"
+SERVE_COMMAND = "scripts/serve"
 PORT = "8000"
 POSTGRESQL = "postgresql://user:password@host/counterfoil"
-# Reads one block after another, each ended by NUL, and answers with its output and NUL.
+# Reads blocks that end in NUL, and writes the output of each, followed by NUL.
 _SHELL = r"""while IFS= read -r -d '' block; do eval "$block" </dev/null; printf '\0'; done"""
-# What a page takes for granted unless it begins with nothing: an administrator, number 42.
+# Most pages assume a service with an administrator whose id is 42 and whose token is in $TOKEN.
 _SIGN_UP = f"""
 curl -sf http://127.0.0.1:{PORT}/register -o /dev/null --json '{{
   "email": "ada@example.org", "password": "{PASSWORD}", "name": "Ada"
@@ -37,23 +37,26 @@ TOKEN=$(curl -sf http://127.0.0.1:{PORT}/token -d username=ada@example.org \
 """
 
 
-class Walk:
-    """One page, from its first block to its last."""
+class PageRunner:
+    """Runs the blocks of one page in order.
+
+    `from_nothing` is true for a page that starts the service and creates its users itself.
+    """
 
     def __init__(self, folder: Path, database_url: str, *, from_nothing: bool) -> None:
         self.folder = folder
         self.database = database_url.partition(":")[0]
         self._url = database_url
-        self._is_staged = from_nothing
+        self._is_set_up = from_nothing
         self._servers: dict[str, Server] = {}
         self._environment = {"COUNTERFOIL_BCRYPT_ROUNDS": "4"}
         self._programs = client_programs(self.database)
         make_clone(folder)
-        self._place_database()
+        self._set_up_database()
 
     def __enter__(self) -> Self:
         self._running = ExitStack()
-        complaints = self._running.enter_context((self.folder / "complaints").open("wb"))
+        errors = self._running.enter_context((self.folder / "errors").open("wb"))
         self._shell = self._running.enter_context(
             subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", _SHELL],
@@ -61,7 +64,7 @@ class Walk:
                 env={**self._environment, "PATH": self._programs},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=errors,
             )
         )
         return self
@@ -76,61 +79,61 @@ class Walk:
         for server in self._servers.values():
             server.__exit__(kind, error, trace)
 
-    def take(self, block: Block) -> None:
-        """Do what a block says, and compare what comes out with what the page says."""
+    def run_block(self, block: Block) -> None:
+        """Run a block and compare its output with that on the page."""
         if block.language == "python":
-            self._write(block.text)
+            self._save(block.text)
         elif SERVES.match(block.text):
             self._serve(block.text.strip())
         else:
-            self._stage()
-            typed = block.text if block.language == "sh" else self._type_sql(block.text)
-            printed = self.run(typed)
+            self._set_up()
+            command = block.text if block.language == "sh" else self._sql_command(block.text)
+            printed = self.run(command)
             expected = printed if block.output is None else block.output
             assert matches(printed, expected), f"{block.text}\nprinted\n{printed}\nnot\n{expected}"
 
     def run(self, commands: str) -> str:
-        """What the shell prints. It goes on, with all of its variables."""
+        """Run commands in the shell, which keeps its variables. Returns the output."""
         assert self._shell.stdin
         assert self._shell.stdout
-        self._shell.stdin.write(f"{self._as_it_is_here(commands)}\0".encode())
+        self._shell.stdin.write(f"{self._with_actual_urls(commands)}\0".encode())
         self._shell.stdin.flush()
         printed = bytearray()
         while (character := self._shell.stdout.read(1)) != b"\0":
             if not character:
-                complaints = (self.folder / "complaints").read_text()
-                raise AssertionError(f"{commands}\nfailed:\n{printed.decode()}\n{complaints}")
+                errors = (self.folder / "errors").read_text()
+                raise AssertionError(f"{commands}\nfailed:\n{printed.decode()}\n{errors}")
             printed += character
         return printed.decode()
 
-    def _write(self, text: str) -> None:
-        """A file whose name is the comment in its first line."""
+    def _save(self, text: str) -> None:
+        """Save a program under the name in the comment of its first line."""
         name = re.match(r"# (\w+\.py)\n", text)
-        assert name, f"which file is this?\n{text}"
-        (self.folder / name[1]).write_text(self._as_it_is_here(text))
+        assert name, f"the first line names no file:\n{text}"
+        (self.folder / name[1]).write_text(self._with_actual_urls(text))
 
     def _serve(self, command: str) -> None:
         port, same_port = _port_of(command), None
         if former := self._servers.pop(port, None):
             former.__exit__(None, None, None)
-            # The shell remembers it, in functions that have been defined.
+            # Functions that were defined in the shell contain the port.
             same_port = former.port
         in_clone = f"cd {shlex.quote(str(self.folder))} && exec {command} --port {{port}}"
         self._servers[port] = Server.launch(
             command=["sh", "-c", in_clone],
             environment=self._environment,
             port=same_port,
-            # Any other service of FastAPI's has at least a description.
+            # Any other FastAPI application serves at least its OpenAPI description.
             live_path="/health/live" if port == PORT else "/openapi.json",
         )
 
-    def _stage(self) -> None:
-        """Bring about what the page takes for granted, once there is something to be typed."""
-        if self._is_staged:
+    def _set_up(self) -> None:
+        """Start the service, create the administrator and log in, once."""
+        if self._is_set_up:
             return
-        self._is_staged = True
+        self._is_set_up = True
         if PORT not in self._servers:
-            self._serve(PLAIN)
+            self._serve(SERVE_COMMAND)
         if self.database == "sqlite":
             self._sql("UPDATE sqlite_sequence SET seq = 41 WHERE name = 'users'")
         else:
@@ -142,24 +145,24 @@ class Walk:
     def _sql(self, statement: str) -> list[tuple[object, ...]]:
         return run_sql(self._url, statement)
 
-    def _type_sql(self, statements: str) -> str:
-        """As with the client program of the database, which an administrator has open."""
+    def _sql_command(self, statements: str) -> str:
+        """The command that runs statements with the client program of the database."""
         (self.folder / "statements.sql").write_text(statements)
         if self.database == "sqlite":
             return "sqlite3 -bail -cmd 'PRAGMA foreign_keys = ON' counterfoil.db <statements.sql"
         return 'psql "$DATABASE_URL" -X -q -A -t -v ON_ERROR_STOP=1 <statements.sql'
 
-    def _as_it_is_here(self, text: str) -> str:
+    def _with_actual_urls(self, text: str) -> str:
         for port, server in self._servers.items():
             text = text.replace(f"http://127.0.0.1:{port}", server.url)
         return text.replace(POSTGRESQL, self._url)
 
-    def _place_database(self) -> None:
-        """SQLite in the folder, as by default; PostgreSQL at an address that has been exported."""
+    def _set_up_database(self) -> None:
+        """Put SQLite's file at its default path, or set DATABASE_URL to PostgreSQL."""
         if self.database == "sqlite":
-            place = self.folder / "counterfoil.db"
-            Path(self._url.removeprefix("sqlite:///")).rename(place)
-            self._url = f"sqlite:///{place}"
+            path = self.folder / "counterfoil.db"
+            Path(self._url.removeprefix("sqlite:///")).rename(path)
+            self._url = f"sqlite:///{path}"
         else:
             self._environment["DATABASE_URL"] = self._url
 
@@ -170,7 +173,7 @@ def _port_of(command: str) -> str:
 
 
 def client_programs(database: str) -> str:
-    """A search path with the program in which an administrator of this database types SQL."""
+    """A PATH that contains the client program of this kind of database, and curl."""
     require_program("curl")
     if database == "sqlite":
         found = Path(require_program("sqlite3"))
@@ -181,12 +184,12 @@ def client_programs(database: str) -> str:
 
 
 def make_clone(folder: Path) -> None:
-    """A folder like a clone in which `scripts/serve` has been run, with this very code."""
+    """Make a folder like a clone in which `scripts/serve` has been run. It links to this code."""
     folder.mkdir()
     for item in REPOSITORY.iterdir():
         if not item.name.startswith(".") and item.suffix != ".db" and item.name != "scripts":
             (folder / item.name).symlink_to(item)
-    # The scripts go to where they really are.
+    # Scripts change to the folder that they are in, so they are copied.
     shutil.copytree(REPOSITORY / "scripts", folder / "scripts")
     (folder / ".venv").mkdir()
     for item in Path(sys.prefix).iterdir():

@@ -1,1 +1,1 @@
-"""Breaks what the service depends on, one fault at a time, and judges what it did meanwhile."""
+"""Injects one fault at a time into what the service depends on, and judges its behaviour."""

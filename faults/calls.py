@@ -1,4 +1,4 @@
-"""Calls the service as its clients do, and never raises: that no answer came is an answer too."""
+"""An HTTP client that never raises: an Answer also says that there was no response."""
 
 import http.client
 import json
@@ -10,13 +10,16 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 PASSWORD = "correct horse battery staple"
-# Far beyond any deadline: whoever waits so long has been forgotten by the service.
-_PATIENCE_SECONDS = 30
+# Far longer than any deadline of the service.
+_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`status` is 0 where the connection was refused or broke; `error` then says how."""
+    """A response. `status` is 0 if the connection was refused or broke; `error` then says how.
+
+    `began` and `ended` are in seconds of the monotonic clock.
+    """
 
     call: str
     began: float
@@ -33,16 +36,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One pair."""
+    """A pair of tokens."""
 
     access_token: str
     refresh_token: str
 
 
 class Caller:
-    """One client with one connection, which is opened again when it is gone.
+    """A client with one connection, which it opens again if it is closed.
 
-    `source` is the address it comes from: any of 127.0.0.0/8.
+    `source` is the client's address, any of 127.0.0.0/8.
     """
 
     def __init__(self, url: str, *, source: str = "127.0.0.1") -> None:
@@ -50,7 +53,7 @@ class Caller:
         self._http = http.client.HTTPConnection(
             str(address.hostname),
             address.port,
-            timeout=_PATIENCE_SECONDS,
+            timeout=_TIMEOUT_SECONDS,
             source_address=(source, 0),
         )
 
@@ -115,7 +118,7 @@ def register(caller: Caller, email: str) -> Answer:
 
 
 def read_tokens(answer: Answer) -> Tokens:
-    """The pair in an answer that must be one of success."""
+    """The tokens of an answer, which must be successful."""
     return Tokens(answer.body["access_token"], answer.body["refresh_token"])
 
 

@@ -1,4 +1,4 @@
-"""Sends logins at a steady rate from a process of its own, so that its work does not delay ours."""
+"""Sends logins at a constant rate from a separate process, which does not delay measurements."""
 
 import asyncio
 import json
@@ -14,46 +14,46 @@ from urllib.parse import urlsplit
 import uvloop
 
 PER_SECOND = 200
-# So many may wait for their answers before the next one is late: for hashing, and to be refused.
+# The rate drops once this many logins wait for their answers.
 _CONNECTIONS = 120
 
-# Which name and which address the n-th login of a flood uses.
+# Returns the user name and the client address of the n-th login.
 Attack = Callable[[int], tuple[str, str]]
 
 
 @contextmanager
-def flooding(url: str, attack: Attack, *, first: int, answers: Counter[str]) -> Iterator[None]:
-    """Logins from number `first` on, for as long as the block lasts. Adds up their statuses."""
+def login_flood(url: str, attack: Attack, *, first: int, answers: Counter[str]) -> Iterator[None]:
+    """Send logins from number `first` on until the block ends. Counts their statuses."""
     context = multiprocessing.get_context("spawn")
-    over, results = context.Event(), context.Queue()
-    flood = context.Process(target=_run, args=(url, attack, first, over, results))
+    stop, results = context.Event(), context.Queue()
+    flood = context.Process(target=_run, args=(url, attack, first, stop, results))
     flood.start()
     try:
         results.get()
         yield
     finally:
-        over.set()
+        stop.set()
         answers.update(results.get(timeout=60))
         flood.join()
 
 
-def _run(url: str, attack: Attack, first: int, over: Event, results: "Queue[Counter[str]]") -> None:
+def _run(url: str, attack: Attack, first: int, stop: Event, results: "Queue[Counter[str]]") -> None:
     results.put(Counter())
-    results.put(uvloop.run(_flood(url, attack, first, over)))
+    results.put(uvloop.run(_flood(url, attack, first, stop)))
 
 
-async def _flood(url: str, attack: Attack, first: int, over: Event) -> Counter[str]:
+async def _flood(url: str, attack: Attack, first: int, stop: Event) -> Counter[str]:
     answers, numbers, begin = Counter[str](), iter(range(first, first + 10**9)), time.monotonic()
 
     async def keep_sending() -> None:
         streams = None
-        while not over.is_set():
+        while not stop.is_set():
             number = next(numbers)
             due = begin + (number - first) / PER_SECOND
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             try:
                 streams = streams or await _connect(url)
-                answers[await _guess(*streams, *attack(number))] += 1
+                answers[await _log_in(*streams, *attack(number))] += 1
             except (OSError, EOFError):
                 answers["broken"] += 1
                 streams = None
@@ -69,9 +69,10 @@ async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     return await asyncio.open_connection(address.hostname, address.port)
 
 
-async def _guess(
+async def _log_in(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, address: str
 ) -> str:
+    """Send a login with a wrong password. Returns the status."""
     body = json.dumps({"username": name, "password": "wrong"})
     writer.write(
         "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -1,14 +1,14 @@
-"""What a scenario is, and all of them in the order of their faults.
+"""Registers the fault scenarios.
 
-A scenario is a function that is given a `Stage`, brings about one fault and returns what was seen:
+A scenario is a function that takes a `ScenarioContext`, injects one fault and returns its outcome:
 
     @scenario("F1", "PostgreSQL stopped at once under load")
-    def database_down(stage: Stage) -> Seen:
+    def database_down(context: ScenarioContext) -> Outcome:
         ...
-        return Seen(held=not wrong, figures=f"{len(answers)} answers, slowest {slowest:.1f} s")
+        return Outcome(held=not wrong, figures=f"{len(answers)} answers, slowest {slowest:.1f} s")
 
-Those marked `quick` take a second or two and stand in the test suite as well, with shorter
-deadlines. Add a module under faults/scenarios/ to `load`.
+Those marked `quick` take a second or two, and the test suite runs them with a shorter deadline. A
+new module in faults/scenarios/ must be added to MODULES.
 """
 
 import re
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from faults.stage import Stage
+from faults.context import ScenarioContext
 
 MODULES = (
     "outages",
@@ -36,8 +36,8 @@ MODULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a scenario found out."""
+class Outcome:
+    """Whether the service withstood the fault, and what was measured."""
 
     held: bool
     figures: str
@@ -45,11 +45,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`fault` is its number in the list of faults; `done` says what was done, in a few words."""
+    """`fault` is its number in the list of faults, `description` what is done in a few words."""
 
     fault: str
-    done: str
-    run: Callable[[Stage], Seen]
+    description: str
+    run: Callable[[ScenarioContext], Outcome]
     quick: bool
 
     @property
@@ -61,19 +61,19 @@ _scenarios: list[Scenario] = []
 
 
 def scenario(
-    fault: str, done: str, *, quick: bool = False
-) -> Callable[[Callable[[Stage], Seen]], Callable[[Stage], Seen]]:
+    fault: str, description: str, *, quick: bool = False
+) -> Callable[[Callable[[ScenarioContext], Outcome]], Callable[[ScenarioContext], Outcome]]:
     """Register a function as a scenario."""
 
-    def register(run: Callable[[Stage], Seen]) -> Callable[[Stage], Seen]:
-        _scenarios.append(Scenario(fault, done, run, quick))
+    def register(run: Callable[[ScenarioContext], Outcome]) -> Callable[[ScenarioContext], Outcome]:
+        _scenarios.append(Scenario(fault, description, run, quick))
         return run
 
     return register
 
 
-def load() -> Sequence[Scenario]:
-    """All scenarios, F1 first."""
+def load_scenarios() -> Sequence[Scenario]:
+    """All scenarios, ordered by the numbers of their faults."""
     for module in MODULES:
         import_module(f"faults.scenarios.{module}")
     return sorted(_scenarios, key=lambda one: int(re.findall(r"\d+", one.fault)[0]))

@@ -1,4 +1,4 @@
-"""The rows of a run, on the terminal and as the table in docs/reliability.md."""
+"""Formats the results of scenarios for a terminal and for the table in docs/reliability.md."""
 
 import re
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ _END = "<!-- end of rows -->"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault, what was done, what was seen, and whether the service held."""
+    """The result of a scenario, as a row of the table."""
 
     fault: str
     name: str
-    done: str
-    seen: str
+    description: str
+    figures: str
     held: bool
 
 
 def as_text(row: Row) -> str:
-    """For a terminal."""
+    """A row as two lines for a terminal."""
     verdict = "held" if row.held else "NOT HELD"
-    return f"{row.fault:7} {verdict:8} {row.done}\n                 {row.seen}"
+    return f"{row.fault:7} {verdict:8} {row.description}\n                 {row.figures}"
 
 
-def keep(document: Path, rows: Sequence[Row]) -> None:
-    """Put the rows in the table, in place of those of the same scenarios."""
+def update_page(document: Path, rows: Sequence[Row]) -> None:
+    """Write the rows to the table, in place of those of the same scenarios."""
     text = document.read_text()
     head, _, rest = text.partition(_BEGIN)
     old, _, tail = rest.partition(_END)
@@ -38,8 +38,8 @@ def keep(document: Path, rows: Sequence[Row]) -> None:
 
 def _read(text: str) -> list[Row]:
     return [
-        Row(fault, name, done, seen, held == "yes")
-        for fault, done, seen, held, name in _ROW.findall(text)
+        Row(fault, name, description, figures, held == "yes")
+        for fault, description, figures, held, name in _ROW.findall(text)
     ]
 
 
@@ -47,5 +47,5 @@ def _table(rows: Sequence[Row]) -> str:
     lines = ["| fault | what was done | what was seen | held | scenario |", "|---|---|---|---|---|"]
     for row in sorted(rows, key=lambda one: int(re.findall(r"\d+", one.fault)[0])):
         held = "yes" if row.held else "**no**"
-        lines.append(f"| {row.fault} | {row.done} | {row.seen} | {held} | `{row.name}` |")
+        lines.append(f"| {row.fault} | {row.description} | {row.figures} | {held} | `{row.name}` |")
     return "\n".join(["", *lines, ""])

@@ -1,1 +1,1 @@
-"""One module for each kind of fault. A scenario registers itself: see faults/registry.py."""
+"""The fault scenarios, one module for each kind of fault: see faults/registry.py."""

@@ -1,4 +1,4 @@
-"""Requests that are too large, too deep, or no requests at all: refused, and soon forgotten."""
+"""Oversized, deeply nested and malformed requests: rejected, and without using memory."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from counterfoil import tokens
 from counterfoil.tokens import TokenKind
-from faults import looks
+from faults import observe
 from faults.calls import Answer, Caller
-from faults.registry import Seen, scenario
-from faults.stage import Stage
+from faults.context import ScenarioContext
+from faults.registry import Outcome, scenario
 from harness.server import Server
 
 _MEGABYTE = 1_000_000
@@ -25,23 +25,23 @@ EXAMPLES = 10_000
 @scenario(
     "F22", "200 MB of body, 200 kB of head, 30,000 and 100,000 brackets, 10,000 fields", quick=True
 )
-def swollen_requests(stage: Stage) -> Seen:
-    service = stage.serve(stage.database())
+def oversized_requests(context: ScenarioContext) -> Outcome:
+    service = context.serve(context.database())
     with Caller(service.url) as caller:
         caller.log_in("nobody@example.org")
     memory = psutil.Process(service.pid).memory_info
-    before, seen = memory().rss, {}
+    before, results = memory().rss, {}
     for name, (expected, head, body) in _requests().items():
         for _ in range(3):
-            seen[name] = (_send(service, head, body()), expected)
-    grown = (memory().rss - before) / _MEGABYTE
-    figures = ", ".join(f"{name} {status}" for name, (status, _) in seen.items())
-    held = all(status in expected for status, expected in seen.values())
-    return Seen(held and grown < 20, f"{figures}; the memory grew by {grown:.1f} MB")
+            results[name] = (_send(service, head, body()), expected)
+    growth = (memory().rss - before) / _MEGABYTE
+    figures = ", ".join(f"{name} {status}" for name, (status, _) in results.items())
+    held = all(status in expected for status, expected in results.values())
+    return Outcome(held and growth < 20, f"{figures}; the memory grew by {growth:.1f} MB")
 
 
 def _requests() -> dict[str, tuple[set[str], str, Callable[[], Iterator[bytes]]]]:
-    """What to expect, the head and the body of each."""
+    """The expected statuses, the head and the body of each request."""
     post = "POST /login HTTP/1.1\r\nHost: x\r\n"
     form = "POST /token HTTP/1.1\r\nHost: x\r\n"
     return {
@@ -71,7 +71,7 @@ def _with_body(head: str, body: bytes) -> tuple[str, Callable[[], Iterator[bytes
 
 
 def _send(service: Server, head: str, body: Iterator[bytes]) -> str:
-    """The status. A server may refuse, and close, long before it has been sent everything."""
+    """Send a request and return the status. The server may answer and close before its end."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         answer = b""
         with suppress(OSError):
@@ -83,8 +83,8 @@ def _send(service: Server, head: str, body: Iterator[bytes]) -> str:
     return answer[9:12].decode() or "no answer"
 
 
-# What looks like a token but for its end or its middle, and what does not look like anything.
-_FAILED_TOKENS = st.builds(
+# Text that resembles a token but has a wrong prefix, body or checksum.
+_MALFORMED_TOKENS = st.builds(
     lambda kind, body, end: f"{kind}{body}{end}",
     st.sampled_from(["cfa_", "cfr_", "cfk_", "cfx_", "CFA_", ""]),
     st.text(min_size=30, max_size=60) | st.text("abcXYZ019-_", min_size=43, max_size=43),
@@ -93,8 +93,8 @@ _FAILED_TOKENS = st.builds(
 
 
 @scenario("F23", f"{EXAMPLES:,} malformed tokens in the header and in the form, by hypothesis")
-def malformed_tokens(stage: Stage) -> Seen:
-    service = stage.serve(stage.database())
+def malformed_tokens(context: ScenarioContext) -> Outcome:
+    service = context.serve(context.database())
     answers: list[Answer] = []
     with Caller(service.url) as caller:
 
@@ -105,23 +105,23 @@ def malformed_tokens(stage: Stage) -> Seen:
             deadline=None,
             suppress_health_check=list(HealthCheck),
         )
-        @given(_FAILED_TOKENS | st.text(st.characters(), max_size=100))
+        @given(_MALFORMED_TOKENS | st.text(st.characters(), max_size=100))
         def send(text: str) -> None:
             if tokens.kind_of(text) is None:
-                answers.append(_offer(caller, text))
+                answers.append(_use(caller, text))
 
         send()
-        # One that could have been issued, and has not been.
+        # A well-formed token that was never issued.
         answers.append(caller.use(tokens.create(TokenKind.ACCESS).text))
     wrong = [answer for answer in answers if answer.status not in {400, 401}]
-    return Seen(not wrong and len(answers) >= EXAMPLES, looks.count(answers))
+    return Outcome(not wrong and len(answers) >= EXAMPLES, observe.statuses(answers))
 
 
-def _offer(caller: Caller, text: str) -> Answer:
-    """As an access token where a header can hold it, and as a refresh token otherwise."""
+def _use(caller: Caller, text: str) -> Answer:
+    """Send it as an access token if a header can hold it, and otherwise as a refresh token."""
     if text.isascii() and text.isprintable():
         return caller.use(text)
-    # Lone surrogates too, in the bytes that a careless client makes of them.
+    # Lone surrogates are sent in the bytes that a careless client would encode them to.
     secret = text.encode(errors="surrogatepass")
     form: dict[str, str | bytes] = {"grant_type": "refresh_token", "refresh_token": secret}
     return caller.call("POST", "/token", form=form)

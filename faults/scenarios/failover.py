@@ -1,25 +1,25 @@
-"""The primary is lost and its standby promoted."""
+"""The primary server is lost and its standby is promoted."""
 
 from contextlib import closing
 
 import psycopg2
 from sqlalchemy.engine import make_url
 
-from faults import looks
+from faults import observe
 from faults.calls import Caller, Tokens, read_tokens
-from faults.registry import Seen, scenario
-from faults.stage import EMAIL, Stage, seconds_until, sign_up
+from faults.context import EMAIL, ScenarioContext, seconds_until, sign_up
+from faults.registry import Outcome, scenario
 from harness.postgresql import PostgreSQL
 
 REVOCATIONS = 20
 
 
 @scenario("F11", f"primary crashed after {REVOCATIONS} revocations, synchronous standby promoted")
-def failover_to_synchronous_standby(stage: Stage) -> Seen:
-    primary, url = stage.cluster(durable=True)
-    standby = stage.standby(primary)
+def failover_to_synchronous_standby(context: ScenarioContext) -> Outcome:
+    primary, url = context.cluster(durable=True)
+    standby = context.standby(primary)
     _make_synchronous(url)
-    service = stage.serve(_either(url, standby))
+    service = context.serve(_either(url, standby))
     revoked: list[Tokens] = []
     sign_up(service)
     with Caller(service.url) as caller:
@@ -31,17 +31,17 @@ def failover_to_synchronous_standby(stage: Stage) -> Seen:
         primary.stop("immediate")
         on_standby = caller.log_in(EMAIL)
         standby.promote()
-        back = seconds_until(lambda: looks.works(service.url, kept.access_token))
+        back = seconds_until(lambda: observe.is_working(service.url, kept.access_token))
         alive = [one for one in revoked if caller.use(one.access_token).status != 401]
         after = caller.log_in(EMAIL)
-    return Seen(
+    return Outcome(
         len(revoked) == REVOCATIONS
         and not alive
-        and looks.is_refusal_in_order(on_standby)
+        and observe.is_503_with_retry_after(on_standby)
         and after.status == 200
         and back <= 2,
         f"{len(revoked)} acknowledged revocations, {len(alive)} lost; before the promotion a login"
-        f" {on_standby.status}, after it {after.status}; all well {back:.1f} s after",
+        f" {on_standby.status}, after it {after.status}; recovered after {back:.1f} s",
     )
 
 
@@ -54,7 +54,7 @@ def _make_synchronous(url: str) -> None:
 
 
 def _either(url: str, standby: PostgreSQL) -> str:
-    """Whichever of the two takes writes, as libpq finds out for itself."""
+    """A URL with both servers, of which libpq chooses the one that accepts writes."""
     first = make_url(url)
     hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{standby.port}")
     both = first.set(host=None, port=None).update_query_dict(
@@ -64,16 +64,16 @@ def _either(url: str, standby: PostgreSQL) -> str:
 
 
 @scenario("F11", "connected to a standby that takes no writes")
-def connected_to_standby(stage: Stage) -> Seen:
-    primary, url = stage.cluster()
-    standby = stage.standby(primary)
-    with stage.serve(url) as first:
+def connected_to_standby(context: ScenarioContext) -> Outcome:
+    primary, url = context.cluster()
+    standby = context.standby(primary)
+    with context.serve(url) as first:
         tokens = sign_up(first)
-    service = stage.serve(standby.url("counterfoil"), track_last_used=False)
+    service = context.serve(standby.url("counterfoil"), track_last_used=False)
     with Caller(service.url) as caller:
         used = caller.use(tokens.access_token)
         written = caller.log_in(EMAIL)
-    return Seen(
-        used.status == 200 and looks.is_refusal_in_order(written),
+    return Outcome(
+        used.status == 200 and observe.is_503_with_retry_after(written),
         f"a token check {used.status}, a login {written.status}",
     )

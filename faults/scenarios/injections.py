@@ -1,4 +1,4 @@
-"""Text that is meant to be taken for something else: SQL, a header, a line of the log."""
+"""Injection attacks: SQL, request smuggling, forged headers and forged lines of the log."""
 
 import json
 import socket
@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from faults import looks
+from faults import observe
 from faults.calls import PASSWORD, Answer, Caller, read_tokens
-from faults.registry import Seen, scenario
-from faults.stage import EMAIL, Stage, sign_up
+from faults.context import EMAIL, ScenarioContext, sign_up
+from faults.registry import Outcome, scenario
 from harness.programs import require_program
 from harness.server import Server
 
@@ -31,7 +31,7 @@ SQL = (
     "%s",
     ":id",
 )
-# What each is asked of, and how. An asterisk marks where else to inject.
+# The path and the options of sqlmap for each target. An asterisk marks an injection point.
 _SQLMAP_TARGETS = {
     "login": (
         "/login",
@@ -55,58 +55,59 @@ _ADMINISTRATOR = (
 
 
 @scenario("F24", f"{len(SQL)} strings of SQL in every parameter and text field")
-def sql_in_every_field(stage: Stage) -> Seen:
-    url = stage.database()
-    # Otherwise it would be the throttle that answers.
-    service = stage.serve(url, login_throttle=False)
+def sql_in_every_field(context: ScenarioContext) -> Outcome:
+    url = context.database()
+    # Otherwise the throttle would answer most logins.
+    service = context.serve(url, login_throttle=False)
     token = sign_up(service).access_token
-    looks.run_sql(url, _ADMINISTRATOR)
-    before = looks.run_sql(url, "SELECT count(*) FROM users")
+    observe.run_sql(url, _ADMINISTRATOR)
+    before = observe.run_sql(url, "SELECT count(*) FROM users")
     answers = []
     with Caller(service.url) as caller:
         description = caller.call("GET", "/openapi.json").body
         for text in SQL:
             answers += [caller.call("GET", path, token=token) for path in _paths(description, text)]
             answers += _bodies(caller, token, text)
-        in_again = caller.log_in(EMAIL).status
+        owner = caller.log_in(EMAIL).status
     wrong = [answer for answer in answers if not 200 <= answer.status < 500 or answer.seconds > 4]
-    let_in = [one for one in answers if one.call == "POST /login" and one.status == 200]
-    after = looks.run_sql(url, "SELECT count(*) FROM users")
-    held = not wrong and not let_in and in_again == 200 and after == before
-    return Seen(
+    logged_in = [one for one in answers if one.call == "POST /login" and one.status == 200]
+    after = observe.run_sql(url, "SELECT count(*) FROM users")
+    held = not wrong and not logged_in and owner == 200 and after == before
+    return Outcome(
         held,
-        f"{looks.count(answers)}; slowest {looks.slowest(answers):.1f} s;"
-        f" {len(let_in)} let in; {before[0][0]} user before, {after[0][0]} after",
+        f"{observe.statuses(answers)}; slowest {observe.slowest(answers):.1f} s;"
+        f" {len(logged_in)} logged in; {before[0][0]} user before, {after[0][0]} after",
     )
 
 
 @scenario("F24", "sqlmap, level 3, at what takes text: logins, tokens, searches")
-def sqlmap_at_work(stage: Stage) -> Seen:
-    url = stage.database()
-    service = stage.serve(url, login_throttle=False, introspection_misses_per_minute=1_000_000)
+def sqlmap_scan(context: ScenarioContext) -> Outcome:
+    url = context.database()
+    service = context.serve(url, login_throttle=False, introspection_misses_per_minute=1_000_000)
     token = sign_up(service).access_token
-    looks.run_sql(url, _ADMINISTRATOR)
+    observe.run_sql(url, _ADMINISTRATOR)
     found = {
-        name: _sqlmap(stage, service, token, *options) for name, options in _SQLMAP_TARGETS.items()
+        name: _sqlmap(context, service, token, *options)
+        for name, options in _SQLMAP_TARGETS.items()
     }
     errors = sum('"status": 5' in line for line in service.log().splitlines())
     with Caller(service.url) as caller:
-        still = caller.use(token).status
-    return Seen(
-        all(verdict == "nothing" for verdict in found.values()) and not errors and still == 200,
+        status = caller.use(token).status
+    return Outcome(
+        all(verdict == "nothing" for verdict in found.values()) and not errors and status == 200,
         f"{', '.join(f'{name}: {verdict}' for name, verdict in found.items())};"
         f" {errors} answers above 499",
     )
 
 
-def _sqlmap(stage: Stage, service: Server, token: str, path: str, *options: str) -> str:
-    """What it finds. "nothing" only if it says so: it may have failed as well."""
+def _sqlmap(context: ScenarioContext, service: Server, token: str, path: str, *options: str) -> str:
+    """sqlmap's verdict. "nothing" only if it says so, as it may also have failed."""
     bearer = () if any("Authorization" in option for option in options) else (token,)
     run = subprocess.run(
         [
             *(require_program("sqlmap"), "--batch", "--level=3", "--technique=BEUQ"),
             *("--dbms=PostgreSQL", "--ignore-code=*", "--threads=4", "--disable-coloring"),
-            *(f"--output-dir={stage.folder()}", "-u", f"{service.url}{path}"),
+            *(f"--output-dir={context.folder()}", "-u", f"{service.url}{path}"),
             *(f"--headers=Authorization: Bearer {one}" for one in bearer),
             *(option.replace("{token}", token) for option in options),
         ],
@@ -121,7 +122,7 @@ def _sqlmap(stage: Stage, service: Server, token: str, path: str, *options: str)
 
 
 def _paths(description: Any, text: str) -> Iterator[str]:
-    """Every GET of the description once for each of its parameters."""
+    """The paths of all GET operations, once with the text in each of their parameters."""
     for path, operations in description["paths"].items():
         for parameter in operations.get("get", {}).get("parameters", []):
             if parameter["in"] == "query":
@@ -148,8 +149,8 @@ def _bodies(caller: Caller, token: str, text: str) -> Iterator[Answer]:
 
 
 @scenario("F24", "two lengths, CRLF in names and paths, another Host: by raw sockets", quick=True)
-def smuggled_lines(stage: Stage) -> Seen:
-    service = stage.serve(stage.database(), issuer="https://auth.example.org")
+def request_smuggling(context: ScenarioContext) -> Outcome:
+    service = context.serve(context.database(), issuer="https://auth.example.org")
     tokens = sign_up(service)
     length_and_chunks = _raw(
         service,
@@ -165,8 +166,8 @@ def smuggled_lines(stage: Stage) -> Seen:
         for name in ("ada\r\nFORGED", "ada\nFORGED", "ada\u2028FORGED"):
             caller.log_in(name)
             caller.call("GET", f"/{quote(name)}")
-        still = caller.use(read_tokens(caller.log_in(EMAIL)).access_token).status
-        first = caller.use(tokens.access_token).status
+        new = caller.use(read_tokens(caller.log_in(EMAIL)).access_token).status
+        old = caller.use(tokens.access_token).status
     forged = [line for line in service.log().splitlines() if not _is_entry(line)]
     held = (
         length_and_chunks.startswith("HTTP/1.1 400 ")
@@ -174,26 +175,26 @@ def smuggled_lines(stage: Stage) -> Seen:
         and "evil" not in metadata
         and '"issuer":"https://auth.example.org"' in metadata.replace('": "', '":"')
     )
-    return Seen(
-        held and not forged and (still, first) == (200, 200),
+    return Outcome(
+        held and not forged and (new, old) == (200, 200),
         f"length and chunks {length_and_chunks[9:12]}, once; issuer as set;"
         f" {len(forged)} lines of the log forged",
     )
 
 
 def _raw(service: Server, request: str) -> str:
-    """All that comes back until the server closes, or says nothing more."""
-    found = b""
+    """Send raw bytes. Returns what is received until the server closes or is silent for 2 s."""
+    response = b""
     with socket.create_connection(("127.0.0.1", service.port), timeout=2) as connection:
         connection.sendall(request.encode())
         with suppress(OSError):
             while piece := connection.recv(65_536):
-                found += piece
-    return found.decode()
+                response += piece
+    return response.decode()
 
 
 def _is_entry(line: str) -> bool:
-    """Whether a line is one that we wrote: JSON, but for what `serve` says at its start."""
+    """Whether the service wrote a line: JSON, or a message of `serve` before it starts."""
     try:
         return "message" in json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The SQLite file is locked by somebody else, its disk is full, or its writer is killed."""
+"""The SQLite file is locked by another process, its disk is full, or its writer is killed."""
 
 import random
 import sqlite3
@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from faults import looks
+from faults import observe
 from faults.calls import Caller
+from faults.context import EMAIL, ScenarioContext, kill_random_worker, seconds_until, sign_up
 from faults.load import Load
-from faults.registry import Seen, scenario
-from faults.stage import EMAIL, Stage, kill_a_worker, seconds_until, sign_up
+from faults.registry import Outcome, scenario
 
 KILLS = 10
 
 
 @scenario("F13", "SQLite: BEGIN EXCLUSIVE elsewhere for over two deadlines", quick=True)
-def sqlite_locked(stage: Stage) -> Seen:
-    url = stage.sqlite()
-    service = stage.serve(url)
+def sqlite_locked(context: ScenarioContext) -> Outcome:
+    url = context.sqlite()
+    service = context.serve(url)
     token = sign_up(service).access_token
     with Caller(service.url) as caller:
         with closing(sqlite3.connect(_path(url), isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            until = time.monotonic() + 2.2 * stage.deadline
+            until = time.monotonic() + 2.2 * context.deadline
             writes = [caller.log_in(EMAIL)]
             reads = [caller.use(token)]
             while time.monotonic() < until:
@@ -34,62 +34,62 @@ def sqlite_locked(stage: Stage) -> Seen:
         after = caller.log_in(EMAIL)
     check = _check(url)
     held = (
-        all(looks.is_refusal_in_order(answer) for answer in writes)
+        all(observe.is_503_with_retry_after(answer) for answer in writes)
         and all(answer.status == 200 for answer in reads)
-        and looks.slowest(writes) <= stage.deadline + 0.5
+        and observe.slowest(writes) <= context.deadline + 0.5
         and (after.status, check) == (200, "ok")
     )
-    return Seen(
+    return Outcome(
         held,
-        f"logins {looks.count(writes)}, slowest {looks.slowest(writes):.1f} s;"
-        f" token checks {looks.count(reads)}; then a login {after.status}; integrity {check}",
+        f"logins {observe.statuses(writes)}, slowest {observe.slowest(writes):.1f} s;"
+        f" token checks {observe.statuses(reads)}; then a login {after.status}; integrity {check}",
     )
 
 
 @scenario("F13", "SQLite: the disk (a tmpfs of 2 MB) is full")
-def sqlite_full(stage: Stage) -> Seen:
-    with _small_disk(stage.folder()) as folder:
-        url = stage.sqlite(folder)
-        with stage.serve(url) as service, Caller(service.url) as caller:
+def sqlite_full(context: ScenarioContext) -> Outcome:
+    with _small_disk(context.folder()) as folder:
+        url = context.sqlite(folder)
+        with context.serve(url) as service, Caller(service.url) as caller:
             token = sign_up(service).access_token
-            ballast = folder / "ballast"
-            _fill(ballast)
+            filler = folder / "filler"
+            _fill(filler)
             writes = [caller.log_in(EMAIL) for _ in range(20)]
             reads = [caller.use(token) for _ in range(5)]
-            ballast.unlink()
+            filler.unlink()
             after = caller.log_in(EMAIL)
         check = _check(url)
     refused = [answer for answer in writes if answer.status != 200]
     held = (
         bool(refused)
-        and all(looks.is_refusal_in_order(answer) for answer in refused)
+        and all(observe.is_503_with_retry_after(answer) for answer in refused)
         and all(answer.status == 200 for answer in reads)
         and (after.status, check) == (200, "ok")
     )
-    return Seen(
+    return Outcome(
         held,
-        f"logins {looks.count(writes)}; token checks {looks.count(reads)};"
-        f" with room again a login {after.status}; integrity {check}",
+        f"logins {observe.statuses(writes)}; token checks {observe.statuses(reads)};"
+        f" with free space again a login {after.status}; integrity {check}",
     )
 
 
 @scenario("F13", f"SQLite: one of two workers killed (SIGKILL) {KILLS} times under load")
-def sqlite_writers_killed(stage: Stage) -> Seen:
-    url = stage.sqlite()
-    service = stage.serve(url, workers=2)
+def sqlite_writers_killed(context: ScenarioContext) -> Outcome:
+    url = context.sqlite()
+    service = context.serve(url, workers=2)
     with Load(service.url, clients=4) as load:
         for _ in range(KILLS):
             time.sleep(random.uniform(0, 1))
-            kill_a_worker(service)
-    settled = seconds_until(lambda: looks.health(service.url) == (200, 200))
+            kill_random_worker(service)
+    settled = seconds_until(lambda: observe.health(service.url) == (200, 200))
     with closing(sqlite3.connect(_path(url))) as file:
-        half = file.execute(looks.HALF_WRITTEN).fetchall()
+        inconsistent = file.execute(observe.INCONSISTENT_ROWS).fetchall()
     check = _check(url)
-    broken = load.history.judge(service.url)
-    return Seen(
-        not half and not broken and settled < 5 and check == "ok",
-        f"{looks.count(load.answers)}; {load.history.revocations} revocations,"
-        f" {len(broken)} broken; {len(half)} rows half written; integrity {check}",
+    violations = load.history.find_violations(service.url)
+    return Outcome(
+        not inconsistent and not violations and settled < 5 and check == "ok",
+        f"{observe.statuses(load.answers)}; {load.history.revocations} revocations,"
+        f" {len(violations)} violations; {len(inconsistent)} inconsistent rows; integrity {check}",
     )
 
 
@@ -105,7 +105,7 @@ def _check(url: str) -> str:
 
 @contextmanager
 def _small_disk(folder: Path) -> Iterator[Path]:
-    """Wants root, as only root may mount."""
+    """Mounts a tmpfs of 2 MB, which needs root."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
     try:
         yield folder

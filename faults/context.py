@@ -1,4 +1,4 @@
-"""What a scenario is played on: databases, services in front of them, accounts to log in with."""
+"""The environment of a scenario: databases, services that use them, and accounts."""
 
 import os
 import random
@@ -20,59 +20,60 @@ from harness.postgresql import DatabaseServer, PostgreSQL
 from harness.relay import Relay
 from harness.server import Server
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 
-class Stage:
-    """`deadline` is the service's, in seconds. What was opened here is closed with the stage.
+class ScenarioContext:
+    """Starts what a scenario needs, and stops it when the block ends.
 
-    `server` is for those faults that leave the server itself in peace.
+    `deadline` is the service's database deadline in seconds. `server` is shared, so scenarios that
+    stop or break a server start their own with `cluster`.
     """
 
     def __init__(self, server: DatabaseServer, *, deadline: float) -> None:
         self.deadline = deadline
         self._server = server
-        self._open = ExitStack()
+        self._resources = ExitStack()
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "ScenarioContext":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()
+        self._resources.close()
 
     def database(self) -> str:
-        """The URL of a migrated database."""
+        """The URL of a new, migrated database on the shared server."""
         name = f"fault_{uuid4().hex}"
         url = self._server.create_database(name)
-        self._open.callback(self._server.drop_database, name)
+        self._resources.callback(self._server.drop_database, name)
         migrations.upgrade(url)
         return url
 
     def cluster(self, *, durable: bool = False, **options: object) -> tuple[PostgreSQL, str]:
-        """A server to stop and break, and the URL of a migrated database in it."""
-        server = self._open.enter_context(PostgreSQL.launch(durable=durable, options=options))
+        """A new PostgreSQL server, and the URL of a migrated database in it."""
+        server = self._resources.enter_context(PostgreSQL.launch(durable=durable, options=options))
         url = server.create_database("counterfoil")
         migrations.upgrade(url)
         return server, url
 
     def sqlite(self, folder: Path | None = None) -> str:
-        """The URL of a migrated file, in a folder of its own unless one is given."""
+        """The URL of a new, migrated SQLite file, in a new folder unless one is given."""
         url = f"sqlite:///{folder or self.folder()}/counterfoil.db"
         migrations.upgrade(url)
         return url
 
     def standby(self, primary: PostgreSQL, **options: object) -> PostgreSQL:
-        """A server that follows another one."""
-        return self._open.enter_context(primary.launch_standby(options))
+        """A hot standby of another server."""
+        return self._resources.enter_context(primary.launch_standby(options))
 
     def folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="counterfoil-fault-"))
-        self._open.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._resources.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
     def relay(self, url: str) -> tuple[Relay, str]:
-        """A relay in front of a database, and its URL by way of it."""
-        relay = self._open.enter_context(Relay(make_url(url).port or 5432))
+        """A relay in front of a database, and the database's URL behind it."""
+        relay = self._resources.enter_context(Relay(make_url(url).port or 5432))
         return relay, relay.url(url)
 
     def serve(
@@ -83,10 +84,10 @@ class Stage:
         environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> Server:
-        """A service with these settings, by their names. Stopped with the stage."""
-        given = {"bcrypt_rounds": 4, "database_deadline_seconds": self.deadline, **settings}
-        variables = {f"COUNTERFOIL_{name.upper()}": str(value) for name, value in given.items()}
-        return self._open.enter_context(
+        """A running service with these settings, named as in the settings classes."""
+        chosen = {"bcrypt_rounds": 4, "database_deadline_seconds": self.deadline, **settings}
+        variables = {f"COUNTERFOIL_{name.upper()}": str(value) for name, value in chosen.items()}
+        return self._resources.enter_context(
             Server.launch(url, workers=workers, environment={**variables, **(environment or {})})
         )
 
@@ -101,18 +102,18 @@ def sign_up(service: Server, email: str = EMAIL) -> Tokens:
         return read_tokens(caller.log_in(email))
 
 
-def seconds_until(condition: Callable[[], bool], *, patience: float = PATIENCE_SECONDS) -> float:
-    """How long it takes until this holds. Infinite if it does not within the patience."""
+def seconds_until(condition: Callable[[], bool], *, timeout: float = TIMEOUT_SECONDS) -> float:
+    """The seconds until the condition is true. Infinite if it is not within the timeout."""
     began = time.monotonic()
-    while time.monotonic() - began < patience:
+    while time.monotonic() - began < timeout:
         if condition():
             return time.monotonic() - began
         time.sleep(0.02)
     return float("inf")
 
 
-def kill_a_worker(service: Server) -> None:
-    """SIGKILL for either of two workers, once both are there."""
+def kill_random_worker(service: Server) -> None:
+    """Send SIGKILL to one of two workers once both are running, and wait for its end."""
     seconds_until(lambda: len(service.worker_pids()) == 2)
     victim = random.choice(service.worker_pids())
     os.kill(victim, signal.SIGKILL)
@@ -120,18 +121,17 @@ def kill_a_worker(service: Server) -> None:
 
 
 @contextmanager
-def stopped(server: PostgreSQL) -> Iterator[None]:
-    """SIGSTOP for the postmaster and all its children; they go on when the block is left."""
-    processes = _family(server)
-    for process in processes:
+def suspended(server: PostgreSQL) -> Iterator[None]:
+    """Suspend (SIGSTOP) the postmaster and all its children until the block ends."""
+    for process in _processes_of(server):
         process.suspend()
     try:
         yield
     finally:
-        for process in _family(server):
+        for process in _processes_of(server):
             process.resume()
 
 
-def _family(server: PostgreSQL) -> list[psutil.Process]:
+def _processes_of(server: PostgreSQL) -> list[psutil.Process]:
     postmaster = psutil.Process(server.pid)
     return [postmaster, *postmaster.children(recursive=True)]

@@ -1,4 +1,4 @@
-"""Looks at the service and its database from outside, and says in short what was seen."""
+"""Observes the service and its database from outside, and summarises answers."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,49 +11,49 @@ from faults.calls import Answer, Caller
 
 
 def health(url: str) -> tuple[int, int]:
-    """The statuses of live and ready."""
+    """The statuses of /health/live and /health/ready."""
     with Caller(url) as caller:
         live, ready = (caller.call("GET", f"/health/{one}") for one in ("live", "ready"))
     return live.status, ready.status
 
 
-def works(url: str, access_token: str) -> bool:
-    """Whether a token is looked up and the database is ready for more."""
+def is_working(url: str, access_token: str) -> bool:
+    """Whether the token is accepted and the service is live and ready."""
     with Caller(url) as caller:
         return caller.use(access_token).status == 200 and health(url) == (200, 200)
 
 
-def count(answers: Iterable[Answer]) -> str:
-    """How many of which status: "200: 812, 503: 14"."""
-    kinds = Counter(str(answer.status or answer.error) for answer in answers)
-    return ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) or "nothing"
+def statuses(answers: Iterable[Answer]) -> str:
+    """The number of answers by status, such as "200: 812, 503: 14". "nothing" if there are none."""
+    counts = Counter(str(answer.status or answer.error) for answer in answers)
+    return ", ".join(f"{kind}: {number}" for kind, number in sorted(counts.items())) or "nothing"
 
 
 def slowest(answers: Iterable[Answer]) -> float:
-    """In seconds."""
+    """The longest time that an answer took, in seconds."""
     return max((answer.seconds for answer in answers), default=0.0)
 
 
-def begun_between(answers: Sequence[Answer], first: float, last: float) -> list[Answer]:
-    """Those that were asked for in this time."""
+def sent_between(answers: Sequence[Answer], first: float, last: float) -> list[Answer]:
+    """The answers to requests that were sent in this interval."""
     return [answer for answer in answers if first <= answer.began < last]
 
 
-def is_refusal_in_order(answer: Answer) -> bool:
-    """503 that says when to come back."""
+def is_503_with_retry_after(answer: Answer) -> bool:
+    """Whether it is a 503 with the header Retry-After."""
     return answer.status == 503 and bool(answer.retry_after)
 
 
 def run_sql(url: str, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """As an administrator would, on a connection of its own."""
+    """Run one statement on a new connection. Returns the rows, if any."""
     with closing(psycopg2.connect(url)) as connection, connection:
         cursor = connection.cursor()
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
 
-def busy_connections(url: str) -> int:
-    """Connections to our database, but for this one, that are in the middle of something."""
+def active_connections(url: str) -> int:
+    """The number of other connections to this database that are not idle."""
     (row,) = run_sql(
         url,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -63,7 +63,7 @@ def busy_connections(url: str) -> int:
 
 
 def connections(url: str) -> int:
-    """All connections to our database but this one."""
+    """The number of other connections to this database."""
     (row,) = run_sql(
         url,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -72,7 +72,7 @@ def connections(url: str) -> int:
     return int(row[0])
 
 
-HALF_WRITTEN = """
+INCONSISTENT_ROWS = """
 SELECT 'session without token' FROM sessions s
  WHERE NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.session_id = s.id)
 UNION ALL
@@ -88,4 +88,7 @@ SELECT 'session without its audit event' FROM sessions s
  WHERE NOT EXISTS (SELECT 1 FROM audit_events e
    WHERE e.event = 'login.succeeded' AND e.detail ->> 'session' = CAST(s.id AS text))
 """
-"""Rows that only a transaction torn in two could leave behind. Wants a load without reuse."""
+"""Selects rows that only a transaction committed in part could leave behind.
+
+Valid for a load in which no refresh token is reused.
+"""

@@ -1,1 +1,1 @@
-"""Measures Counterfoil under load, always relative to peers beside it on one machine."""
+"""Load tests that compare Counterfoil with other services on the same machine."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import contestants, growth, login, lookup, mixed, product, report, revocation, wrk
+from benchmarks import growth, login, lookup, mixed, peer_setup, product, report, revocation, wrk
 from benchmarks.goals import missed
 from benchmarks.options import MAXIMUM_ROWS, Options
 from benchmarks.results import FOLDER, Result, new_result, save
@@ -20,7 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
     "revocation": revocation.run,
     "growth": growth.run,
 }
-TARGETS = [*product.LABELS, *contestants.PEERS]
+TARGETS = [*product.LABELS, *peer_setup.PEERS]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,7 +64,7 @@ def number_of_rows(text: str) -> int:
 
 
 def choose(asked: argparse.Namespace) -> tuple[list[str], Options]:
-    """`--only` names scenarios and targets alike."""
+    """The scenarios and options of a command line. `--only` names scenarios or targets."""
     only = {name for name in asked.only.split(",") if name}
     if unknown := (only - set(TARGETS) | set(asked.scenario)) - set(SCENARIOS):
         raise SystemExit(f"there is no {', '.join(sorted(unknown))}; see --help")
@@ -93,9 +93,9 @@ def run_scenario(name: str, options: Options) -> Result:
 
 
 def conclude(result: Result, folder: Path) -> int:
-    """Print the tables and keep the result. 1 if it does not count or a must is missed."""
+    """Print the tables and store the result. Returns 1 if it is invalid or misses a `must`."""
     print("\n".join(report.summarise(result)))
-    # A smoke run proves that the parts work; its figures must never reach the report.
+    # A smoke run only tests the code, so its figures must never reach the report.
     if result.options["quick"]:
         return 1 if result.failures else 0
     save(result, folder)

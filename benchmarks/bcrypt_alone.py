@@ -1,4 +1,4 @@
-"""Prints how many passwords a second bcrypt alone checks, given seconds and threads."""
+"""Prints how many passwords per second bcrypt alone checks, given seconds and threads."""
 
 import sys
 import time

@@ -29,7 +29,7 @@ SHOWN = {
     "fastapi-users": "fastapi-users",
     "knox": "django-rest-knox",
 }
-# The same data give the same file, so that a commit shows only what has changed.
+# With these, equal data give an identical file, so that commits show only real changes.
 SETTINGS = {"svg.hashsalt": "counterfoil", "svg.fonttype": "none", "axes.grid": True}
 METADATA = {"Date": None}
 OF_CEILING = "requests a second, of the route with no check"
@@ -47,7 +47,7 @@ def main(results: Path, docs: Path) -> None:
 
 
 def load_newest(folder: Path) -> dict[str, Figures]:
-    """The figures of the newest result of each scenario that counts."""
+    """The figures of the newest valid result of each scenario."""
     found: dict[str, Figures] = {}
     for path in sorted(folder.glob("*.json")):
         result: dict[str, Any] = json.loads(path.read_text())
@@ -57,7 +57,7 @@ def load_newest(folder: Path) -> dict[str, Figures]:
 
 
 def points(figures: Figures, stem: str) -> Iterator[tuple[int, dict[str, float]]]:
-    """The figures whose names are the stem and a number, in the order of the numbers."""
+    """The figures named by the stem and a number, with their numbers, in ascending order."""
     tails = (name.removeprefix(stem) for name in figures if name.startswith(stem))
     for tail in sorted(int(tail) for tail in tails):
         yield tail, figures[f"{stem}{tail}"]
@@ -96,7 +96,7 @@ def sizes(figures: Figures, connections: int) -> Iterator[tuple[int, dict[str, f
 
 
 def draw_line(axes: Any, line: list[tuple[int, dict[str, float]]], label: str) -> None:
-    """The medians, and bars from the lowest round to the highest."""
+    """Draw the medians, with error bars from the lowest round to the highest."""
     if not line:
         return
     medians = [figure["median"] for _, figure in line]
@@ -107,7 +107,7 @@ def draw_line(axes: Any, line: list[tuple[int, dict[str, float]]], label: str) -
 
 
 def scale_by_logarithm(axes: Any, label: str) -> None:
-    """With ticks at 1, 2 and 5, written as plain numbers."""
+    """Use logarithmic axes with ticks at 1, 2 and 5, labelled with plain numbers."""
     axes.set(xscale="log", yscale="log", ylabel=label)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -121,7 +121,7 @@ def finish(axes: Any, across: str, path: Path) -> None:
     axes.legend(fontsize="small")
     axes.figure.tight_layout()
     axes.figure.savefig(path, metadata=METADATA)
-    # matplotlib leaves blanks at the ends of lines, which no commit should bring in.
+    # matplotlib writes trailing spaces.
     path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
     plt.close(axes.figure)
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client on asyncio for the scenarios that must read the answers, unlike wrk."""
+"""A small asyncio HTTP/1.1 client, for scenarios that must read answers, which wrk cannot."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 def run_loop(work: Coroutine[Any, Any, T]) -> T:
-    """On uvloop, so that the client takes little of what it measures."""
+    """Run a coroutine on uvloop, which uses less processor time than asyncio's own loop."""
     return uvloop.run(work)
 
 
 class Connection:
-    """One connection that is kept open. One request at a time."""
+    """A persistent connection that sends one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -29,14 +29,14 @@ class Connection:
         return cls(*await asyncio.open_connection(HOST, port))
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request; answer the status and the body."""
+        """Send a request. Returns the status and the body."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])
         return status, await self._reader.readexactly(length_of(head))
 
     async def call(self, request: bytes) -> dict[str, Any]:
-        """The JSON answer to a request that must succeed."""
+        """Send a request that must succeed. Returns the JSON of its answer."""
         status, body = await self.exchange(request)
         if status != 200:
             raise RuntimeError(f"answered {status}: {body[:200]!r}")
@@ -48,7 +48,7 @@ class Connection:
 
 
 def length_of(head: bytes) -> int:
-    """The length of the body. 204 has none; no server here sends in chunks."""
+    """The length of the body. A 204 has none, and no server here uses chunked encoding."""
     for line in head.lower().split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name == b"content-length":

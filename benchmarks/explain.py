@@ -1,4 +1,4 @@
-"""Shows how PostgreSQL runs the product's lookup, prepared as the product prepares it."""
+"""Shows PostgreSQL's plan of the product's lookup, prepared as the product prepares it."""
 
 from benchmarks.filling.bulk import connected
 from counterfoil import tokens
@@ -8,7 +8,7 @@ from counterfoil.lookup.connection import PLANNING
 
 
 def explain_lookup(url: str, token: str) -> str:
-    """The plan and what it read, once the pages it needs are in memory."""
+    """The plan with the buffers it read, when its pages are in memory."""
     digest = tokens.digest(token).hex()
     execute = f"EXECUTE lookup ('{{\"\\\\x{digest}\"}}')"
     with connected(url) as connection:

@@ -1,4 +1,4 @@
-"""Boils rounds down to figures: a median with its range."""
+"""Aggregates the rounds of a series into figures: a median with its range."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ABSOLUTE = ("requests_per_second", "p50", "p99", "server_cpu", "postgres_cpu")
 
 @dataclass(frozen=True)
 class Figure:
-    """The median over `rounds` rounds, and the lowest and highest of them."""
+    """The median, the lowest and the highest value of `rounds` rounds."""
 
     median: float
     low: float
@@ -31,7 +31,10 @@ def figure_of(values: Iterable[float]) -> Figure:
 
 
 def figures_of_series(series: Series) -> Figures:
-    """Named `TARGET.FIGURE.CONNECTIONS`; `of_ceiling.` precedes one relative to the ceiling."""
+    """All figures of a series, named `TARGET.FIGURE.CONNECTIONS`.
+
+    Those relative to the ceiling are named `TARGET.of_ceiling.FIGURE.CONNECTIONS`.
+    """
     figures: Figures = {}
     if not series.kept:
         return figures
@@ -47,7 +50,7 @@ def figures_of_series(series: Series) -> Figures:
 
 
 def ceiling_figures(series: Series) -> Figures:
-    """The ceiling's own figures, over the runs that follow each target."""
+    """The ceiling's own figures, from the runs after each target."""
     return {
         f"ceiling.{figure}.{series.connections}": figure_of(
             getattr(pair.after, figure) for block in series.kept for pair in block.pairs.values()
@@ -57,7 +60,7 @@ def ceiling_figures(series: Series) -> Figures:
 
 
 def compare(series: Series, ours: str, theirs: Sequence[str]) -> Figures:
-    """How many times the requests of each peer ours answers, each relative to its ceiling."""
+    """The requests per second of `ours` relative to those of each peer, by their ceilings."""
     figures: Figures = {}
     for peer in theirs:
         values = []
@@ -73,7 +76,7 @@ def compare(series: Series, ours: str, theirs: Sequence[str]) -> Figures:
 
 
 def controls(series: Sequence[Series]) -> Figures:
-    """The control of each series over all its rounds, the dropped ones too."""
+    """The control of each series, over all rounds including the dropped ones."""
     return {
         f"{CONTROL}.every_round.{one.connections}": figure_of(
             block.pairs[CONTROL].ratio("requests_per_second") for block in one.kept + one.dropped

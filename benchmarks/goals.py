@@ -1,4 +1,4 @@
-"""What the product must reach, what it is meant to reach, and whether it did."""
+"""The product's performance goals, and whether figures reach them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Verdict = Literal["goal", "must", "missed"]
 
 @dataclass(frozen=True)
 class Goal:
-    """`figure` names the figure that is held against `must` and `goal`."""
+    """Limits for the named figure: a run that misses `must` fails, `goal` is the aim."""
 
     figure: str
     text: str
@@ -25,7 +25,7 @@ class Goal:
         return "must" if self._reaches(value, self.must) else "missed"
 
     def _reaches(self, value: float, limit: float) -> bool:
-        # A figure that could not be measured (NaN) reaches nothing.
+        # A figure that could not be measured is NaN and reaches no limit.
         return value >= limit if self.at_least else value <= limit
 
 
@@ -100,7 +100,7 @@ GOALS = [
 
 
 def measured_goals(figures: Figures) -> Iterable[tuple[Goal, Verdict]]:
-    """The goals that these figures can be held against."""
+    """The goals whose figures have been measured."""
     for goal in GOALS:
         if goal.figure in figures:
             yield goal, goal.verdict(figures[goal.figure].median)

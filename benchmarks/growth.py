@@ -1,6 +1,6 @@
-"""Scenario: what a check costs as the table of tokens grows from 10 thousand to 10 million rows.
+"""Scenario: the cost of a token check as the table grows from 10 thousand to 10 million rows.
 
-The product serves from a database of each size at the same time, and they are measured in turn.
+One server runs on a database of each size at the same time, and they are measured in turn.
 """
 
 import time
@@ -10,13 +10,13 @@ from dataclasses import replace
 from sqlalchemy import text
 
 from benchmarks import product
-from benchmarks.contestants import set_up_ceiling, set_up_control
 from benchmarks.explain import explain_lookup
 from benchmarks.figures import figure_of, figures_of_series
 from benchmarks.filling.bulk import connected
 from benchmarks.lookup import make_subject, warm_up
 from benchmarks.messages import get
 from benchmarks.options import TOKENS_PER_USER
+from benchmarks.peer_setup import set_up_ceiling, set_up_control
 from benchmarks.product import Product
 from benchmarks.results import Result
 from benchmarks.rounds import Series, Subject, run_rounds, say
@@ -29,10 +29,11 @@ QUICK_SIZES = (1_000, 10_000)
 SAMPLE = 10_000
 CONNECTIONS = (16, 64)
 INSERTS = 2_000
-# Both are deleted by `prune`: the tokens by their own end, and so the rows that hang on them.
+# `prune` deletes both: the tokens because they have expired, and with them the rows that refer to
+# them.
 EXPIRED_SHARE = 0.01
 
-# What a login stores, as one transaction.
+# The rows that a login inserts, in one transaction.
 INSERT = """
 WITH session AS (
     INSERT INTO sessions (id, user_id, epoch, expires_at)
@@ -106,7 +107,7 @@ def name_of(size: int) -> str:
 
 
 def note_growth(series: Series, sizes: Sequence[int], result: Result) -> None:
-    """Requests at the largest size, of those at the smallest in the same round."""
+    """Record the requests per second at the largest size relative to the smallest, by round."""
     smallest, largest = name_of(sizes[0]), name_of(sizes[-1])
     result.figures["growth.of_smallest"] = figure_of(
         block.pairs[largest].ratio("requests_per_second")
@@ -116,7 +117,7 @@ def note_growth(series: Series, sizes: Sequence[int], result: Result) -> None:
 
 
 def inserts_per_second(url: str, users: int) -> float:
-    """Logins stored one after another, each in a transaction of its own."""
+    """How many logins per second can be stored sequentially, one transaction each."""
     with connected(url) as connection:
         begun = time.monotonic()
         for number in range(INSERTS):
@@ -125,7 +126,7 @@ def inserts_per_second(url: str, users: int) -> float:
 
 
 def measure_pruning(url: str, size: int, result: Result) -> None:
-    """How long the command takes to delete a share of the tokens among all the others."""
+    """The duration of the command `prune` when a part of the tokens has expired."""
     with connected(url) as connection:
         count = {"count": int(size * EXPIRED_SHARE)}
         connection.execute(text(EXPIRE_TOKENS), count)

@@ -1,4 +1,4 @@
-"""Scenario: how many logins a second, of what bcrypt alone reaches on the same cores."""
+"""Scenario: logins per second, relative to what bcrypt alone reaches on the same cores."""
 
 import os
 import subprocess
@@ -21,11 +21,11 @@ from benchmarks.wrk import Run
 BCRYPT = "bcrypt"
 LOGIN = "login"
 USERS = 1_000
-# Enough that a hash is always waiting for a core, few enough that none waits past a deadline.
+# Enough that a password is always waiting to be hashed, few enough that none exceeds the deadline.
 CONNECTIONS = 6
-# At some six logins a second, a run of a few seconds would count too few of them.
+# At about six logins per second, a run of a few seconds would count too few of them.
 LONGER = 4
-# The throttle would rightly stop a load of logins from one address.
+# The throttle would limit so many logins from one address.
 SETTINGS = {"COUNTERFOIL_LOGIN_THROTTLE": "off"}
 
 
@@ -57,7 +57,7 @@ def set_up_login(work: Workspace) -> Subject:
 
 
 def measure_bcrypt(connections: int, seconds: float) -> Run:
-    """In a process of its own, as the service is, with a thread for each core."""
+    """Measure bcrypt in a separate process, with one thread per core."""
     del connections
     threads = len(os.sched_getaffinity(0))
     done = subprocess.run(

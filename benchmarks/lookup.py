@@ -1,11 +1,11 @@
-"""Scenario: how fast a token is checked, beside the same route without a check and beside peers."""
+"""Scenario: the speed of token checks, compared with the same route without a check and peers."""
 
 import json
 from collections.abc import Sequence
 
 from benchmarks import product
-from benchmarks.contestants import PEERS, set_up_ceiling, set_up_control, set_up_peers
 from benchmarks.figures import compare, figure_of, figures_of_series
+from benchmarks.peer_setup import PEERS, set_up_ceiling, set_up_control, set_up_peers
 from benchmarks.results import Result, different_versions
 from benchmarks.rounds import Subject, run_rounds, say
 from benchmarks.servers import Server
@@ -56,7 +56,7 @@ def warm_up(subjects: Sequence[Subject]) -> None:
 
 
 def compare_answers(targets: Sequence[Target]) -> list[str]:
-    """Every `/users/me` must answer with the same fields, or the routes are not the same."""
+    """Describe routes `/users/me` whose answers have other fields than the ceiling's."""
     notes, ceiling = [], fields_of(check(targets[0]))
     for target in targets[1:]:
         fields = fields_of(check(target))
@@ -73,7 +73,7 @@ def fields_of(body: bytes) -> set[str]:
 
 
 def note_servers(targets: Sequence[Target], result: Result) -> None:
-    """Memory right after the last run at the highest load, and the time it took to serve."""
+    """Record the servers' memory after the run with the highest load, and their startup times."""
     servers: dict[str, Server] = {target.server.name: target.server for target in targets}
     for name, server in servers.items():
         memory = server.memory()

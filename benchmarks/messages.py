@@ -38,10 +38,10 @@ def post_json(path: str, fields: dict[str, object], token: str | None = None) ->
 
 
 def exchange(port: int, request: bytes, timeout: float = 10.0) -> tuple[int, bytes]:
-    """Send one request on a connection of its own; answer its status and body."""
+    """Send one request on a new connection. Returns the status and the body."""
     with socket.create_connection((HOST, port), timeout=timeout) as connection:
         connection.sendall(request)
         response = HTTPResponse(connection)
         response.begin()
-        # Without a length the body would last until the server closes; 204 has none at all.
+        # A 204 has no body and no Content-Length, so reading would last until the server closes.
         return response.status, response.read()

@@ -1,7 +1,8 @@
 """Scenario: 95 % token checks, 4 % refreshes and 1 % logins, against the checks alone.
 
-Requests come at a fixed rate whatever the answers take, and a latency counts from the moment the
-request was due: a server that stalls cannot hide it by receiving fewer requests meanwhile.
+Requests are sent at a fixed rate, however long answers take, and latencies are measured from the
+time at which a request was due. A server that stalls therefore cannot hide it by receiving fewer
+requests (coordinated omission).
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from benchmarks.workspace import Workspace
 
 USERS = 1_000
 CLIENTS = 48
-# Two logins a second take a third of two cores at cost 12: busy, not overrun.
+# Two logins per second use a third of two cores at cost 12: busy, but not overloaded.
 REQUESTS_PER_SECOND = 200
 MIX = {"check": 95, "refresh": 4, "login": 1}
 CHECKS_ONLY = {"check": 95}
@@ -34,7 +35,7 @@ LONGER = 3
 
 @dataclass
 class Phase:
-    """Latencies in milliseconds by kind of request, and answers that should not have been."""
+    """Latencies in milliseconds by kind of request, and unexpected answers."""
 
     latencies: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     unexpected: list[str] = field(default_factory=list)
@@ -46,7 +47,7 @@ class Phase:
 
 @dataclass
 class Client:
-    """A user on a connection, with the tokens it holds."""
+    """A user with a connection and the current tokens."""
 
     connection: Connection
     email: str
@@ -86,7 +87,7 @@ def run(work: Workspace, result: Result) -> None:
 
 
 async def run_phases(port: int, seconds: float, rounds: int) -> list[Phase]:
-    """Alternately the checks alone and the mix, beginning and ending with the checks alone."""
+    """Alternate between checks alone and the mix. The first and last phases are checks alone."""
     clients = await open_clients(port)
     phases = [await run_phase(clients, CHECKS_ONLY, seconds)]
     for number in range(1, rounds + 1):

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks is asked to do."""
+"""The options of a run of the benchmarks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ MAXIMUM_ROWS = 10_000_000
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` is the length of one run of wrk; `only` names targets, all if it is empty."""
+    """`seconds` is the length of one run of wrk. `only` names targets; empty means all."""
 
     rows: int = 100_000
     rounds: int = 5

@@ -1,4 +1,4 @@
-"""The product with a route as its readers write it: FastAPI's own, with one dependency of ours."""
+"""The product with a route like a user's own: an ordinary FastAPI route with CurrentIdentity."""
 
 from api import app
 from api.dependencies import CurrentIdentity

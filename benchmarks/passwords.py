@@ -1,4 +1,4 @@
-"""The password of every user that the benchmarks make, and its hash."""
+"""The password of all benchmark users, and its hash."""
 
 from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
@@ -8,5 +8,5 @@ ROUNDS = 12
 
 
 def hash_password() -> str:
-    """As the product stores it, so that a login finds nothing to upgrade."""
+    """The hash as the product stores it, so that a login does not upgrade it."""
     return PasswordHasher(AuthenticationSettings(bcrypt_rounds=ROUNDS)).hash(PASSWORD)

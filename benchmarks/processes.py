@@ -1,4 +1,4 @@
-"""Tells what a process and its children have used: processor time and memory."""
+"""Measures the processor time and memory of a process and its children."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Memory:
-    """In megabytes. A page that several processes share is divided among them in the PSS."""
+    """In megabytes. The PSS divides shared pages among the processes that share them."""
 
     rss: float
     pss: float
 
 
-def family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants that live."""
+def process_tree(pid: int) -> list[psutil.Process]:
+    """The process and all its running descendants."""
     head = psutil.Process(pid)
     return [head, *head.children(recursive=True)]
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of the process, its threads and its children, those that have ended included.
+    """Processor time of the process, its threads and its children, including ended ones.
 
-    A child that has ended is waited for by its parent, whose record of its children then holds it:
-    PostgreSQL's backends that come and go are neither lost nor counted twice.
+    A parent's times include its children that have ended and been waited for, so PostgreSQL's
+    short-lived backends are counted exactly once.
     """
-    return sum(sum(times) for times in _times_of(family(pid)))
+    return sum(sum(times) for times in _times_of(process_tree(pid)))
 
 
 def _times_of(members: list[psutil.Process]) -> Iterator[tuple[float, ...]]:
@@ -41,6 +41,6 @@ def _times_of(members: list[psutil.Process]) -> Iterator[tuple[float, ...]]:
 
 
 def memory(pid: int) -> Memory:
-    infos = [member.memory_full_info() for member in family(pid)]
+    infos = [member.memory_full_info() for member in process_tree(pid)]
     rss, pss = (sum(getattr(info, name) for info in infos) for name in ("rss", "pss"))
     return Memory(rss / MEGABYTE, pss / MEGABYTE)

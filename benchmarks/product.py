@@ -1,4 +1,4 @@
-"""Sets up the product: a migrated and filled database, an API key, and servers on it."""
+"""Sets up the product: a migrated and filled database, an API key, and servers."""
 
 import subprocess
 import sys
@@ -26,13 +26,13 @@ LABELS = {
 PATHS = {USERS_ME: "/users/me", OWN_ROUTE: "/account", VERIFY: "/verify"}
 PYTHON = Path(sys.executable)
 ADMINISTRATOR = "administrator@example.org"
-# The command checks new passwords against a blocklist, so it must not be a common one.
+# The command rejects common passwords.
 ADMINISTRATOR_PASSWORD = "correct-pony-battery-benchmark-7"
 
 
 @dataclass(frozen=True)
 class Product:
-    """A filled database, and some of the access tokens in it."""
+    """A filled database, and a sample of its access tokens."""
 
     url: str
     tokens: list[str]
@@ -51,7 +51,7 @@ def set_up_product(
 
 
 def create_api_key(url: str) -> str:
-    """One that may introspect, made by the product's own commands."""
+    """Create an API key with the scope introspect by the product's commands."""
     user = ["create-user", ADMINISTRATOR, "--name", "Admin", "--role", "admin", "--password-stdin"]
     run_command(url, user, ADMINISTRATOR_PASSWORD)
     key = ["create-api-key", ADMINISTRATOR, "--name", "benchmark", "--scope", "introspect"]
@@ -88,7 +88,7 @@ def start_product(
 
 
 def make_targets(work: Workspace, product: Product) -> list[Target]:
-    """The wanted ways to check a token, each over all the tokens of the sample."""
+    """The selected routes that check a token, each with requests for all tokens of the sample."""
     names = [name for name in LABELS if work.options.wants(name)]
     servers = {}
     if any(name != OWN_ROUTE for name in names):

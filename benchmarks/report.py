@@ -39,7 +39,7 @@ form and looks up two credentials.
 
 
 def write(folder: Path) -> int:
-    """1 if there is nothing to report on."""
+    """Write the page. Returns 1 if there are no results."""
     results = load_newest(folder)
     if not results:
         say(f"no results that count in {folder}")
@@ -56,7 +56,7 @@ def write(folder: Path) -> int:
 
 
 def draw(folder: Path) -> None:
-    """In the peers' environment, which has matplotlib."""
+    """Draw the plots in the peers' environment, which has matplotlib."""
     subprocess.run(
         [PEERS_PYTHON, "-m", "benchmarks.charts", folder, DOCS],
         cwd=ROOT,
@@ -66,7 +66,7 @@ def draw(folder: Path) -> None:
 
 
 def summarise(result: Result) -> list[str]:
-    """What one run prints: its tables, its control, and the goals it reached."""
+    """The output of one run: its tables, its control, and the goals it reached."""
     return [*sections.write(result), *control_lines(result), *goal_table(result)]
 
 

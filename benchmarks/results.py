@@ -1,4 +1,4 @@
-"""Keeps what a scenario measured, as JSON, so that reports can be made from it again."""
+"""Stores the results of scenarios as JSON, from which reports are generated."""
 
 import json
 import os
@@ -23,7 +23,7 @@ THEIRS = ("PyJWT", "fastapi-users", "asyncpg", "Django", "django-rest-knox", "gu
 
 @dataclass
 class Result:
-    """`failures` say why the run does not count; `notes` are sentences for the report."""
+    """`failures` are the reasons why a run is invalid, `notes` are sentences for the report."""
 
     scenario: str
     options: dict[str, Any]
@@ -38,11 +38,11 @@ class Result:
 
     @property
     def is_reported(self) -> bool:
-        """Not if it does not count, nor if only some of the targets were asked for."""
+        """Whether the run is valid and measured all targets."""
         return not (self.failures or self.options["only"] or self.options["quick"])
 
     def add_series(self, series: Sequence[Series]) -> None:
-        """Take over the rounds, and fail if too few of them can be trusted."""
+        """Add the rounds of a series. Too few kept rounds make the result invalid."""
         for one in series:
             where = f"{one.connections} connections"
             self.rounds += [block.as_json() for block in [*one.kept, *one.dropped]]
@@ -60,7 +60,7 @@ def new_result(scenario: str, options: Options) -> Result:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Only what bears on ratios; names of hosts and processors are nobody's business."""
+    """What affects ratios. Names of hosts and processors are left out for privacy."""
     ours = {name: version(name) for name in OURS}
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -81,7 +81,7 @@ def versions_of_peers() -> dict[str, str]:
 
 
 def different_versions(machine: dict[str, Any]) -> list[str]:
-    """What would make the ratios compare releases in place of designs."""
+    """Packages whose versions differ between product and peers, which would affect the ratios."""
     ours, peers = machine["ours"], machine["peers"]
     return [
         f"{name} is {ours[name]} here but {peers[name]} in .venv-peers"
@@ -105,7 +105,7 @@ def load(path: Path) -> Result:
 
 
 def load_newest(folder: Path) -> dict[str, Result]:
-    """The newest whole result of each scenario that counts; the names sort by date."""
+    """The newest reported result of each scenario. File names sort by date."""
     found: dict[str, Result] = {}
     for path in sorted(folder.glob("*.json")):
         result = load(path)

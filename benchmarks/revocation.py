@@ -1,10 +1,9 @@
-"""Scenario: tokens are revoked while clients use them; no use begun afterwards may succeed.
+"""Scenario: tokens are revoked while clients use them, and no request begun afterwards may succeed.
 
-Two processes of clients hold half of the connections each. Connection j of either uses the same
-token as connection j of the other, over and over, until it is refused, and then takes the next.
-Meanwhile tokens in use are revoked by endpoint, by SQL and by command. All processes read one clock
-(CLOCK_MONOTONIC). A revocation counts from the moment it was acknowledged: the end of its commit,
-or the answer of its endpoint.
+Two client processes have half of the connections each. Connection j of both uses the same token
+repeatedly until it is rejected, and then the next one. Meanwhile tokens in use are revoked by
+endpoint, by SQL and by command. All processes use the same clock (CLOCK_MONOTONIC). A revocation
+takes effect when it is acknowledged: by the end of its commit, or the answer of its endpoint.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from benchmarks.figures import Figures, figure_of
 from benchmarks.messages import get
 from benchmarks.results import Result
 from benchmarks.revocation_clients import PROCESSES, Clients, Uses, running_clients
-from benchmarks.revocation_ways import Revoke, open_ways
+from benchmarks.revocation_methods import Revoke, open_methods
 from benchmarks.rounds import say
 from benchmarks.workspace import Workspace
 
@@ -28,24 +27,24 @@ WORKERS = 2
 CONNECTIONS = 64
 # How often both connections must have used a token before it is revoked.
 USES_BEFORE = 3
-# Revocations under way at a time: the connections that they leave alone keep up the load.
-AT_A_TIME = 8
+# The most concurrent revocations, so that the other connections keep up the load.
+MAX_CONCURRENT = 8
 LONGEST_SECONDS = 20.0
 PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class Revocation:
-    """When it was acknowledged, and by which way it was done."""
+    """A revocation by a method, and the time at which it was acknowledged."""
 
     token: int
-    way: str
+    method: str
     acknowledged: float
 
 
 def run(work: Workspace, result: Result) -> None:
     count = QUICK_TOKENS if work.options.quick else TOKENS
-    # A user for each token, so that every SQL statement ends one token and no other.
+    # One user per token, so that every SQL statement revokes exactly one token.
     database = product.set_up_product(work, "revocation", count, count, count)
     server = product.start_product(work, database, workers=WORKERS)
     requests = [get("/users/me", token) for token in database.tokens]
@@ -58,22 +57,22 @@ def run(work: Workspace, result: Result) -> None:
 async def revoke_all(
     clients: Clients, count: int, port: int, database: product.Product
 ) -> list[Revocation]:
-    async with open_ways(port, database) as ways:
-        return await revoke_by(clients, count, ways)
+    async with open_methods(port, database) as methods:
+        return await revoke_by(clients, count, methods)
 
 
-async def revoke_by(clients: Clients, count: int, ways: Sequence[Revoke]) -> list[Revocation]:
-    """Revoke each token once both its connections use it, each next one by the next way."""
+async def revoke_by(clients: Clients, count: int, methods: Sequence[Revoke]) -> list[Revocation]:
+    """Revoke each token once both its connections use it, with the methods in rotation."""
     done: list[Revocation] = []
-    places = asyncio.Semaphore(AT_A_TIME)
+    slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def revoke_one_after_another(connection: int) -> None:
         for token in range(connection, count, clients.connections):
             await wait_for_uses(clients, token)
-            revoke = ways[token % len(ways)]
-            async with places:
-                way = await revoke(token)
-                done.append(Revocation(token, way, time.monotonic()))
+            revoke = methods[token % len(methods)]
+            async with slots:
+                method = await revoke(token)
+                done.append(Revocation(token, method, time.monotonic()))
             if len(done) % 1000 == 0:
                 say(f"{len(done)} of {count} revoked")
 
@@ -95,19 +94,21 @@ async def wait_for_uses(clients: Clients, token: int) -> None:
 
 def note_figures(revocations: list[Revocation], uses: list[Uses], result: Result) -> None:
     late = count_late(revocations, uses)
-    strange = [text for one in uses for text in one.unexpected]
-    if strange:
-        result.failures.append(f"{len(strange)} unexpected answers, the first: {strange[0]}")
+    unexpected = [text for one in uses for text in one.unexpected]
+    if unexpected:
+        result.failures.append(f"{len(unexpected)} unexpected answers, the first: {unexpected[0]}")
     answers = sum(len(starts) for one in uses for starts in one.accepted.values())
     result.figures["revocation.late"] = figure_of([late])
     result.figures["revocation.tokens"] = figure_of([len(revocations)])
     result.figures["revocation.accepted"] = figure_of([answers])
-    for way in sorted({revocation.way for revocation in revocations}):
-        result.figures |= delay_figures(way, [one for one in revocations if one.way == way], uses)
+    for method in sorted({revocation.method for revocation in revocations}):
+        result.figures |= delay_figures(
+            method, [one for one in revocations if one.method == method], uses
+        )
 
 
 def count_late(revocations: list[Revocation], uses: list[Uses]) -> int:
-    """Answers 200 to requests that were begun after the revocation had been acknowledged."""
+    """The number of answers 200 to requests begun after the acknowledgement of the revocation."""
     return sum(
         started > revocation.acknowledged
         for revocation in revocations
@@ -116,18 +117,18 @@ def count_late(revocations: list[Revocation], uses: list[Uses]) -> int:
     )
 
 
-def delay_figures(way: str, revocations: list[Revocation], uses: list[Uses]) -> Figures:
+def delay_figures(method: str, revocations: list[Revocation], uses: list[Uses]) -> Figures:
     """Milliseconds from the acknowledgement to the end of the first 401, over both connections.
 
-    Below zero where the clients learned of it before the one who revoked.
+    Negative if a client was rejected before the acknowledgement arrived.
     """
     delays = sorted(
-        1000 * (one.refused[revocation.token] - revocation.acknowledged)
+        1000 * (one.rejected[revocation.token] - revocation.acknowledged)
         for revocation in revocations
         for one in uses
     )
     ranks = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     return {
-        f"revocation.{way}.{name}": figure_of([delays[round(rank * (len(delays) - 1))]])
+        f"revocation.{method}.{name}": figure_of([delays[round(rank * (len(delays) - 1))]])
         for name, rank in ranks.items()
-    } | {f"revocation.{way}.tokens": figure_of([len(revocations)])}
+    } | {f"revocation.{method}.tokens": figure_of([len(revocations)])}

@@ -1,4 +1,4 @@
-"""The clients of the revocation scenario: processes that use tokens until they are refused."""
+"""The client processes of the revocation scenario, which use tokens until they are rejected."""
 
 import asyncio
 import multiprocessing
@@ -14,27 +14,26 @@ from typing import Any
 from benchmarks.client import Connection, run_loop
 
 PROCESSES = 2
-# A refused token is tried this often again: it must never come back to life.
+# How often a rejected token is tried again. It must never be accepted.
 TRIES_AFTER = 3
 LONGEST_SECONDS = 30.0
 
 
 @dataclass
 class Uses:
-    """What one process saw, by the number of the token; times are those of CLOCK_MONOTONIC.
+    """The answers to one process, by the number of the token. Times are those of CLOCK_MONOTONIC.
 
-    `accepted` holds when each request answered with 200 was begun, `refused` when the first 401
-    had arrived.
+    `accepted` has the starts of requests answered with 200, `rejected` the end of the first 401.
     """
 
     accepted: dict[int, list[float]] = field(default_factory=dict)
-    refused: dict[int, float] = field(default_factory=dict)
+    rejected: dict[int, float] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Clients:
-    """The running processes. `counters` holds how often each of them has used each token."""
+    """The running processes. `counters` has an array of uses per token for each process."""
 
     connections: int
     counters: Sequence[Any]
@@ -45,7 +44,7 @@ class Clients:
         return all(counter[token] >= times for counter in self.counters)
 
     def collect(self) -> list[Uses]:
-        """Wait until every token has been refused to every process."""
+        """Wait until every process has been rejected with every token."""
         collected = []
         for pipe in self.pipes:
             if not pipe.poll(LONGEST_SECONDS):
@@ -56,12 +55,12 @@ class Clients:
 
 @contextmanager
 def running_clients(port: int, requests: Sequence[bytes], connections: int) -> Iterator[Clients]:
-    """Each process uses all tokens; `requests` holds one for each of them."""
-    # Spawned, not forked: a forked child would share the parent's event loop and sockets.
+    """Start the processes. Each uses all tokens; `requests` has one request per token."""
+    # Spawned, because a forked child would share the parent's event loop and sockets.
     context = multiprocessing.get_context("spawn")
     counters, pipes, processes = [], [], []
     for _ in range(PROCESSES):
-        # Without a lock: each counter has one writer, and a reader that is late only waits longer.
+        # No lock is needed: each counter has one writer, and a stale read only delays the reader.
         counter = context.RawArray(c_int, len(requests))
         ours, theirs = context.Pipe(duplex=False)
         arguments = (port, requests, connections, counter, theirs)
@@ -81,7 +80,7 @@ def running_clients(port: int, requests: Sequence[bytes], connections: int) -> I
 def use_tokens(
     port: int, requests: Sequence[bytes], connections: int, counter: Any, pipe: Pipe
 ) -> None:
-    """The whole work of one process."""
+    """The main function of a client process."""
     uses = Uses()
     run_loop(use_all(port, requests, connections, counter, uses))
     pipe.send(uses)
@@ -101,12 +100,12 @@ async def use_in_turn(
 ) -> None:
     connection = await Connection.open(port)
     for token in tokens:
-        await use_until_refused(connection, requests[token], token, counter, uses)
+        await use_until_rejected(connection, requests[token], token, counter, uses)
         await try_again(connection, requests[token], token, uses)
     connection.close()
 
 
-async def use_until_refused(
+async def use_until_rejected(
     connection: Connection, request: bytes, token: int, counter: Any, uses: Uses
 ) -> None:
     accepted = uses.accepted.setdefault(token, [])
@@ -117,7 +116,7 @@ async def use_until_refused(
             accepted.append(started)
             counter[token] += 1
         elif status == 401:
-            uses.refused[token] = time.monotonic()
+            uses.rejected[token] = time.monotonic()
             return
         else:
             uses.unexpected.append(f"token {token}: {status}")

@@ -1,4 +1,4 @@
-"""Measures subjects in turn, each between two runs of the ceiling; drops what cannot be trusted."""
+"""Measures subjects in turn, each between two runs of the ceiling, and drops unreliable rounds."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +10,13 @@ from benchmarks.wrk import Run
 
 CONTROL = "control"
 CONTROL_LIMITS = (0.9, 1.1)
-# A machine so noisy that two of three rounds fail the control cannot measure anything.
+# If two of three rounds fail the control, the machine is too noisy to measure anything.
 ATTEMPTS_PER_ROUND = 3
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured. `measure` takes a number of connections and of seconds."""
+    """A named measurement. `measure` takes the number of connections and of seconds."""
 
     name: str
     measure: Callable[[int, float], Run]
@@ -24,21 +24,21 @@ class Subject:
 
 @dataclass(frozen=True)
 class Pair:
-    """A run of a target and the runs of the ceiling right before and right after it."""
+    """A run of a target and the runs of the ceiling directly before and after it."""
 
     run: Run
     before: Run
     after: Run
 
     def ratio(self, figure: str) -> float:
-        """The target's figure relative to the ceiling's around it."""
+        """The target's figure divided by the mean of the two ceiling runs."""
         around = float(getattr(self.before, figure) + getattr(self.after, figure)) / 2
         return float(getattr(self.run, figure)) / around if around else float("nan")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One round at one number of connections: every target once, the control among them."""
+    """One round at one number of connections: every target once, including the control."""
 
     connections: int
     pairs: dict[str, Pair]
@@ -91,11 +91,11 @@ def say(text: str) -> None:
 
 
 def run_rounds(ceiling: Subject, subjects: Sequence[Subject], options: Options) -> list[Series]:
-    """`subjects` must hold the control: the ceiling's work in a process of its own."""
+    """`subjects` must include the control, which is the ceiling in a second process."""
     series = [Series(connections, options.rounds) for connections in options.connections]
     turn = 0
     while not all(one.is_over for one in series):
-        # Each round begins with another subject, so that none is always measured first.
+        # Each round begins with a different subject, so that none is always measured first.
         first = turn % len(subjects)
         order = [*subjects[first:], *subjects[:first]]
         for one in series:

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
-from benchmarks import contestants, product
+from benchmarks import peer_setup, product
 from benchmarks.figures import Figures
 from benchmarks.results import Result
 from benchmarks.rounds import CONTROL
@@ -16,7 +16,7 @@ TITLES = {
     "mixed": "A mixed load",
     "revocation": "Revocation under load",
 }
-LABELS = contestants.LABELS | product.LABELS
+LABELS = peer_setup.LABELS | product.LABELS
 
 
 def write(result: Result) -> list[str]:
@@ -55,7 +55,7 @@ def write_lookup(result: Result) -> list[str]:
 
 
 def targets_of(figures: Figures) -> list[str]:
-    """In the order of the labels: control, peers, product."""
+    """The targets in the order of the labels: control, peers, product."""
     found = {name.partition(".")[0] for name in figures if ".of_ceiling." in name}
     return [name for name in LABELS if name in found]
 
@@ -78,7 +78,7 @@ def against_table(connections: Sequence[int], figures: Figures) -> list[str]:
         head = [f"{LABELS[ours]}, relative to", *(f"{number} conn." for number in connections)]
         rows = [
             [LABELS[peer], *(cell(figures, f"{ours}.against.{peer}.{one}") for one in connections)]
-            for peer in contestants.PEERS
+            for peer in peer_setup.PEERS
             if f"{ours}.against.{peer}.{connections[0]}" in figures
         ]
         tables += table(head, rows) if rows else []
@@ -99,7 +99,7 @@ def absolute_table(names: Sequence[str], connections: Sequence[int], figures: Fi
     rows = [
         [f"{LABELS[name]}, {one} conn."]
         + [cell(figures, f"{name}.{figure}.{one}", ranges=False) for figure in ABSOLUTE]
-        for name in (contestants.CEILING, *names)
+        for name in (peer_setup.CEILING, *names)
         if name != CONTROL
         for one in connections
     ]
@@ -195,11 +195,14 @@ def write_revocation(result: Result) -> list[str]:
         f"{figures[f'revocation.{name}'].median:,.0f}" for name in ("tokens", "accepted", "late")
     )
     stem, tail = "revocation.", ".p50"
-    ways = [name[len(stem) : -len(tail)] for name in figures if name.endswith(tail)]
+    methods = [name[len(stem) : -len(tail)] for name in figures if name.endswith(tail)]
     head = ["from the acknowledgement to the first 401, ms", "tokens", "p50", "p99", "longest"]
     rows = [
-        [way, *(cell(figures, f"{stem}{way}.{name}") for name in ("tokens", "p50", "p99", "max"))]
-        for way in ways
+        [
+            method,
+            *(cell(figures, f"{stem}{method}.{name}") for name in ("tokens", "p50", "p99", "max")),
+        ]
+        for method in methods
     ]
     return [
         f"{count} tokens were revoked while 64 connections used them, on 2 workers: {accepted}",

@@ -1,4 +1,4 @@
-"""Starts and stops the servers under test, and measures how long each takes until it serves."""
+"""Starts and stops the servers under test, and measures their startup times."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ STOP_SECONDS = 15.0
 
 
 class ServerError(Exception):
-    """A server under test did not start, or did not answer rightly."""
+    """A server under test did not start, or gave an unexpected answer."""
 
 
 @dataclass
 class Server:
-    """`probe` is a request that must be answered with 200 once the server serves."""
+    """`probe` is a request that is answered with 200 once the server is ready."""
 
     name: str
     command: Sequence[str]
@@ -39,7 +39,7 @@ class Server:
         return self.process.pid
 
     def start(self, folder: Path) -> None:
-        """Return when it serves; what it prints goes to a log in `folder`."""
+        """Start the server and wait until it is ready. Its output goes to a log in `folder`."""
         log = folder / f"{self.name}.log"
         environment = clean_environment() | dict(self.environment)
         begun = time.monotonic()
@@ -71,7 +71,7 @@ class Server:
 
 
 def clean_environment() -> dict[str, str]:
-    """The caller's environment without settings of ours that would make two runs differ."""
+    """The caller's environment without the product's settings, which would make runs differ."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -81,7 +81,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def uvicorn(python: Path, application: str, port: int, workers: int = 1) -> list[str]:
-    """The production server, the same for the product and its FastAPI peers, without any log."""
+    """The command of uvicorn without logs, the same for the product and its FastAPI peers."""
     options = {
         "--host": HOST,
         "--port": str(port),
@@ -89,7 +89,7 @@ def uvicorn(python: Path, application: str, port: int, workers: int = 1) -> list
         "--http": "httptools",
         "--workers": str(workers),
         "--log-level": "warning",
-        # Clients that pause, as those of the mixed scenario do, keep their connections.
+        # Keeps the connections of clients that pause, as in the mixed scenario.
         "--timeout-keep-alive": "75",
     }
     flat = [part for pair in options.items() for part in pair]

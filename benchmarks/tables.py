@@ -1,4 +1,4 @@
-"""Writes tables and numbers in Markdown, legible in a terminal too."""
+"""Formats tables and numbers as Markdown that is readable in a terminal too."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from benchmarks.figures import Figure, Figures
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The columns stand one below another; the first holds words, the others numbers."""
+    """A table with aligned columns. The first holds text, the others numbers."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     line = "|".join(
         "-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)
@@ -29,7 +29,7 @@ def number(value: float) -> str:
 
 
 def with_range(figure: Figure) -> str:
-    """The median, and the lowest and highest round behind it."""
+    """The median, followed by the lowest and the highest round."""
     if figure.rounds < 2:
         return number(figure.median)
     return f"{number(figure.median)} ({number(figure.low)} to {number(figure.high)})"

@@ -1,4 +1,4 @@
-"""A target: one kind of request to one server, over which wrk rotates."""
+"""Targets: each is a set of requests to one server, which wrk sends in rotation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SEPARATOR = b"\0"
 
 @dataclass(frozen=True)
 class Target:
-    """`requests` is a file of whole requests, as rotate.lua reads it."""
+    """`requests` is a file of complete requests, which rotate.lua reads."""
 
     name: str
     server: Server
@@ -26,7 +26,7 @@ def make_target(folder: Path, name: str, server: Server, requests: Sequence[byte
 
 
 def check(target: Target, answers: int = 20) -> bytes:
-    """Send a few of the target's requests; all must be answered with 200. Gives the last body."""
+    """Send a few of the target's requests, which must get a 200. Returns the last body."""
     requests, body = target.requests.read_bytes().split(SEPARATOR), b""
     for request in requests[:: max(len(requests) // answers, 1)]:
         status, body = exchange(target.server.port, request)

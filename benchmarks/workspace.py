@@ -1,4 +1,4 @@
-"""What every scenario needs: a PostgreSQL, a folder, and servers that are stopped in the end."""
+"""Provides what every scenario needs: a PostgreSQL, a folder, and servers stopped at the end."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from benchmarks.rounds import say
 from benchmarks.servers import Server
 from harness.postgresql import PostgreSQL
 
-# Enough connections for every peer at once, and memory as a small server of today is given.
+# Enough connections for all peers at once, and the memory of a small server.
 POSTGRESQL_OPTIONS = {"max_connections": 200, "shared_buffers": "1GB", "max_wal_size": "4GB"}
 
 
@@ -23,7 +23,7 @@ class Workspace:
     closing: ExitStack
 
     def start(self, server: Server) -> Server:
-        """Start a server; it is stopped when the workspace is left."""
+        """Start a server, which is stopped when the workspace closes."""
         server.start(self.folder)
         self.closing.callback(server.stop)
         say(f"{server.name} serves after {server.seconds_to_serve:.2f} s")

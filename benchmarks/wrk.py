@@ -1,4 +1,4 @@
-"""Runs wrk against a target and reads what it and the processors measured."""
+"""Runs wrk against a target and reads its results and the processor time used."""
 
 import json
 import random
@@ -12,13 +12,13 @@ from benchmarks.processes import cpu_seconds
 from benchmarks.targets import Target
 
 SCRIPT = Path(__file__).with_name("rotate.lua")
-# Longer than the product's own deadline, so that a slow answer is an answer and not a lost one.
+# Longer than the product's deadline, so that slow answers are not counted as lost.
 TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class Run:
-    """Latencies in milliseconds; processor time in seconds per 1,000 requests."""
+    """Latencies are in milliseconds, processor time in seconds per 1,000 requests."""
 
     target: str
     requests_per_second: float
@@ -57,10 +57,10 @@ def run_wrk(target: Target, connections: int, seconds: float) -> dict[str, float
         f"--connections={connections}",
         f"--timeout={TIMEOUT_SECONDS}s",
     ]
-    # wrk takes whole seconds alone.
+    # wrk accepts only whole seconds.
     command += [f"--duration={max(round(seconds), 1)}s", f"--script={SCRIPT}"]
     url = f"http://{HOST}:{target.server.port}/"
-    # The seed only chooses where the rotation begins.
+    # The seed determines where the rotation begins.
     command += [url, "--", str(target.requests), str(random.randrange(2**31))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seen: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -68,7 +68,7 @@ def run_wrk(target: Target, connections: int, seconds: float) -> dict[str, float
 
 
 def describe_fault(seen: dict[str, float]) -> str | None:
-    """Why the run must not be counted, or None if every answer was a 2xx."""
+    """Why the run is invalid, or None if every answer was a 2xx."""
     kinds = {"refused": "not 2xx", "broken": "broken off", "late": "without an answer in time"}
     faults = [f"{seen[kind]:.0f} {words}" for kind, words in kinds.items() if seen[kind]]
     if not seen["requests"]:

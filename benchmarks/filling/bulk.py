@@ -1,4 +1,4 @@
-"""Runs statements that fill a database, as fast as PostgreSQL takes them."""
+"""Runs statements that fill a database quickly."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-# All generated rows are consistent, so checking each foreign key would only take time.
+# All generated rows are consistent, so foreign keys need not be checked.
 UNCHECKED = "SET session_replication_role = replica"
 
-# The rows whose tokens are known lie evenly spread over the table, not side by side on a few pages.
+# The rows whose tokens are known are spread evenly over the table, not adjacent on a few pages.
 SAMPLE = """
 CREATE TEMPORARY TABLE sample AS
 SELECT (position - 1) * (:rows / :sample_size) + 1
@@ -21,7 +21,7 @@ FROM unnest(CAST(:sample AS text[])) WITH ORDINALITY AS given (token, position)
 
 
 def engine_of(url: str) -> Engine:
-    """Each statement is a transaction of its own; VACUUM could not run inside one."""
+    """An engine in autocommit mode, because VACUUM cannot run inside a transaction."""
     address = make_url(url).set(drivername="postgresql+psycopg2")
     return create_engine(address, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
@@ -43,7 +43,7 @@ def parameters_of(rows: int, users: int, sample: list[str]) -> dict[str, Any]:
 
 
 def fill(url: str, statements: list[str], parameters: Mapping[str, Any]) -> None:
-    """Run the statements in turn, then bring statistics and visibility up to date."""
+    """Run the statements in order, then VACUUM ANALYZE."""
     with connected(url) as connection:
         connection.execute(text(UNCHECKED))
         connection.execute(text("SET synchronous_commit = off"))

@@ -18,7 +18,7 @@ FROM generate_series(1, :rows) AS i LEFT JOIN sample ON sample.row = i ORDER BY 
 
 
 def fill_fastapi_users(url: str, rows: int, users: int, sample_size: int) -> list[str]:
-    """Answers raw tokens whose rows lie evenly spread over the table."""
+    """Returns raw tokens whose rows are spread evenly over the table."""
     sample = [secrets.token_urlsafe(32) for _ in range(min(sample_size, rows))]
     parameters = parameters_of(rows, users, sample)
     fill(url, [SAMPLE, USERS, TOKENS], parameters)

@@ -29,7 +29,7 @@ FROM plan ORDER BY row
 
 
 def fill_knox(url: str, rows: int, users: int, sample_size: int) -> list[str]:
-    """Answers raw tokens whose rows lie evenly spread over the table."""
+    """Returns raw tokens whose rows are spread evenly over the table."""
     sample = [secrets.token_hex(32) for _ in range(min(sample_size, rows))]
     parameters = parameters_of(rows, users, sample) | {"key_length": TOKEN_KEY_LENGTH}
     fill(url, [SAMPLE, USERS, PLAN, TOKENS], parameters)

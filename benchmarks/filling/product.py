@@ -38,7 +38,7 @@ def fill_product(
 ) -> list[str]:
     """Insert `rows` access tokens in as many sessions of `users` users.
 
-    Answers `sample_size` raw tokens whose rows lie evenly spread over the table.
+    Returns `sample_size` raw tokens whose rows are spread evenly over the table.
     """
     sample = [create(TokenKind.ACCESS).text for _ in range(min(sample_size, rows))]
     parameters = parameters_of(rows, users, sample) | {"hashed_password": hashed_password}

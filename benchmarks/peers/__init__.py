@@ -1,1 +1,1 @@
-"""Other ways to answer `GET /users/me`, set up as fairly as we know how, for comparison."""
+"""Other implementations of `GET /users/me` for comparison, each configured for best performance."""

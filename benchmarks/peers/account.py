@@ -1,4 +1,4 @@
-"""The body that all peers answer `GET /users/me` with: the same fields as the product's."""
+"""The response body of `GET /users/me` of all peers, with the same fields as the product's."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ MADE_AT = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
 class Account(BaseModel):
-    """A peer imports none of the product; each run compares the fields of all answers."""
+    """Repeated here because peers import no code of the product. Each run compares the fields."""
 
     id: int
     email: str

@@ -1,4 +1,4 @@
-"""fastapi-users with its DatabaseStrategy on asyncpg, as its documentation sets it up."""
+"""fastapi-users with its DatabaseStrategy on asyncpg, configured as in its documentation."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from benchmarks.peers.account import Account, account_of
-from benchmarks.peers.garbage import tuned_lifespan
+from benchmarks.peers.gc_settings import tuned_lifespan
 
 THIRTY_DAYS = 30 * 86_400
 
@@ -36,7 +36,7 @@ class AccessToken(SQLAlchemyBaseAccessTokenTable[int], Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="cascade"), index=True)
 
 
-# Twenty connections: enough that none of the 64 clients waits long, few enough for two cores.
+# Twenty connections are enough that 64 clients do not wait long, and few enough for two cores.
 engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=20, max_overflow=0)
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 

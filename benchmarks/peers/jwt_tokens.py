@@ -1,4 +1,4 @@
-"""Prints as many signed tokens for the JWT peer as it is asked for, one a line."""
+"""Prints a number of signed tokens for the JWT peer, one per line."""
 
 import os
 import sys

@@ -1,12 +1,12 @@
-"""gunicorn's settings for the Knox peer: one worker with threads, no log."""
+"""gunicorn's settings for the Knox peer: one worker with threads and no log."""
 
 from typing import Any
 
-from benchmarks.peers.garbage import tune
+from benchmarks.peers.gc_settings import tune
 
 workers = 1
 worker_class = "gthread"
-# More threads than this only fight over the interpreter lock; each has its own database connection.
+# More threads would only contend for the interpreter lock. Each has its own database connection.
 threads = 16
 keepalive = 60
 loglevel = "warning"

@@ -1,4 +1,4 @@
-"""Django's settings for the Knox peer: nothing but what a token check needs."""
+"""Django's settings for the Knox peer, reduced to what a token check needs."""
 
 import os
 from datetime import timedelta
@@ -14,7 +14,7 @@ DATABASES = {
         "PASSWORD": _url.password or "",
         "HOST": _url.hostname or "",
         "PORT": str(_url.port or ""),
-        # Persistent: a connection opened for each request would cost more than the check.
+        # Persistent, because opening a connection for each request would cost more than the check.
         "CONN_MAX_AGE": None,
     }
 }

@@ -1,9 +1,9 @@
-"""The ceiling: the route `GET /users/me` with no authentication at all."""
+"""The ceiling of all measurements: the route `GET /users/me` without authentication."""
 
 from fastapi import FastAPI
 
 from benchmarks.peers.account import Account, account_of
-from benchmarks.peers.garbage import tuned_lifespan
+from benchmarks.peers.gc_settings import tuned_lifespan
 
 app = FastAPI(lifespan=tuned_lifespan)
 

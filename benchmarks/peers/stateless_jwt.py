@@ -1,4 +1,4 @@
-"""A stateless JWT (PyJWT, HS256): one lean dependency, no database, and hence no revocation."""
+"""Stateless JWTs (PyJWT, HS256): one dependency, no database, and therefore no revocation."""
 
 import os
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException, Response
 
 from benchmarks.peers.account import Account, account_of
-from benchmarks.peers.garbage import tuned_lifespan
+from benchmarks.peers.gc_settings import tuned_lifespan
 
 SECRET = os.environ["PEER_JWT_SECRET"]
 REQUIRED: Any = {"require": ["exp", "sub"]}
@@ -37,5 +37,5 @@ async def read_me(user_id: UserId) -> Account:
 
 @app.get("/users/me/ready", response_model=Account)
 async def read_me_ready(user_id: UserId) -> Response:
-    """Serialised by hand, as the product does it on its busiest route."""
+    """Serialised without FastAPI's machinery, as the product does on this route."""
     return Response(account_of(user_id).model_dump_json(), media_type="application/json")

@@ -1,4 +1,4 @@
-"""Gives every Python peer the garbage-collection settings that the product uses."""
+"""Applies the product's garbage collection settings to the Python peers."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-# A full collection over the modules' own objects frees nothing and stops every request that waits.
+# A full collection of the modules' objects frees nothing and delays all requests.
 THRESHOLDS = (50_000, 50, 1000)
 
 

@@ -1,4 +1,4 @@
-"""Sets up the peers: each gets its database, its server and its requests."""
+"""Sets up the services that are compared: the database, server and requests of each."""
 
 import secrets
 import subprocess
@@ -42,7 +42,7 @@ def set_up_control(work: Workspace) -> Target:
 
 
 def set_up_jwt(work: Workspace) -> list[Target]:
-    """As FastAPI's documentation writes it, and with the product's short cut for the answer."""
+    """The variant of FastAPI's documentation, and one with a prebuilt answer like the product's."""
     secret = secrets.token_hex(32)
     tokens = make_jwts(secret, work.options.sample)
     environment = {"PEER_JWT_SECRET": secret}
@@ -56,7 +56,7 @@ def set_up_jwt(work: Workspace) -> list[Target]:
 
 
 def make_jwts(secret: str, count: int) -> list[str]:
-    """Made in the peers' own environment: the product needs no JWT library."""
+    """Create tokens in the peers' environment, because the product's has no JWT library."""
     done = run_peer(["-m", "benchmarks.peers.jwt_tokens", str(count)], {"PEER_JWT_SECRET": secret})
     return done.split()
 
@@ -115,7 +115,7 @@ SET_UPS: dict[Callable[[Workspace], list[Target]], tuple[str, ...]] = {
 
 
 def set_up_peers(work: Workspace) -> list[Target]:
-    """Those that are wanted."""
+    """Set up the peers that the options select."""
     targets = []
     for set_up, names in SET_UPS.items():
         if any(work.options.wants(name) for name in names):

@@ -1,4 +1,4 @@
-"""The ways in which the revocation scenario ends tokens: by endpoint, by SQL, by command."""
+"""The methods by which the revocation scenario revokes tokens: endpoint, SQL and command."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ from database.settings import DatabaseSettings
 
 Revoke = Callable[[int], Awaitable[str]]
 
-# Each of these alone logs a user out: docs/design.md calls it a contract. User and token n are one.
+# Each of these alone logs a user out (docs/how-to/revoke-by-sql.md). User n has token n only.
 STATEMENTS = (
     "DELETE FROM access_tokens WHERE user_id = :user",
     "DELETE FROM sessions WHERE user_id = :user",
@@ -33,8 +33,8 @@ REAL_COMMANDS = 12
 
 
 @asynccontextmanager
-async def open_ways(port: int, database: Product) -> AsyncIterator[list[Revoke]]:
-    """Functions that revoke a token by its number, and name their way once it is acknowledged."""
+async def open_methods(port: int, database: Product) -> AsyncIterator[list[Revoke]]:
+    """Functions that revoke a token by its number. They return the name of the method when done."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(by_endpoint(port, database.tokens)),
@@ -45,7 +45,7 @@ async def open_ways(port: int, database: Product) -> AsyncIterator[list[Revoke]]
 
 @asynccontextmanager
 async def by_endpoint(port: int, tokens: list[str]) -> AsyncIterator[Revoke]:
-    """`POST /revoke` (RFC 7009), over a few connections."""
+    """Revokes by `POST /revoke` (RFC 7009) over a few connections."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     connections = [await Connection.open(port) for _ in range(CONNECTIONS)]
     for connection in connections:
@@ -68,7 +68,7 @@ async def by_endpoint(port: int, tokens: list[str]) -> AsyncIterator[Revoke]:
 
 @asynccontextmanager
 async def by_sql(url: str, statements: tuple[str, ...]) -> AsyncIterator[Revoke]:
-    """Plain SQL from another connection, each time another statement; acknowledged is committed."""
+    """Revokes by plain SQL, with the statements in rotation. Acknowledged by the commit."""
     address = make_url(url).set(drivername="postgresql+psycopg2")
     engine = create_engine(address, pool_size=CONNECTIONS, isolation_level="AUTOCOMMIT")
     threads, turn = ThreadPoolExecutor(CONNECTIONS), itertools.cycle(statements)
@@ -87,9 +87,9 @@ async def by_sql(url: str, statements: tuple[str, ...]) -> AsyncIterator[Revoke]
 
 @asynccontextmanager
 async def by_command(product: Product) -> AsyncIterator[Revoke]:
-    """`sessions revoke --user`: a few times the command itself, then the function behind it.
+    """Revokes by the command `sessions revoke --user`, and after a few times by its function.
 
-    A command takes a second to start; thousands of them would measure Python's imports.
+    A command takes a second to start, so thousands of them would measure Python's imports.
     """
     database, threads = Database(settings_of(product)), ThreadPoolExecutor(CONNECTIONS)
     turn = itertools.count()

@@ -14,6 +14,13 @@ class CredentialKind(StrEnum):
     API_KEY = "api_key"
 
 
+class SessionKind(StrEnum):
+    """Where a session was begun, and the only door that its tokens open."""
+
+    API = "api"
+    CONSOLE = "console"
+
+
 class LiveCredential(NamedTuple):
     """One row of the lookup, the same for both kinds. Times are seconds since 1970.
 
@@ -29,6 +36,9 @@ class LiveCredential(NamedTuple):
     session_id: str | None
     session_expires_at: float | None
     client_id: str | None
+    session_kind: str | None
+    granted_roles: str | None
+    """The roles that an API key was made with: "admin,user". None for an access token."""
     user_id: int
     email: str
     username: str | None
@@ -38,14 +48,16 @@ class LiveCredential(NamedTuple):
     user_created_at: float
     user_updated_at: float
     grants: str | None
-    """The roles of the user with their scopes: "user=account;admin=admin introspect"."""
+    """The roles of the user with their scopes: "user=;admin=admin introspect"."""
     looked_up_at: float
 
 
 class Identity(NamedTuple):
     """Who is calling, and what they may do at this moment. Times are seconds since 1970.
 
-    `session_id` is None for an API key, `api_key_id` for an access token.
+    `roles` and `scopes` are what the credential may use; `user_roles` are what the account has,
+    which an API key or a narrowed session may not use all of. `session_id` is None for an API key,
+    `api_key_id` for an access token.
     """
 
     kind: CredentialKind
@@ -57,6 +69,7 @@ class Identity(NamedTuple):
     website: str | None
     user_created_at: float
     user_updated_at: float
+    user_roles: tuple[str, ...]
     roles: tuple[str, ...]
     scopes: frozenset[str]
     session_id: UUID | None
@@ -74,7 +87,10 @@ class Identity(NamedTuple):
 def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
     """The identity that a row of the lookup stands for."""
     is_session = kind is CredentialKind.ACCESS_TOKEN
-    scopes_of = permissions.session_scopes if is_session else permissions.api_key_scopes
+    if is_session:
+        usable = permissions.of_session(found.scopes, found.grants)
+    else:
+        usable = permissions.of_api_key(found.scopes, found.granted_roles, found.grants)
     return Identity(
         kind=kind,
         user_id=found.user_id,
@@ -85,8 +101,9 @@ def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
         website=found.website,
         user_created_at=found.user_created_at,
         user_updated_at=found.user_updated_at,
-        roles=permissions.parse_grants(found.grants)[0],
-        scopes=scopes_of(found.scopes, found.grants),
+        user_roles=tuple(permissions.parse_grants(found.grants)),
+        roles=usable.roles,
+        scopes=usable.scopes,
         session_id=UUID(found.session_id) if found.session_id else None,
         api_key_id=None if is_session else UUID(str(found.credential_id)),
         client_id=found.client_id,

@@ -1,10 +1,13 @@
 """Roles and scopes: what a credential may do at this moment.
 
-A credential's scopes are cut to what its user's roles give now, so a demotion holds at once.
+A credential's scopes are cut to what its user's roles give now, so a demotion holds at once. A role
+is one with its scopes: a credential that does not hold them all does not have the role either.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from counterfoil.errors import InsufficientRole, InsufficientScope
 
@@ -14,25 +17,49 @@ ACCOUNT = "account"
 Scopes = frozenset[str]
 
 
-@lru_cache(maxsize=1024)
-def parse_grants(grants: str | None) -> tuple[tuple[str, ...], Scopes]:
-    """Read "user=;admin=admin introspect": the names of the roles, sorted, and all their scopes."""
-    pairs = [grant.partition("=") for grant in (grants or "").split(";") if grant]
-    roles = tuple(sorted(name for name, _, _ in pairs))
-    return roles, frozenset(scope for _, _, scopes in pairs for scope in scopes.split())
+class Usable(NamedTuple):
+    """What a credential may use of what its user has."""
+
+    roles: tuple[str, ...]
+    scopes: Scopes
 
 
 @lru_cache(maxsize=1024)
-def session_scopes(token_scopes: str | None, grants: str | None) -> Scopes:
-    """The effective scopes of an access token. `token_scopes` is None for all there are."""
-    available = parse_grants(grants)[1] | {ACCOUNT}
-    return available if token_scopes is None else available & frozenset(token_scopes.split())
+def parse_grants(grants: str | None) -> Mapping[str, Scopes]:
+    """Read "user=;admin=admin introspect": each role, by name, with the scopes that it gives."""
+    pairs = sorted(grant.partition("=") for grant in (grants or "").split(";") if grant)
+    return MappingProxyType({name: frozenset(scopes.split()) for name, _, scopes in pairs})
 
 
 @lru_cache(maxsize=1024)
-def api_key_scopes(key_scopes: str | None, grants: str | None) -> Scopes:
-    """The effective scopes of an API key, which never manages the account it belongs to."""
-    return session_scopes(key_scopes, grants) - {ACCOUNT}
+def of_session(token_scopes: str | None, grants: str | None) -> Usable:
+    """What an access token may use. `token_scopes` is None where the session was not narrowed.
+
+    One that was narrowed has only the roles all of whose scopes it holds.
+    """
+    roles = parse_grants(grants)
+    available = frozenset({ACCOUNT}).union(*roles.values())
+    if token_scopes is None:
+        return Usable(tuple(roles), available)
+    scopes = available & frozenset(token_scopes.split())
+    return Usable(_held(roles, scopes), scopes)
+
+
+@lru_cache(maxsize=1024)
+def of_api_key(key_scopes: str | None, granted_roles: str | None, grants: str | None) -> Usable:
+    """What an API key may use: never the account itself, and no role that came after the key.
+
+    `granted_roles` are those it was made with, divided by commas; of them it has those that its
+    user still has, and all of whose scopes it holds.
+    """
+    scopes = of_session(key_scopes, grants).scopes - {ACCOUNT}
+    granted = (granted_roles or "").split(",")
+    roles = {name: given for name, given in parse_grants(grants).items() if name in granted}
+    return Usable(_held(roles, scopes), scopes)
+
+
+def _held(roles: Mapping[str, Scopes], scopes: Scopes) -> tuple[str, ...]:
+    return tuple(name for name, given in roles.items() if given <= scopes)
 
 
 def demand_scopes(available: Scopes, demanded: Scopes) -> None:

@@ -15,7 +15,13 @@ from typing import NamedTuple, Protocol
 
 from counterfoil import budget, tokens
 from counterfoil.errors import DatabaseUnavailable
-from counterfoil.identity import CredentialKind, Identity, LiveCredential, from_credential
+from counterfoil.identity import (
+    CredentialKind,
+    Identity,
+    LiveCredential,
+    SessionKind,
+    from_credential,
+)
 from counterfoil.lookup import MAX_BATCH, Lookup
 from counterfoil.tokens import TokenKind
 
@@ -95,9 +101,12 @@ class Resolver:
         self._fail_waiting(until=math.inf)
         await self._lookup.close()
 
-    async def resolve(self, token: str) -> Identity | None:
+    async def resolve(
+        self, token: str, *, session_kind: SessionKind = SessionKind.API
+    ) -> Identity | None:
         """The identity behind an access token or an API key, if it is live at this moment.
 
+        A token of a session of another kind is as good as none: it was made for another door.
         Raises DatabaseUnavailable past the deadline, never later.
         """
         kind = _kind_of(token)
@@ -106,7 +115,7 @@ class Resolver:
         began = self._last_asked = self._loop.time()
         found = await self._find(kind, tokens.digest(token))
         budget.charge(self._loop.time() - began)
-        return self._identify(kind, found)
+        return self._identify(kind, found, session_kind)
 
     async def resolve_both(
         self, first: str, second: str
@@ -123,8 +132,13 @@ class Resolver:
         budget.charge(self._loop.time() - began)
         return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
 
-    def _identify(self, kind: CredentialKind, found: LiveCredential | None) -> Identity | None:
-        if found is None:
+    def _identify(
+        self,
+        kind: CredentialKind,
+        found: LiveCredential | None,
+        session_kind: SessionKind = SessionKind.API,
+    ) -> Identity | None:
+        if found is None or (found.session_kind or SessionKind.API) != session_kind:
             return None
         self._on_use(kind, found)
         return from_credential(kind, found)

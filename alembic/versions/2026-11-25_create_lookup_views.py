@@ -7,8 +7,8 @@ statements alive that running workers have prepared; it does not drop or reorder
 
 from alembic import op
 
-revision = "0011_lookup_views"
-down_revision = "0010_open_sessions"
+revision = "0012_lookup_views"
+down_revision = "0011_kinds_and_roles"
 branch_labels = None
 depends_on = None
 
@@ -41,7 +41,9 @@ ACCESS_TOKEN = """access_tokens.token_digest AS digest,
   {last_used_at} AS last_used_at,
   sessions.id AS session_id,
   {session_expires_at} AS session_expires_at,
-  sessions.client_id AS client_id"""
+  sessions.client_id AS client_id,
+  sessions.kind AS session_kind,
+  CAST(NULL AS TEXT) AS granted_roles"""
 
 ACCESS_TOKENS = """FROM access_tokens
 JOIN sessions ON sessions.id = access_tokens.session_id
@@ -60,7 +62,9 @@ API_KEY = """api_keys.key_digest AS digest,
   {last_used_at} AS last_used_at,
   CAST(NULL AS {uuid}) AS session_id,
   CAST(NULL AS FLOAT) AS session_expires_at,
-  CAST(NULL AS VARCHAR(200)) AS client_id"""
+  CAST(NULL AS VARCHAR(200)) AS client_id,
+  CAST(NULL AS VARCHAR(16)) AS session_kind,
+  api_keys.roles AS granted_roles"""
 
 API_KEYS = """FROM api_keys
 JOIN users ON users.id = api_keys.user_id

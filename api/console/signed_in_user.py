@@ -11,7 +11,7 @@ from authentication import permissions
 from authentication.audit import Origin
 from authentication.grants import console as console_grant
 from counterfoil.errors import InsufficientScope
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 
 
 class SignInRequired(Exception):
@@ -38,13 +38,12 @@ async def find_signed_in_user(request: Request) -> SignedInUser | None:
     """None if the cookie is missing or its session is not live. Raises DatabaseUnavailable."""
     token = cookies.read(request, cookies.SESSION)
     service = service_of(request)
-    identity = await service.resolver.resolve(token) if token else None
-    if token and identity is None:
-        service.refusals.note(token, origin_of(request).ip)
-    # An API key, or a token without the scope `account`, may have been put into the cookie by hand.
-    if token is None or identity is None or identity.session_id is None:
-        return None
-    return SignedInUser(identity, token) if permissions.ACCOUNT in identity.scopes else None
+    identity = None
+    if token:
+        identity = await service.resolver.resolve(token, session_kind=SessionKind.CONSOLE)
+        if identity is None:
+            service.refusals.note(token, origin_of(request).ip)
+    return SignedInUser(identity, token) if token and identity else None
 
 
 async def get_signed_in_user(request: Request) -> SignedInUser:

@@ -115,7 +115,7 @@ def from_identity(identity: Identity) -> UserRead:
         name=identity.name,
         surname=identity.surname,
         website=identity.website,
-        roles=list(identity.roles),
+        roles=list(identity.user_roles),
         created_at=datetime.fromtimestamp(identity.user_created_at, UTC),
         updated_at=datetime.fromtimestamp(identity.user_updated_at, UTC),
     )

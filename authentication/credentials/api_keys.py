@@ -20,6 +20,7 @@ from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
 from counterfoil.errors import InsufficientScope, InvalidToken
 from counterfoil.identity import Identity
+from counterfoil.permissions import Usable
 from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import ApiKey, User
@@ -70,7 +71,8 @@ def create(
     """
     _hold_user_and_session(db, identity)
     _refuse_surplus(db, identity.user_id, limit=settings.max_api_keys_per_user)
-    return _create(db, identity.user_id, request, identity.scopes, origin)
+    usable = Usable(identity.roles, identity.scopes)
+    return _create(db, identity.user_id, request, usable, origin)
 
 
 def create_for(db: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
@@ -78,8 +80,9 @@ def create_for(db: Session, user: User, request: KeyRequest, *, origin: Origin) 
 
     An administrator who does so is not held to the limit.
     """
-    available = issuance.effective_scopes(user, None)
-    return _create(db, user.id, request, available, origin)
+    roles = tuple(role.name for role in user.roles)
+    usable = Usable(roles, issuance.effective_scopes(user, None))
+    return _create(db, user.id, request, usable, origin)
 
 
 def rotate(
@@ -104,7 +107,7 @@ def rotate(
     if old.replaced_at is not None:
         raise ApiKeyReplaced
     _refuse_surplus(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
-    new = _add(db, old.user_id, old.name, _inherited_scopes(db, identity, old), _life(old))
+    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), _life(old))
     _retire(db, old, overlap)
     _record(db, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
     return new
@@ -137,19 +140,19 @@ def get_id_by_key(db: Session, text: str) -> UUID:
 
 
 def _create(
-    db: Session, user_id: int, request: KeyRequest, available: Scopes, origin: Origin
+    db: Session, user_id: int, request: KeyRequest, available: Usable, origin: Origin
 ) -> NewKey:
     # The command line passes on what HTTP's schemas would refuse.
     if not (request.name.isprintable() and 0 < len(request.name) <= MAX_NAME_LENGTH):
         raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} printable characters.")
-    scopes = permissions.grant_to_api_key(request.scopes, available)
-    new = _add(db, user_id, request.name, scopes, request.lifetime)
+    scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
+    new = _add(db, user_id, request.name, Usable(available.roles, scopes), request.lifetime)
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
     return new
 
 
 def _add(
-    db: Session, user_id: int, name: str, scopes: Scopes, lifetime: timedelta | None
+    db: Session, user_id: int, name: str, usable: Usable, lifetime: timedelta | None
 ) -> NewKey:
     now = clock.read(db)
     made = tokens.create(TokenKind.API_KEY)
@@ -159,7 +162,8 @@ def _add(
         key_digest=made.digest,
         hint=made.text[-HINT_LENGTH:],
         # Written out even if they are all there are, so that a promotion does not widen the key.
-        scopes=permissions.join(scopes),
+        scopes=permissions.join(usable.scopes),
+        roles=",".join(usable.roles),
         created_at=now,
         expires_at=policies.api_key_end(now, lifetime),
     )
@@ -190,14 +194,15 @@ def _refuse_surplus(
         raise ApiKeyLimitReached
 
 
-def _inherited_scopes(db: Session, identity: Identity, old: ApiKey) -> Scopes:
+def _inherited(db: Session, identity: Identity, old: ApiKey) -> Usable:
     """What the old key may do now, if the caller's token may do so too."""
     user = queries.users.find(db, old.user_id)
     scopes = issuance.effective_scopes(user, old.scopes) if user else frozenset()
     scopes -= {permissions.ACCOUNT}
     if not scopes <= identity.scopes:
         raise InsufficientScope(scopes - identity.scopes)
-    return scopes
+    roles = frozenset((old.roles or "").split(",")) & frozenset(identity.roles)
+    return Usable(tuple(sorted(roles)), scopes)
 
 
 def _overlap(settings: AuthenticationSettings, seconds: int | None) -> timedelta:

@@ -10,7 +10,7 @@ from authentication import permissions, policies
 from authentication.permissions import Scopes
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
-from counterfoil.permissions import session_scopes
+from counterfoil.permissions import of_session
 from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken, User
@@ -73,7 +73,7 @@ def issue(
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
     """What a token with these scopes may do now. Wants the user with roles."""
     grants = ";".join(f"{role.name}={role.scopes}" for role in user.roles)
-    return session_scopes(scopes, grants)
+    return of_session(scopes, grants).scopes
 
 
 def _refresh_token(

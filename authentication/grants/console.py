@@ -19,7 +19,7 @@ from authentication.grants.password import Attempt
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import InvalidToken
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 from database import clock, queries
 from database.models import LoginSession
 
@@ -31,7 +31,12 @@ _STEP_SECONDS = 60
 
 async def begin(service: Service, identifier: str, password: str, *, origin: Origin) -> TokenPair:
     """Log in. Raises what a login raises."""
-    attempt = Attempt(identifier=identifier, password=password, client_id=CLIENT_ID)
+    attempt = Attempt(
+        identifier=identifier,
+        password=password,
+        client_id=CLIENT_ID,
+        session_kind=SessionKind.CONSOLE,
+    )
     settings = lifetimes(service.settings)
     return await password_grant.log_in(service, attempt, origin=origin, settings=settings)
 

@@ -25,6 +25,7 @@ from authentication.throttling import limits
 from authentication.throttling.known_networks import network_of
 from authentication.throttling.limits import Counter
 from counterfoil.errors import CounterfoilError
+from counterfoil.identity import SessionKind
 from database import clock, queries
 from database.models import LoginSession, User
 
@@ -37,6 +38,7 @@ class Attempt:
     password: str
     scope: str | None = None
     client_id: str | None = None
+    session_kind: SessionKind = SessionKind.API
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ def _add_session(
         last_used_at=now,
         expires_at=policies.session_end(settings, now),
         confirmed_at=now,
+        kind=attempt.session_kind,
     )
     db.add(session)
     db.flush()

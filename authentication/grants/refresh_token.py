@@ -14,6 +14,7 @@ from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
 from counterfoil.errors import CounterfoilError
+from counterfoil.identity import SessionKind
 from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken
@@ -62,6 +63,8 @@ def _exchange(
     if session is None or found is None:
         return _refuse(db, found[0] if found else None, origin, reason="session ended")
     token, _ = found
+    if session.kind != SessionKind.API:
+        return _refuse(db, token, origin, reason="another kind of session")
     if session.client_id is not None and session.client_id != exchange.client_id:
         return _refuse(db, token, origin, reason="another client")
     origin = origin.acting_as(audit.user(session.user_id))

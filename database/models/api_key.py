@@ -14,7 +14,8 @@ class ApiKey(Base):
     """`hint` is the last four characters of the key, by which its owner recognises it.
 
     `expires_at` is NULL for a key that does not expire, `scopes` for all scopes of the user's
-    roles. `replaced_at` is when the key was rotated; it stays valid until it expires.
+    roles. `roles` are the names of those that its creator could use, separated by commas.
+    `replaced_at` is when the key was rotated; it stays valid until it expires.
     """
 
     __tablename__ = "api_keys"
@@ -25,6 +26,7 @@ class ApiKey(Base):
     key_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     hint: Mapped[str] = mapped_column(String(4))
     scopes: Mapped[str | None] = mapped_column(Text)
+    roles: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text, func
+from sqlalchemy import ForeignKey, Index, Integer, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock
@@ -14,7 +14,8 @@ from database.models.user import User
 class LoginSession(Base):
     """A row of `sessions`. The name avoids confusion with SQLAlchemy's `Session`.
 
-    `confirmed_at` is when the user last confirmed their password in this session.
+    `confirmed_at` is when the user last confirmed their password in this session. `kind` is where
+    its tokens are accepted: see counterfoil.identity.SessionKind.
     """
 
     __tablename__ = "sessions"
@@ -31,6 +32,7 @@ class LoginSession(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    kind: Mapped[str] = mapped_column(String(16), default="api", server_default=text("'api'"))
 
     user: Mapped[User] = relationship(lazy="raise")
 

@@ -38,6 +38,7 @@ def resolved(session_id: str) -> Identity:
         website=None,
         user_created_at=0,
         user_updated_at=0,
+        user_roles=("user",),
         roles=("user",),
         scopes=frozenset({"account"}),
         session_id=UUID(session_id),

@@ -6,15 +6,11 @@ from typing import Annotated, Any
 import pytest
 from fastapi import FastAPI
 
-from api.console.cookies import SESSION
 from api.dependencies import CurrentIdentity, requires_role
 from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, Tokens
 from tests.support.console import ConsoleClient
-
-# As it is called where the console is reached by HTTPS.
-COOKIE = f"__Host-{SESSION}"
 
 
 @pytest.fixture
@@ -140,23 +136,16 @@ def test_the_account_says_its_roles_whatever_the_credential_may_use(
 def signed_in(browser: ConsoleClient) -> str:
     """The token in the cookie of whoever has just signed in to the console."""
     assert browser.sign_in().status_code == 200
-    token = browser.http.cookies[COOKIE]
+    token = browser.token
     # The API must not be opened by the cookie either.
     browser.http.cookies.clear()
     return token
 
 
-def is_let_in(browser: ConsoleClient, token: str) -> bool:
-    browser.http.cookies.set(COOKIE, token)
-    page = browser.open("/account")
-    browser.http.cookies.clear()
-    return "/sign-in" not in str(page.url)
-
-
 def test_a_token_of_the_api_opens_no_console(browser: ConsoleClient, client: Client) -> None:
     tokens = client.sign_up()
-    assert not is_let_in(browser, tokens.access_token)
-    assert not is_let_in(browser, client.log_in(client_id="console").access_token)
+    assert not browser.is_let_in(tokens.access_token)
+    assert not browser.is_let_in(client.log_in(client_id="console").access_token)
 
 
 def test_a_token_of_the_console_opens_nothing_else(
@@ -165,7 +154,7 @@ def test_a_token_of_the_console_opens_nothing_else(
     client.register()
     give_role(sql, "admin")
     token = signed_in(browser)
-    assert is_let_in(browser, token)
+    assert browser.is_let_in(token)
     headers = headers_of(token)
     for method, path in (
         ("GET", "/users/me"),

@@ -12,6 +12,9 @@ from tests.support.client import PASSWORD
 
 Sql = Callable[..., object]
 
+# As it is called where the console is reached by HTTPS.
+COOKIE = "__Host-counterfoil_session"
+
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
@@ -61,8 +64,18 @@ class ConsoleClient:
 
     @property
     def token(self) -> str:
-        """The access token in the session cookie."""
-        return str(self.http.cookies["__Host-counterfoil_session"])
+        """The access token in the cookie."""
+        return str(self.http.cookies[COOKIE])
+
+    def is_let_in(self, token: str) -> bool:
+        """Whether a browser with this token in its cookie is signed in."""
+        kept = dict(self.http.cookies)
+        self.http.cookies.clear()
+        self.http.cookies.set(COOKIE, token)
+        page = self.http.get("/console/account")
+        self.http.cookies.clear()
+        self.http.cookies.update(kept)
+        return "/sign-in" not in str(page.url)
 
     @property
     def text(self) -> str:

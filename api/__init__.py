@@ -1,5 +1,26 @@
-"""The HTTP side of Counterfoil. `uvicorn api:app` serves it."""
+"""The HTTP side of Counterfoil. `uvicorn api:app` serves it.
 
-from api.application import create_app
+`app` is built when it is first asked for, so that commands import this package without it.
+"""
 
-app = create_app()
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    app: FastAPI
+
+
+def __getattr__(name: str) -> object:
+    """Python calls this for a name that the module does not have yet (PEP 562)."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from api.application import create_app
+
+    globals()[name] = create_app()
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """Tools such as `fastapi dev api.py` look here for the application."""
+    return sorted({*globals(), "app"})

@@ -24,6 +24,7 @@ COMMANDS = {
     "python api.py serve --workers 2": [*API_PY, "serve", "--port", "{port}", "--workers", "2"],
     "python api.py serve --reload": [*API_PY, "serve", "--port", "{port}", "--reload"],
     "fastapi dev": ["sh", "-c", f"{FASTAPI} dev --port {{port}}"],
+    "fastapi run api.py": ["sh", "-c", f"{FASTAPI} run api.py --host 127.0.0.1 --port {{port}}"],
     "fastapi run": ["sh", "-c", f"{FASTAPI} run --host 127.0.0.1 --port {{port}}"],
 }
 

@@ -1,0 +1,56 @@
+"""Importing builds no application."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.server import REPOSITORY
+
+WRONG = {"COUNTERFOIL_PORT": "eighty", "COUNTERFOIL_NO_SUCH_SETTING": "1"}
+
+
+def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Python in an empty folder, with no settings but these."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={"PATH": os.defpath, "PYTHONPATH": str(REPOSITORY), **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("module", ["api", "api.settings", "api.application", "api.commands.cli"])
+def test_importing_a_module_builds_no_application(module: str, tmp_path: Path) -> None:
+    # Building one would read the settings and exit.
+    done = run(tmp_path, "-c", f"import {module}, api; print('app' in vars(api))", **WRONG)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
+
+
+def test_the_application_is_built_once_when_it_is_asked_for(tmp_path: Path) -> None:
+    code = "import api; from api import app; print(type(app).__mro__[1].__name__, app is api.app)"
+    done = run(tmp_path, "-c", code)
+    assert (done.stdout, done.stderr) == ("FastAPI True\n", "")
+
+
+def test_wrong_settings_are_reported_when_the_application_is_asked_for(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "from api import app", **WRONG)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_name_is_an_attribute_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "import api; api.application_of_another_kind")
+    assert "AttributeError: module 'api' has no attribute" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["sessions", "--help"]])
+def test_help_is_shown_with_wrong_settings(arguments: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, str(REPOSITORY / "api.py"), *arguments, **WRONG)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout

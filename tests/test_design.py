@@ -69,7 +69,7 @@ def test_every_module_opens_with_one_sentence() -> None:
 
 # prometheus_client takes the folder that workers share from PROMETHEUS_MULTIPROC_DIR alone, and
 # `serve` hands on to its workers what it has settled for them.
-TOUCHES_THE_ENVIRONMENT = {"api.observability.metrics", "api.commands.serve"}
+TOUCHES_THE_ENVIRONMENT = {"api.observability.metrics", "api.server.launcher"}
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:

@@ -1,1 +1,1 @@
-"""All that leans on uvicorn's inside."""
+"""Everything that depends on uvicorn."""

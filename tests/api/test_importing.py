@@ -1,4 +1,4 @@
-"""Importing builds no application."""
+"""Importing builds no application, and commands start without the web framework."""
 
 import os
 import subprocess
@@ -10,6 +10,15 @@ import pytest
 from harness.server import REPOSITORY
 
 WRONG = {"COUNTERFOIL_PORT": "eighty", "COUNTERFOIL_NO_SUCH_SETTING": "1"}
+
+RUN_COMMAND = """
+import runpy, sys
+sys.argv = ["api.py", *sys.argv[1:]]
+try:
+    runpy.run_path(PROGRAM, run_name="__main__")
+finally:
+    print("web:", sorted({"fastapi", "starlette", "uvicorn"} & set(sys.modules)))
+""".replace("PROGRAM", repr(str(REPOSITORY / "api.py")))
 
 
 def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +34,7 @@ def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("module", ["api", "api.settings", "api.application", "api.commands.cli"])
+@pytest.mark.parametrize("module", ["api", "api.settings", "api.application", "api.server.worker"])
 def test_importing_a_module_builds_no_application(module: str, tmp_path: Path) -> None:
     # Building one would read the settings and exit.
     done = run(tmp_path, "-c", f"import {module}, api; print('app' in vars(api))", **WRONG)
@@ -54,3 +63,22 @@ def test_help_is_shown_with_wrong_settings(arguments: list[str], tmp_path: Path)
     done = run(tmp_path, str(REPOSITORY / "api.py"), *arguments, **WRONG)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage:" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["--help"], ["migrate"], ["sessions", "list"], ["check"]])
+def test_a_command_imports_no_web_framework(command: list[str], tmp_path: Path) -> None:
+    run(tmp_path, str(REPOSITORY / "api.py"), "migrate")
+    done = run(tmp_path, "-c", RUN_COMMAND, *command)
+    assert done.returncode == 0, done.stderr
+    assert "web: []" in done.stdout
+
+
+def test_a_worker_imports_no_commands(tmp_path: Path) -> None:
+    code = """
+import sys
+from api.server.worker import load_app
+load_app()
+print(sorted(name for name in sys.modules if name == "typer" or name.startswith("api.commands")))
+"""
+    done = run(tmp_path, "-c", code)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

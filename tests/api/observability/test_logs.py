@@ -20,14 +20,15 @@ QUICK = {"COUNTERFOIL_BCRYPT_ROUNDS": "4"}
 # A service with a route that fails, as one of the reader's own may.
 BROKEN = """
 import uvicorn
-from api import app
-from api.commands import serve
+from api.server.worker import load_app
+
+app = load_app()
 
 @app.get("/broken")
 def broken() -> None:
     raise ValueError("first line\\n{\\"level\\": \\"forged\\"}")
 
-uvicorn.run(serve.load_app, factory=True, port=PORT, log_config=None, access_log=False)
+uvicorn.run(app, port=PORT, log_config=None, access_log=False)
 """
 
 

@@ -1,11 +1,8 @@
 """Puts the application together."""
 
 import asyncio
-import gc
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
@@ -38,11 +35,6 @@ from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
 from counterfoil.authenticator import Authenticator
 from database.settings import InvalidSettings
-
-# A thread that works for a transaction gives way to the event loop after so long, not after 5 ms.
-_SWITCH_SECONDS = 0.0005
-# Collections find next to nothing in a service that frees what it uses, and each stops the world.
-_GC_THRESHOLDS = (50_000, 50, 1000)
 
 
 class Counterfoil(FastAPI):
@@ -122,8 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     startup.warn_unless_bounded(is_bounded=app.state.has_bounded_connections)
     async with startup.prepared_database(settings.database), _running(app, settings):
-        with _tuned_collector(), _tuned_threads():
-            yield
+        yield
 
 
 @asynccontextmanager
@@ -165,34 +156,3 @@ async def _watched(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         watching.cancel()
-
-
-@contextmanager
-def _tuned_collector() -> Iterator[None]:
-    """What is there at the start stays: the garbage collector need not look at it again."""
-    thresholds = gc.get_threshold()
-    _collect_what_imports_left()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-
-
-@contextmanager
-def _tuned_threads() -> Iterator[None]:
-    """Token checks are answered by the event loop, and must not wait for threads."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
-@cache
-def _collect_what_imports_left() -> None:
-    """Once in a process, as it takes long where there is much, such as under the tests."""
-    gc.collect()

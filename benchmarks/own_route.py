@@ -1,8 +1,8 @@
 """The product with a route like a user's own: an ordinary FastAPI route with CurrentIdentity."""
 
-from api import app
 from api.dependencies import CurrentIdentity
 from api.routers.users import from_identity
+from benchmarks.tuned import app
 from schemas.users import UserRead
 
 

@@ -76,7 +76,7 @@ def start_product(
     product: Product,
     *,
     name: str = "counterfoil",
-    application: str = "api:app",
+    application: str = "benchmarks.tuned:app",
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
 ) -> Server:

@@ -25,7 +25,6 @@ access = logging.getLogger("counterfoil.access")
 _LONGEST_PATH = 2000
 # The last gate: whatever went wrong before, a token does not get into the log.
 _TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
-_quote = json.JSONEncoder().encode
 
 
 def configuration(settings: ApiSettings) -> dict[str, Any]:
@@ -97,8 +96,7 @@ class AccessLog:
             self._client(scope),
             identity.user_id if identity else None,
         )
-        # Logger.info would look for the file and the line that it is called from.
-        access.handle(logging.LogRecord(access.name, logging.INFO, "", 0, line, None, None))
+        access.info(line)
 
     def _client(self, scope: Scope) -> str | None:
         if self._trusted:
@@ -110,30 +108,19 @@ class JsonFormatter(logging.Formatter):
     """One object a line. JSON escapes what could end the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        begin = (
-            f'{{"time": "{_time(record)}Z", "level": "{record.levelname.lower()}", '
-            f'"logger": {_quote(record.name)}, "message": {_quote(record.getMessage().strip())}'
-        )
-        identifier = request_id.get()
-        if identifier is not None:
-            begin += f', "request_id": {_quote(identifier)}'
+        entry = {
+            "time": f"{_time(record)}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage().strip(),
+            "request_id": request_id.get(),
+        }
         if isinstance(record.msg, Access):
-            begin += self._fields(record.msg)
+            entry |= record.msg._asdict()
         if record.exc_info:
-            begin += f', "exception": {_quote(self.formatException(record.exc_info))}'
-        return _without_tokens(begin + "}")
-
-    def _fields(self, line: Access) -> str:
-        """By hand: each request has one, and a general encoder takes four times as long."""
-        fields = (
-            f', "method": {_quote(line.method)}, "path": {_quote(line.path)}, '
-            f'"status": {line.status:d}, "milliseconds": {line.milliseconds}'
-        )
-        if line.client is not None:
-            fields += f', "client": {_quote(line.client)}'
-        if line.user_id is not None:
-            fields += f', "user_id": {line.user_id:d}'
-        return fields
+            entry["exception"] = self.formatException(record.exc_info)
+        known = {name: value for name, value in entry.items() if value is not None}
+        return _without_tokens(json.dumps(known))
 
 
 class TextFormatter(logging.Formatter):

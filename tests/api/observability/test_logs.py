@@ -4,13 +4,15 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import copy_context
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from api.middleware import request_id
 from api.observability.logs import Access, JsonFormatter, TextFormatter
-from harness.server import Server
+from harness.server import REPOSITORY, Server
 from tests.support.client import PASSWORD, Client, connected
 from tests.support.waiting import until
 
@@ -134,9 +136,26 @@ def test_people_can_have_text() -> None:
         assert "{" not in server.log()
 
 
-def record(message: str, *, client: str = "127.0.0.1") -> logging.LogRecord:
-    line = Access("GET", message, 200, 0.1, client, 42)
+def record(path: str, *, client: str = "127.0.0.1", milliseconds: float = 0.1) -> logging.LogRecord:
+    line = Access("GET", path, 200, milliseconds, client, 42)
     return logging.LogRecord("counterfoil.access", logging.INFO, "", 0, line, None, None)
+
+
+def test_a_line_of_json_is_what_the_documentation_shows() -> None:
+    shown = record("/users/me", client="203.0.113.9", milliseconds=1.9)
+    moment = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    shown.created, shown.msecs = moment.timestamp() + 0.123, 123.0
+    context = copy_context()
+    context.run(request_id.set, "9f2c4e0d1a7b3c58")
+    line = context.run(JsonFormatter().format, shown)
+    assert f"\n{line}\n" in (REPOSITORY / "docs" / "how-to" / "deployment.md").read_text()
+
+
+def test_what_is_not_known_of_a_request_is_left_out() -> None:
+    line = Access("GET", "/", 200, 0.1, None, None)
+    entry = logging.LogRecord("counterfoil.access", logging.INFO, "", 0, line, None, None)
+    names = ["time", "level", "logger", "message", "method", "path", "status", "milliseconds"]
+    assert list(json.loads(JsonFormatter().format(entry))) == names
 
 
 @pytest.mark.parametrize("formatter", FORMATTERS)

@@ -84,8 +84,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
-    # Only whoever starts the server can see to it; `serve` does.
+    # Only the server knows these two; that of `serve` sets them.
     app.state.has_bounded_connections = False
+    app.state.is_draining = False
     app.state.proxy_networks = settings.api.proxy_networks
     app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
     access_log.install()

@@ -107,8 +107,14 @@ class ApiSettings(LayerSettings):
     max_connections: Annotated[int, Field(ge=2)] = 1000
     """The maximum number of connections to a worker; beyond that the answer is 503."""
 
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """How long `python api.py serve` still serves after SIGTERM, while /health/ready answers 503.
+
+    It should be longer than a load balancer needs to notice; use 0 if none checks readiness.
+    """
+
     shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 20
-    """How long requests in flight may take to finish when the service is stopped."""
+    """How long requests in flight may take to finish after that."""
 
     @field_validator("api_key_headers", "trusted_proxies", mode="before")
     @classmethod
@@ -135,6 +141,16 @@ class SharedMetrics(BaseSettings):
 
     prometheus_multiproc_dir: Path | None = None
     """The directory in which several workers gather their numbers."""
+
+
+class SocketActivation(BaseSettings):
+    """What systemd sets for a service that has a socket unit (sd_listen_fds(3))."""
+
+    listen_pid: int | None = None
+    """The process that the sockets are meant for."""
+
+    listen_fds: int = 0
+    """How many there are, as file descriptors from 3 on."""
 
 
 class Settings(NamedTuple):

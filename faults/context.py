@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,8 @@ class ScenarioContext:
         url: str,
         *,
         workers: int = 1,
+        port: int | None = None,
+        listening: socket.socket | None = None,
         environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> Server:
@@ -88,7 +91,13 @@ class ScenarioContext:
         chosen = {"bcrypt_rounds": 4, "database_deadline_seconds": self.deadline, **settings}
         variables = {f"COUNTERFOIL_{name.upper()}": str(value) for name, value in chosen.items()}
         return self._resources.enter_context(
-            Server.launch(url, workers=workers, environment={**variables, **(environment or {})})
+            Server.launch(
+                url,
+                workers=workers,
+                port=port,
+                listening=listening,
+                environment={**variables, **(environment or {})},
+            )
         )
 
 

@@ -43,12 +43,14 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a command as `user` and append its output to `log`.
 
     It gets `death_signal` when this process dies. On Linux it gets the signal when the calling
     *thread* ends, so call this from a thread that stays. It has a session of its own, so that
-    Ctrl-C reaches only this process, which then stops it in order.
+    Ctrl-C reaches only this process, which then stops it in order. It inherits the file
+    `descriptors`.
     """
     this_process, signal_number = str(os.getpid()), str(int(death_signal))
     wrapper = [sys.executable, "-IS", __file__, this_process, signal_number, user or ""]
@@ -60,6 +62,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             env=env,
             cwd=cwd,
+            pass_fds=descriptors,
             start_new_session=True,
         )
 

@@ -135,6 +135,23 @@ class Caddy(Proxy):
         return [self.program_path, "run", *options]
 
 
+class Balancer(Caddy):
+    """In front of several services, of which it passes over those that say they are not ready."""
+
+    def __init__(self, folder: Path, *service_ports: int) -> None:
+        super().__init__(folder, service_port=service_ports[0], application_port=0)
+        self._services = " ".join(f"127.0.0.1:{port}" for port in service_ports)
+
+    def configure(self, shipped: Path) -> Path:
+        configuration = self.folder / shipped.name
+        configuration.write_text(
+            "{\n admin off\n default_bind 127.0.0.1\n}\n"
+            f"{self.app_url} {{\n reverse_proxy {self._services} {{\n"
+            "  health_uri /health/ready\n  health_interval 500ms\n }\n}\n"
+        )
+        return configuration
+
+
 class Envoy(Proxy):
     """Protects an application only; it does not forward requests to the service."""
 

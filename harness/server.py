@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from typing import Self
 
 import psutil
 
+from harness import socket_activation
 from harness.processes import free_port, spawn, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -40,16 +42,24 @@ class Server:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         port: int | None = None,
+        listening: socket.socket | None = None,
         live_path: str = "/health/live",
     ) -> Self:
         """Start `python api.py serve`, or a `command` in which "{port}" is replaced.
 
-        Returns once `live_path` answers 200.
+        Returns once `live_path` answers 200. It is passed the `listening` socket if one is given,
+        and stops without a drain unless the environment sets a time for it.
         """
+        if listening is not None:
+            port = listening.getsockname()[1]
         server = cls(port or free_port(), live_path)
         given = {"DATABASE_URL": database_url} if database_url else {}
         try:
-            server._start(command or _serve(workers), {**given, **(environment or {})})
+            server._start(
+                command or _serve(workers),
+                {"COUNTERFOIL_DRAIN_SECONDS": "0", **given, **(environment or {})},
+                listening,
+            )
         except BaseException:
             server._discard()
             raise
@@ -77,10 +87,18 @@ class Server:
         finally:
             connection.close()
 
+    def send(self, sent: signal.Signals) -> None:
+        """Send a signal to the main process."""
+        self._process.send_signal(sent)
+
     def stop(self) -> int:
         """Send SIGTERM. Returns the exit status; raises RuntimeError after STOP_SECONDS."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+            self.send(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has stopped. Returns and raises as `stop` does."""
         try:
             return self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -102,12 +120,24 @@ class Server:
         finally:
             self._discard()
 
-    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        listening: socket.socket | None,
+    ) -> None:
+        command = [part.replace("{port}", str(self.port)) for part in command]
+        descriptors = []
+        if listening is not None:
+            descriptors = [listening.fileno()]
+            starter = [sys.executable, "-IS", socket_activation.__file__]
+            command = [*starter, str(listening.fileno()), *command]
         self._process = spawn(
-            [part.replace("{port}", str(self.port)) for part in command],
+            command,
             log=self._log,
             env={**_clean_environment(), **environment},
             cwd=Path(self._folder.name),
+            descriptors=descriptors,
         )
         if not wait_until(self.is_live, self._process, seconds=START_SECONDS):
             raise RuntimeError(f"The service does not start:\n{self.log()}")

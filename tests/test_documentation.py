@@ -26,7 +26,7 @@ TESTED_ELSEWHERE = {
     "docs/how-to/moving.md": "test_moving.py",
     "docs/reference/commands.md": "test_references.py",
 }
-CONFIGURATION = {"yaml"}
+CONFIGURATION = {"caddy", "yaml"}
 
 PAGES = [page for page in documentation.pages() if documentation.commands(page)]
 RUNS = [

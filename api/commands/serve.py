@@ -23,27 +23,36 @@ def serve(
     """Serve over HTTP. Options that are not given are taken from the settings."""
     # Importing a web server takes a while, and no other command needs one.
     from api import startup
-    from api.server import launcher
+    from api.server import inherited_sockets, launcher
 
     try:
         settings = load()
+        sockets = inherited_sockets.take_over()
         # Here as well as in each worker, which uvicorn would start again and again.
         startup.prepare_database_now(settings.database)
     except (InvalidSettings, startup.CannotStart) as error:
         support.fail(str(error))
     host, port = host or settings.api.host, settings.api.port if port is None else port
-    _announce(settings, host, port)
+    _announce(settings, _url(*sockets[0].getsockname()[:2]) if sockets else _url(host, port))
     launcher.run(
-        settings, host=host, port=port, workers=workers or settings.api.workers, reload=reload
+        settings,
+        host=host,
+        port=port,
+        sockets=sockets,
+        workers=workers or settings.api.workers,
+        reload=reload,
     )
 
 
-def _announce(settings: Settings, host: str, port: int) -> None:
+def _url(host: str, port: int) -> str:
     # An IPv6 address stands in brackets.
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    typer.echo(f"Counterfoil serves {address}", err=True)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(settings: Settings, url: str) -> None:
+    typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
-        typer.echo(f"  documentation  {address}/docs", err=True)
+        typer.echo(f"  documentation  {url}/docs", err=True)
     typer.echo(f"  database       {settings.database.address}", err=True)
     if not _has_administrator(settings):
         typer.echo("  no administrator yet; make the first one here in another terminal:", err=True)

@@ -1,12 +1,14 @@
 """Whether the service runs, and whether it can do its work."""
 
+from http import HTTPStatus
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from api.dependencies import ServiceDep
 from api.openapi.problems import problems
+from counterfoil.problems import RETRY_AFTER, problem
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
@@ -27,9 +29,20 @@ async def live() -> Health:
     "/ready",
     summary="Readiness",
     response_description="The service can answer requests.",
+    response_model=Health,
     responses=problems(503),
 )
-async def ready(service: ServiceDep) -> Health:
-    """Checks the database, on the connections for token lookups and on those of the pool."""
+async def ready(request: Request, service: ServiceDep) -> Health | Response:
+    """Checks the database, on the connections for token lookups and on those of the pool.
+
+    The answer is 503 as soon as the service has been told to stop, while it still serves.
+    """
+    if request.app.state.is_draining:
+        return problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "stopping",
+            "The service is about to stop.",
+            headers=RETRY_AFTER,
+        )
     await service.check()
     return Health()

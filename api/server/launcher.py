@@ -2,27 +2,40 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.config import dictConfig
+from socket import socket
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 
 from api.observability import logs, metrics
-from api.server.protocol import Protocol, Supervisor
+from api.server.draining import Server, Supervisor
+from api.server.protocol import Protocol
 from api.settings import Settings
 
 
-def run(settings: Settings, *, host: str, port: int, workers: int, reload: bool) -> None:
-    """Serve until the process is told to stop."""
+def run(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    sockets: list[socket],
+    workers: int,
+    reload: bool,
+) -> None:
+    """Serve until the process is told to stop, at the sockets if there are any."""
     dictConfig(logs.configuration(settings.api))
     options = {**_options(settings), "host": host, "port": port, "workers": workers}
+    drain_seconds = settings.api.drain_seconds
     with _shared_metrics(workers):
-        if workers == 1 or reload:
-            uvicorn.run(**options, reload=reload)
+        if reload:
+            uvicorn.run(**options, reload=True)
+        elif workers == 1:
+            _serve(uvicorn.Config(**options), sockets, drain_seconds)
         else:
-            _supervise(uvicorn.Config(**options))
+            _supervise(uvicorn.Config(**options), sockets, drain_seconds)
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -44,10 +57,16 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _supervise(config: uvicorn.Config) -> None:
+def _serve(config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
+    # uvicorn raises the signal that has stopped it once more, and Ctrl+C is nothing to report.
+    with suppress(KeyboardInterrupt):
+        Server(config, drain_seconds).run(sockets or None)
+
+
+def _supervise(config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
     # The database has just been reached. A worker that replaces another may start during an outage.
     os.environ["COUNTERFOIL_START_WITHOUT_DATABASE"] = "on"
-    Supervisor(config, sockets=[config.bind_socket()]).run()
+    Supervisor(config, sockets or [config.bind_socket()], drain_seconds).run()
 
 
 @contextmanager

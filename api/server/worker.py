@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api.application import create_app
 from api.observability import logs
+from api.server.draining import obey_supervisor
 
 # A thread gives way to the event loop, which answers token checks, after so long and not 5 ms.
 _SWITCH_SECONDS = 0.0005
@@ -20,6 +21,7 @@ def load_app() -> FastAPI:
     app = create_app()
     app.state.has_bounded_connections = True
     dictConfig(logs.configuration(app.state.settings.api))
+    obey_supervisor(app)
     tune_process()
     return app
 

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.settings import ApiSettings
 from harness.processes import free_port
 from harness.programs import require_program
 from harness.server import REPOSITORY, Server
@@ -109,13 +110,31 @@ def test_only_nginx_can_be_reached_from_outside() -> None:
     assert COMPOSE["services"]["nginx"]["network_mode"] == "service:counterfoil"
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     analyze = require_program("systemd-analyze")
-    unit = tmp_path / "counterfoil.service"
-    # It looks whether the program is there, which it is only where it has been installed.
-    unit.write_text(UNIT.replace("/opt/counterfoil/.venv/bin/python", sys.executable))
-    found = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    units = [tmp_path / "counterfoil.service", tmp_path / "counterfoil.socket"]
+    for unit in units:
+        text = (REPOSITORY / "deploy" / unit.name).read_text()
+        # It looks whether the program is there, which it is only where it has been installed.
+        unit.write_text(text.replace("/opt/counterfoil/.venv/bin/python", sys.executable))
+    found = subprocess.run([analyze, "verify", *units], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_the_time_to_stop_is_longer_than_the_drain_and_what_follows() -> None:
+    """Past it, systemd and container engines kill what is left."""
+    settings = ApiSettings()
+    needed = settings.drain_seconds + settings.shutdown_seconds
+    given = re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)
+    assert given is not None
+    assert int(given[1]) > needed
+    assert int(COMPOSE["services"]["counterfoil"]["stop_grace_period"].rstrip("s")) > needed
+
+
+def test_the_socket_unit_keeps_the_address_that_the_proxies_ask() -> None:
+    address = f"127.0.0.1:{ApiSettings().port}"
+    for name in ("counterfoil.socket", "nginx.conf", "Caddyfile"):
+        assert address in (REPOSITORY / "deploy" / name).read_text()
 
 
 def test_the_unit_runs_commands_that_there_are(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""The time between SIGTERM and the stop, in which load balancers notice that the service leaves.
+
+`/health/ready` answers 503 from the beginning, and everything else is served as before. A second
+signal, or SIGINT as by Ctrl+C, stops the service without waiting.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import time
+from socket import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+log = logging.getLogger("counterfoil.server")
+
+# What the supervisor sends to its workers. They have one thing to do, and no answer to give.
+_BEGIN_SIGNAL = signal.SIGUSR1
+
+
+class Drain:
+    """Begins once, and is over after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = math.inf
+
+    def begin(self) -> bool:
+        """Returns False if there is nothing to wait for, or if it has begun before."""
+        if self.has_begun or not self._seconds:
+            return False
+        self._end = time.monotonic() + self._seconds
+        log.info("not ready any more; stopping in %g seconds", self._seconds)
+        return True
+
+    @property
+    def has_begun(self) -> bool:
+        return self._end < math.inf
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+class Server(uvicorn.Server):
+    """Serves in one process, and drains before it stops."""
+
+    def __init__(self, config: uvicorn.Config, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._drain = Drain(drain_seconds)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by Python for SIGTERM and SIGINT."""
+        if sig == signal.SIGTERM and self.started:
+            # Python may be in the middle of writing to the log, so this must not do so as well.
+            asyncio.get_running_loop().call_soon_threadsafe(self._drain_or_exit, sig)
+        else:
+            super().handle_exit(sig, frame)
+
+    def _drain_or_exit(self, sig: int) -> None:
+        if not self.should_exit and self._drain.begin():
+            self.config.loaded_app.state.is_draining = True
+        else:
+            super().handle_exit(sig, None)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second. Returns whether to stop."""
+        if self._drain.is_over:
+            super().handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
+
+
+class Supervisor(Multiprocess):
+    """Serves with several workers, and has all of them drain before it stops them."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
+        super().__init__(config, sockets)
+        self._drain = Drain(drain_seconds)
+
+    def handle_term(self) -> None:
+        """Called by uvicorn for each SIGTERM."""
+        if not self._drain.begin():
+            super().handle_term()
+            return
+        for worker in self.processes:
+            if worker.process.is_alive() and worker.pid:
+                os.kill(worker.pid, _BEGIN_SIGNAL)
+
+    def keep_subprocess_alive(self) -> None:
+        """Called by uvicorn twice a second."""
+        if not self._drain.has_begun:
+            super().keep_subprocess_alive()
+        elif self._drain.is_over or not any(one.process.is_alive() for one in self.processes):
+            self.should_exit.set()
+
+    def terminate_all(self) -> None:
+        """Called by uvicorn once, when the drain is over."""
+        super().terminate_all()
+        for listening in self.sockets:
+            # A new client is refused at once, and does not wait for workers that have left.
+            listening.close()
+
+
+def obey_supervisor(app: FastAPI) -> None:
+    """Let a worker know when the drain begins."""
+
+    def begin(sig: int, frame: FrameType | None) -> None:
+        app.state.is_draining = True
+
+    signal.signal(_BEGIN_SIGNAL, begin)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Scope
 
 from api import errors, startup
 from api.console import application as console
-from api.middleware import Frame, OnEnd
+from api.middleware import OnEnd, RequestMiddleware
 from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
@@ -38,7 +38,7 @@ from database.settings import InvalidSettings
 
 
 class Counterfoil(FastAPI):
-    """A FastAPI application with our frame outside everything else, so that a 500 gets it too."""
+    """A FastAPI application with our middleware outermost, so that a 500 passes through it too."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
@@ -48,7 +48,7 @@ class Counterfoil(FastAPI):
             on_end.append(self.state.observer.on_request)
         if settings.api.access_log:
             on_end.append(AccessLog(settings.api.proxy_networks).on_request)
-        return Frame(
+        return RequestMiddleware(
             super().build_middleware_stack(),
             max_body_bytes=settings.api.max_body_bytes,
             body_seconds=settings.api.request_body_seconds,
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             settings = load()
         except InvalidSettings as error:
-            startup.refuse(str(error))
+            startup.exit_with(str(error))
     app = Counterfoil(
         title="Counterfoil",
         summary="Opaque access tokens that can be revoked instantly.",
@@ -105,7 +105,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         docs.install(app)
     if settings.api.console:
         console.install(app)
-    # Other services ask these as often as they are asked themselves, so they are found first.
+    # Called on each request of other services, so these routes are matched first.
     busy = [forward_auth.route, *oauth.plain_routes, *users.busy_router.routes]
     app.router.routes[:] = [*busy, RouteGroup(app.router.routes)]
 
@@ -114,12 +114,12 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     startup.warn_unless_bounded(is_bounded=app.state.has_bounded_connections)
-    async with startup.prepared_database(settings.database), _running(app, settings):
+    async with startup.prepared_database(settings.database), _open_service(app, settings):
         yield
 
 
 @asynccontextmanager
-async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     observer: Observer = app.state.observer
     service = Service(
         settings=settings.authentication, database_settings=settings.database, observer=observer
@@ -128,7 +128,7 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await service.open()
         app.state.service = service
         counterfoil.install(app, _authenticator(service, settings))
-        async with _watched(service):
+        async with _sampled_metrics(service):
             yield
     finally:
         await service.close()
@@ -147,7 +147,7 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
 
 
 @asynccontextmanager
-async def _watched(service: Service) -> AsyncIterator[None]:
+async def _sampled_metrics(service: Service) -> AsyncIterator[None]:
     """Sample what the metrics cannot count, while the service runs."""
     if not isinstance(service.observer, Metrics):
         yield

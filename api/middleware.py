@@ -1,4 +1,4 @@
-"""The frame around every request: its id, caps on its body and time, its headers, and its end."""
+"""Gives every request an id, limits on its body and its time, and security headers."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
-# What has not been read of a body cannot be told from the next request on the same connection.
+# The unread rest of a body cannot be told from the next request on the same connection.
 _CLOSE = {"Connection": "close"}
 _SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
@@ -36,14 +36,14 @@ _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'no
 
 
 OnEnd = Callable[[Scope, int, float], None]
-"""Told of each request when it is over: its scope, the status, and the seconds that it took."""
+"""Called when a request is over, with its scope, the status, and the seconds that it took."""
 
-# As nginx has it: the client went away before there was an answer.
+# nginx's status for a client that closed the connection before it was answered.
 _CLIENT_GONE = 499
 
 
-class Frame:
-    """One pure ASGI middleware for all of it: each further layer would cost every request."""
+class RequestMiddleware:
+    """One ASGI middleware for all of it, since each further layer would cost every request."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Frame:
         self._body_seconds = body_seconds
         self._database_seconds = database_seconds
         self._on_end = on_end
-        # Unique among all processes, and not worth random bytes for each request.
+        # A counter is cheaper than random bytes for each request; the prefix tells processes apart.
         self._id_prefix = token_hex(6)
         self._id_numbers = count(1)
 
@@ -68,34 +68,36 @@ class Frame:
             await self._app(scope, receive, startup.without_traceback(send))
             return
         began = perf_counter()
-        sent_identifier, length = _read(scope["headers"])
+        sent_identifier, length = _read_headers(scope["headers"])
         identifier = sent_identifier or f"{self._id_prefix}-{next(self._id_numbers):x}".encode()
         request_id.set(identifier.decode())
         budget.set_budget(self._database_seconds)
-        answer = _Answer(send, identifier)
+        response = _ResponseSender(send, identifier)
         try:
-            await self._answer(scope, receive, answer.send, length)
+            await self._respond(scope, receive, response.send, length)
         except Exception:
-            # The client has been answered; the server would log the same again, without the id.
+            # The client has been answered. The server would log it again, without the id.
             log.exception("unexpected error in request %s", identifier.decode())
-            answer.status = answer.status or HTTPStatus.INTERNAL_SERVER_ERROR
+            response.status = response.status or HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             seconds = perf_counter() - began
-            for tell in self._on_end:
-                tell(scope, answer.status or _CLIENT_GONE, seconds)
+            for on_end in self._on_end:
+                on_end(scope, response.status or _CLIENT_GONE, seconds)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, length: int | None) -> None:
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, length: int | None
+    ) -> None:
         if length is not None and length > self._max_body_bytes:
-            await _refuse_body(scope, receive, send)
+            await _reject_body(scope, receive, send)
         elif scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
-            disconnects.introduce(partial(_until_gone, bounded))
+            disconnects.introduce(partial(_wait_for_disconnect, bounded))
             await self._app(scope, bounded, send)
 
 
-def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
+def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
     identifier, length = b"", None
     for name, value in headers:
         if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
@@ -105,8 +107,8 @@ def _read(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
     return identifier, length
 
 
-class _Answer:
-    """Adds the headers on the way out, and keeps the status. It is 0 until there is one."""
+class _ResponseSender:
+    """Adds headers to the response and keeps its status, which is 0 until there is one."""
 
     __slots__ = ("_identifier", "_send", "status")
 
@@ -128,7 +130,7 @@ class _Answer:
 
 
 def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
-    """Refuse a body that turns out too large, or that takes too long to arrive."""
+    """Reject a body that turns out too large, or that takes too long to arrive."""
     received = 0
     is_complete = False
     deadline = asyncio.get_running_loop().time() + seconds
@@ -152,14 +154,14 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
     return receive_bounded
 
 
-async def _until_gone(receive: Receive) -> None:
-    """To be asked once the body has been read."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Call this once the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
-    """Ahead of routing, and without reading any of it."""
+async def _reject_body(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 413 before routing, without reading any of the body."""
     is_oauth = scope["path"] in oauth_errors.PATHS
     response = (oauth_errors if is_oauth else errors).from_http(_too_large())
     await response(scope, receive, send)

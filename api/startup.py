@@ -1,4 +1,4 @@
-"""What must hold before the service takes its first request, and how it says that it does not."""
+"""Checks what must hold before the first request, and reports in one line what does not."""
 
 import asyncio
 import logging
@@ -19,8 +19,8 @@ from database.settings import DatabaseSettings
 
 log = logging.getLogger("counterfoil.startup")
 
-# uvicorn and gunicorn both take this for "starting another worker would be in vain".
-_GIVE_UP = 3
+# After this exit status uvicorn and gunicorn do not start another worker.
+_NO_RESTART_STATUS = 3
 _PAUSE_SECONDS = 0.5
 
 
@@ -29,19 +29,17 @@ class CannotStart(Exception):
 
 
 class CannotReach(CannotStart):
-    """There may be nothing wrong with the database but that it is down at the moment."""
+    """The database does not answer. It may be down for the moment, and nothing else wrong."""
 
 
-def refuse(reason: str) -> NoReturn:
-    """End the process before there is an event loop, as a supervisor will understand it."""
+def exit_with(reason: str) -> NoReturn:
+    """Write why to standard error, and exit with a status that stops a supervisor as well."""
     sys.stderr.write(f"counterfoil: {reason}\n")
-    refusal = SystemExit(reason)
-    refusal.code = _GIVE_UP
-    raise refusal
+    raise SystemExit(_NO_RESTART_STATUS)
 
 
 def warn_unless_bounded(*, is_bounded: bool) -> None:
-    """Say once what the application cannot do by itself under another server."""
+    """Log once what the application cannot do by itself under another server."""
     if not is_bounded:
         log.warning(
             "this server bounds neither the size nor the time of a request's head, nor how long an "
@@ -50,7 +48,7 @@ def warn_unless_bounded(*, is_bounded: bool) -> None:
 
 
 def without_traceback(send: Send) -> Send:
-    """Have the server log why the start was refused, where Starlette sends a whole traceback."""
+    """Have the server log in one line why it cannot start, where Starlette sends a traceback."""
 
     async def send_reason(message: Message) -> None:
         error = sys.exception()
@@ -63,10 +61,9 @@ def without_traceback(send: Send) -> Send:
 
 @asynccontextmanager
 async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
-    """As `prepare_database_now`; with `start_without_database`, one that is down is waited for.
+    """As `prepare_database_now`; with `start_without_database`, wait for one that is down.
 
-    A worker that replaces another needs that: uvicorn takes one that cannot start for a broken
-    program, and stops all the others as well.
+    A worker that replaces another needs that: if it cannot start, uvicorn stops all the others.
     """
     waiting: asyncio.Task[None] | None = None
     try:
@@ -115,5 +112,5 @@ async def _prepare_once_reachable(settings: DatabaseSettings) -> None:
             continue
         except CannotStart as error:
             log.critical("%s", error)
-            # A supervisor starts another in our place, which then refuses for the same reason.
+            # A supervisor replaces this process by another, which cannot start for the same reason.
             return signal.raise_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""Keeps secrets out of uvicorn's access log, which writes down whole addresses.
+"""Keeps secrets out of uvicorn's access log, which contains query strings.
 
-A client that puts its token into the address is refused, but its request has been logged by then.
+A request with a token in its query string is rejected, but it is logged all the same.
 """
 
 import logging
@@ -9,8 +9,8 @@ import re
 _TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]+")
 
 
-class WithoutSecrets(logging.Filter):
-    """Cuts the query string off, and what looks like a token of ours."""
+class SecretFilter(logging.Filter):
+    """Removes the query string, and what looks like a token of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -19,10 +19,10 @@ class WithoutSecrets(logging.Filter):
 
 
 def install() -> None:
-    """Any number of times."""
+    """Add the filter to uvicorn's logger, once however often this is called."""
     log = logging.getLogger("uvicorn.access")
-    if not any(isinstance(present, WithoutSecrets) for present in log.filters):
-        log.addFilter(WithoutSecrets())
+    if not any(isinstance(present, SecretFilter) for present in log.filters):
+        log.addFilter(SecretFilter())
 
 
 def _clean(value: object) -> object:

@@ -1,7 +1,7 @@
-"""Log lines on standard output: JSON for machines, text for people, and nobody can forge one.
+"""Log lines on standard output, as JSON or as text, that no input can forge.
 
-`serve` sets this up for itself and its workers. Under another server, such as `uvicorn api:app`,
-logging is that server's affair.
+`serve` sets this up for itself and its workers. Another server, such as `uvicorn api:app`, sets up
+logging itself.
 """
 
 import json
@@ -23,7 +23,7 @@ from counterfoil.authenticator import RESOLVED
 access = logging.getLogger("counterfoil.access")
 
 _LONGEST_PATH = 2000
-# The last gate: whatever went wrong before, a token does not get into the log.
+# A last check, so that no token is logged by mistake.
 _TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
 
 
@@ -41,12 +41,12 @@ def configuration(settings: ApiSettings) -> dict[str, Any]:
                 "formatter": "line",
             }
         },
-        # What libraries say in detail may hold what was sent to us: only their warnings are taken.
+        # What libraries log in detail may contain what was sent to us, so their warnings suffice.
         "root": {"handlers": ["stdout"], "level": max(level, "WARNING", key=_severity)},
         "loggers": {
             "counterfoil": {"level": level},
             "uvicorn": {"level": level},
-            # Ours is written where the request's id and its user are known.
+            # Our own access log knows the id of the request and its user.
             "uvicorn.access": {"level": "CRITICAL", "propagate": False},
         },
     }
@@ -64,7 +64,7 @@ def _severity(level: str) -> int:
 
 
 class Access(NamedTuple):
-    """What an access line says."""
+    """The fields of a line of the access log."""
 
     method: str
     path: str
@@ -145,12 +145,12 @@ def _time(record: logging.LogRecord) -> str:
 
 @lru_cache(maxsize=8)
 def _second(second: int) -> str:
-    """In UTC. Many lines share one."""
+    """In UTC. Cached, since many lines are written in the same second."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _printable(text: str) -> str:
-    """Line ends, terminal controls and marks that reverse the direction become escapes."""
+    """Escape line ends, terminal control characters and marks that reverse the text direction."""
     if text.isprintable():
         return text
     return "".join(

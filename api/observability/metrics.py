@@ -1,7 +1,7 @@
-"""Counts what happens, for Prometheus, at a cost that the hot path does not notice.
+"""Metrics for Prometheus.
 
-With several workers each writes its numbers to files in a directory that all of them share, and
-whichever is asked adds them up; `serve` makes that directory and names it in the environment.
+Several workers write their numbers to files in a shared directory, and the one that is asked adds
+them up. `serve` makes that directory and names it in the environment.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _HASHING_BUCKETS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10)
 _LAG_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
-# Clients can send any method and any path; they must not be able to make up time series.
+# Clients can send any method and any path, and must not be able to create time series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNMATCHED = "unmatched"
 _REASONS = frozenset(
@@ -48,12 +48,12 @@ _REASONS = frozenset(
     }
 )
 
-# They say when a counter began, which nobody has asked for and which doubles the number of series.
+# They hold the time of creation of each counter, and would double the number of series.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics(Observer):
-    """The numbers of one application. `watch` samples those that nothing tells us of."""
+    """The metrics of one application. `watch` samples those that no event reports."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -117,16 +117,16 @@ class Metrics(Observer):
             case Event.LOGIN_SUCCEEDED:
                 self._logins.labels("succeeded").inc()
             case Event.LOGIN_FAILED:
-                self._logins.labels(_word(detail.get("reason"))).inc()
+                self._logins.labels(_known_reason(detail.get("reason"))).inc()
             case Event.TOKEN_REFRESHED:
                 self._refreshes.labels("succeeded").inc()
             case Event.REFRESH_FAILED:
-                self._refreshes.labels(_word(detail.get("reason"))).inc()
+                self._refreshes.labels(_known_reason(detail.get("reason"))).inc()
             case Event.REFRESH_REUSED:
                 self._refreshes.labels("reused").inc()
                 self._revoked.labels("refresh_token_reuse").inc()
             case Event.SESSION_REVOKED | Event.SESSIONS_REVOKED:
-                reason = _word(detail.get("reason"))
+                reason = _known_reason(detail.get("reason"))
                 self._revoked.labels(reason).inc(detail.get("count", 1))
 
     def noted(self, *, credentials: int, lag: float) -> None:
@@ -140,7 +140,7 @@ class Metrics(Observer):
         self._pruned.labels(table).inc(rows)
 
     def _template(self, scope: Scope) -> str:
-        """The route's path as it was declared, as ids in it would be time series of their own."""
+        """The route's path as declared. With ids in it, each would be a time series of its own."""
         route = scope.get("route")
         if route is not None:
             return str(route.path)
@@ -152,7 +152,7 @@ class Metrics(Observer):
         return self._plain_paths[endpoint]
 
     def _add_request_children(self, route: str, method: str, status: int) -> tuple[Any, Any]:
-        """The labels are looked up once; a request then costs two additions."""
+        """Look the labels up once, so that a request costs two additions."""
         known = method if method in _METHODS else "other"
         count = self._requests.labels(known, route, status).inc
         observe = self._request_seconds.labels(known, route).observe
@@ -183,9 +183,9 @@ class Metrics(Observer):
         self._lookups_failed = failed.inc
 
     def _define_authentication(self) -> None:
-        self._logins = self._counter("logins", "By what came of them.", "outcome")
-        self._refreshes = self._counter("refreshes", "By what came of them.", "outcome")
-        self._revoked = self._counter("sessions_revoked", "Sessions ended.", "reason")
+        self._logins = self._counter("logins", "By outcome.", "outcome")
+        self._refreshes = self._counter("refreshes", "By outcome.", "outcome")
+        self._revoked = self._counter("sessions_revoked", "Sessions revoked.", "reason")
         self._events = self._counter("audit_events", "Events recorded.", "event")
 
     def _define_hashing(self) -> None:
@@ -195,7 +195,7 @@ class Metrics(Observer):
         )
         self._hashing_waiting = self._gauge("hashing_waiting", "Passwords in the queue.")
         self._hashing_refused = self._counter(
-            "hashing_refused", "Refused for a full or slow queue."
+            "hashing_refused", "Rejected for a full or slow queue."
         )
 
     def _define_background(self) -> None:
@@ -233,42 +233,42 @@ class Metrics(Observer):
 
 
 def _declared_path(app: Starlette, endpoint: Any) -> str:
-    """Plain routes and mounts leave no trace of themselves but what they call."""
+    """For plain routes and mounts, which put only what they call into the scope."""
     for route in flatten(app.routes):
         if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None)):
             return str(getattr(route, "path", _UNMATCHED))
     return _UNMATCHED
 
 
-def _word(reason: object) -> str:
-    """A reason as a label. Those that somebody typed in are one: labels are kept for ever."""
+def _known_reason(reason: object) -> str:
+    """A reason as a label. All that were typed in share one, since labels are kept for ever."""
     return reason if isinstance(reason, str) and reason in _REASONS else "other"
 
 
 def _add_up_workers() -> CollectorRegistry | None:
-    """None where there is one worker, whose own numbers are all there are."""
+    """Returns None if there is a single worker."""
     directory = SharedMetrics().prometheus_multiproc_dir
     if directory is None:
         return None
-    everyone = CollectorRegistry()
-    everyone.register(_Workers(directory))
-    return everyone
+    registry = CollectorRegistry()
+    registry.register(_Workers(directory))
+    return registry
 
 
 class _Workers(Collector):
-    """Adds up the files of all workers. The library's own way stumbles over one that starts."""
+    """Adds up the files of all workers. The library's own collector fails while one starts."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def collect(self) -> Iterable[Metric]:
-        self._forget_the_dead()
+        self._remove_dead_workers()
         begun = [str(file) for file in self._directory.glob("*.db") if _has_begun(file)]
         metrics: Iterable[Metric] = MultiProcessCollector.merge(begun)  # type: ignore[no-untyped-call]
         return metrics
 
-    def _forget_the_dead(self) -> None:
-        """The gauges of a worker that was killed would be added up for ever."""
+    def _remove_dead_workers(self) -> None:
+        """The gauges of a killed worker would otherwise be counted for ever."""
         for file in self._directory.glob("gauge_live*_*.db"):
             if not _is_running(int(file.stem.rpartition("_")[2])):
                 file.unlink(missing_ok=True)
@@ -278,7 +278,7 @@ def _has_begun(file: Path) -> bool:
     try:
         return file.stat().st_size > 0
     except FileNotFoundError:
-        # Another worker is being asked at the same time, and has forgotten a dead one.
+        # Another worker that is asked at the same time has removed it.
         return False
 
 

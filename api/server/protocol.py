@@ -1,18 +1,18 @@
-"""uvicorn's HTTP protocol, made to stop without breaking a connection in use."""
+"""uvicorn's HTTP protocol, stopping without a reset of connections that are in use."""
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.server.bounded_protocol import BoundedProtocol
 
-# Clients that are at work send their next request within this time.
-_FAREWELL_SECONDS = 0.25
+# A client that is at work sends its next request within this time.
+_GRACE_SECONDS = 0.25
 
 
 class Protocol(BoundedProtocol):
-    """When the service stops, a connection between two requests is not closed at once.
+    """A connection between two requests stays open for a moment when the service stops.
 
-    The next request may be on its way already, and closing would reset it. It is still answered,
-    with `Connection: close`.
+    The next request may be on its way already, and closing would reset the connection. It is
+    answered with `Connection: close`.
     """
 
     _is_stopping = False
@@ -20,7 +20,7 @@ class Protocol(BoundedProtocol):
     def shutdown(self) -> None:
         """Called once by uvicorn for each connection, after it has stopped listening."""
         self._is_stopping = True
-        self.loop.call_later(_FAREWELL_SECONDS, super().shutdown)
+        self.loop.call_later(_GRACE_SECONDS, super().shutdown)
         if (cycle := self._cycle()) is not None and not cycle.response_complete:
             super().shutdown()
 

@@ -1,4 +1,4 @@
-"""A start that is refused says why in one line, and nobody starts it again and again."""
+"""A start that fails reports why in one line, and no supervisor repeats it."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def empty_database(postgresql: DatabaseServer) -> Iterator[str]:
 def test_postgresql_behind_the_newest_migration(
     command: list[str], empty_database: str, tmp_path: Path
 ) -> None:
-    reason = refuse_to_start(command, tmp_path, DATABASE_URL=empty_database)
+    reason = fail_to_start(command, tmp_path, DATABASE_URL=empty_database)
     assert "behind the newest migration: run `python api.py migrate` first" in reason
     # The address is named without its password.
     assert ":***@" in reason
@@ -45,26 +45,26 @@ def test_postgresql_behind_the_newest_migration(
 @pytest.mark.parametrize("command", [API_PY, UVICORN])
 def test_a_database_that_does_not_answer(command: list[str], tmp_path: Path) -> None:
     url = f"postgresql://ada:secret@127.0.0.1:{free_port()}/counterfoil"
-    reason = refuse_to_start(command, tmp_path, DATABASE_URL=url)
+    reason = fail_to_start(command, tmp_path, DATABASE_URL=url)
     assert "postgresql://ada:***@" in reason
     assert "Connection refused" in reason
 
 
 @every_command
 def test_a_value_that_is_impossible(command: list[str], tmp_path: Path) -> None:
-    reason = refuse_to_start(command, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECONDS="an hour")
+    reason = fail_to_start(command, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECONDS="an hour")
     assert "COUNTERFOIL_ACCESS_TOKEN_SECONDS" in reason
     assert "an hour" not in reason
 
 
 def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
-    reason = refuse_to_start(API_PY, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECOND="60")
+    reason = fail_to_start(API_PY, tmp_path, COUNTERFOIL_ACCESS_TOKEN_SECOND="60")
     assert "COUNTERFOIL_ACCESS_TOKEN_SECOND: there is no such setting" in reason
 
 
 def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("Dear Charles,\n" * 100)
-    reason = refuse_to_start(API_PY, tmp_path, DATABASE_URL="sqlite:///letter.db")
+    reason = fail_to_start(API_PY, tmp_path, DATABASE_URL="sqlite:///letter.db")
     assert "sqlite:///letter.db cannot be used: file is not a database" in reason
 
 
@@ -77,7 +77,7 @@ def test_commands_say_in_one_line_that_the_database_does_not_answer(tmp_path: Pa
         assert "cannot be used: " in done.stderr
 
 
-def refuse_to_start(command: list[str], folder: Path, **settings: str) -> str:
+def fail_to_start(command: list[str], folder: Path, **settings: str) -> str:
     """Start it, see it end by itself, and return the line that says why."""
     done = run([*command, "--port", str(free_port())], folder, **settings)
     output = done.stdout + done.stderr

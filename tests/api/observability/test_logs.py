@@ -35,7 +35,7 @@ uvicorn.run(app, port=PORT, log_config=None, access_log=False)
 
 
 def lines_of(server: Server) -> list[dict[str, Any]]:
-    """Everything in the log that is not talk for whoever starts it. It must all be JSON."""
+    """All lines of the log after the announcement for a terminal. Each must be JSON."""
     lines = server.log().splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("{"))
     return [json.loads(line) for line in lines[begin:]]

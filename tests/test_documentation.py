@@ -105,7 +105,7 @@ def test_what_is_not_run_can_at_least_be_read_by_a_shell() -> None:
 
 
 def pages_with_links() -> list[Path]:
-    names = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+    names = ("CONTRIBUTING.md", "CHANGELOG.md", "RELEASING.md", "SECURITY.md")
     return [*documentation.pages(), *(REPOSITORY / name for name in names)]
 
 

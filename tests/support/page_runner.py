@@ -191,10 +191,15 @@ def make_clone(folder: Path) -> None:
             (folder / item.name).symlink_to(item)
     # Scripts change to the folder that they are in, so they are copied.
     shutil.copytree(REPOSITORY / "scripts", folder / "scripts")
+    link_environment(folder, "requirements.lock")
+
+
+def link_environment(folder: Path, lock: str) -> None:
+    """Make the scripts in `folder` take our environment for theirs, installed as `lock` says."""
     (folder / ".venv").mkdir()
     for item in Path(sys.prefix).iterdir():
         if item.name != "complete":
             (folder / ".venv" / item.name).symlink_to(item)
-    stamp = ". scripts/lib/environment.sh; python=$(find_python); stamp_of requirements.lock"
+    stamp = '. scripts/lib/environment.sh; python=$(find_python); stamp_of "$1"'
     with (folder / ".venv" / "complete").open("wb") as complete:
-        subprocess.run(["sh", "-c", stamp], cwd=folder, stdout=complete, check=True)
+        subprocess.run(["sh", "-c", stamp, "-", lock], cwd=folder, stdout=complete, check=True)

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from coverage import Coverage
 
 from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
 
@@ -22,6 +23,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _end(server: PostgreSQL) -> None:
     del os.environ["TEST_DATABASE_URL"]
     server.close()
+
+
+def pytest_sessionfinish() -> None:
+    """Keep what has been measured: xdist kills a worker that takes ten seconds to end."""
+    if measurement := Coverage.current():
+        measurement.save()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ Of API keys, the OAuth endpoints, administration and forward-auth.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -170,10 +170,12 @@ def test_every_answer_that_is_documented_can_occur(
 def test_a_database_that_does_not_answer_is_a_503_where_that_is_documented(
     make_client: Callable[..., Client], sql: Sql, database_url: str, name: str
 ) -> None:
-    client = make_client(database_deadline_seconds=0.3)
+    client = make_client()
     method, path = name.split()
     documented = client.http.get("/openapi.json").json()["paths"][path][method.lower()]["responses"]
-    operation = prepare(client, sql, name)
+    # What is prepared has the usual deadline, as a busy machine would miss the short one.
+    hurried = make_client(database_deadline_seconds=0.3)
+    operation = replace(prepare(client, sql, name), client=hurried)
     success = min(ANSWERS[name])
 
     with locked(database_url):

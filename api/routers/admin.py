@@ -37,17 +37,17 @@ from schemas.admin import (
 from schemas.api_keys import ApiKeyRead
 from schemas.sessions import SessionsEnded
 
-_IS_ADMINISTRATOR = requires(permissions.ADMIN)
+_is_administrator = requires(permissions.ADMIN)
 
 router = APIRouter(
     prefix="/admin",
     tags=["administration"],
-    dependencies=[_IS_ADMINISTRATOR],
+    dependencies=[_is_administrator],
     responses=problems(400, 401, 403, 503),
 )
 
 # For routes that want to know who asks.
-Administrator = Annotated[Identity, _IS_ADMINISTRATOR]
+_Administrator = Annotated[Identity, _is_administrator]
 UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -111,7 +111,7 @@ def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> Ses
     responses=problems(422),
 )
 def list_sessions(
-    admin: Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
+    admin: _Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
 ) -> Page[AdminSessionRead]:
     """Newest first. The session of the caller is marked `current`.
 
@@ -144,7 +144,7 @@ def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     responses=problems(408, 413, 422),
 )
 def revoke_sessions(
-    admin: Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
+    admin: _Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
 ) -> SessionsRevoked:
     """Revokes the sessions with these ids, or with `"*"` those of all users, in batches.
 

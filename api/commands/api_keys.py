@@ -76,7 +76,7 @@ def revoke_api_keys(
                 ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason="command")
             else:
                 found = api_key_id or _id_of(db, key or "")
-                api_keys.revoke(db, found, user_id=None, origin=COMMAND, reason="command")
+                api_keys.revoke_any(db, found, origin=COMMAND, reason="command")
                 ended = 1
         typer.echo(ended)
 

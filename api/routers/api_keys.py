@@ -60,9 +60,7 @@ def revoke_api_key(
     api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with that key is rejected."""
-    api_keys.revoke(
-        db, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
-    )
+    api_keys.revoke_own(db, identity, api_key_id, origin=origin, reason="revoked_by_user")
 
 
 @router.post(

@@ -37,7 +37,7 @@ def end_session(
     session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with a token of that session is rejected."""
-    sessions.end(db, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user")
+    sessions.revoke_own(db, identity, session_id, origin=origin, reason="ended_by_user")
 
 
 @router.delete(
@@ -53,7 +53,7 @@ def end_sessions(
     keep_current: bool = False,
 ) -> SessionsEnded:
     """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
-    ended = sessions.end_all(
+    ended = sessions.revoke_all(
         db,
         identity.user_id,
         origin=origin,

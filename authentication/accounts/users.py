@@ -56,7 +56,7 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
         # They would be refused anyway, but enabling the account must not bring them back.
-        sessions.end_all(db, user_id, origin=origin, reason="user_disabled")
+        sessions.revoke_all(db, user_id, origin=origin, reason="user_disabled")
     return user
 
 

@@ -80,7 +80,7 @@ def revoke_others(
 ) -> Response:
     """Revoke all of the user's sessions except this one, and logins in progress."""
     identity = user.identity
-    revoked = sessions.end_all(
+    revoked = sessions.revoke_all(
         db, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
     )
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
@@ -130,9 +130,8 @@ def _passwords(form: Form) -> tuple[str, str]:
 
 def _revoke(db: Session, session_id: UUID, user: SignedInUser, origin: Origin) -> bool:
     """Returns False if the user has no such live session."""
-    user_id = user.identity.user_id
     try:
-        sessions.end(db, session_id, user_id=user_id, origin=origin, reason="ended_by_user")
+        sessions.revoke_own(db, user.identity, session_id, origin=origin, reason="ended_by_user")
     except NotFound:
         return False
     return True

@@ -77,7 +77,7 @@ def show_user(
             cursor=parameters.text(request, "cursor"),
         ),
         live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
-        keys=[key for key, _ in api_keys.list_everywhere(db, user_id=user_id)],
+        keys=api_keys.list_of_user(db, user_id),
         events=events,
         names=operations.find_emails(db, users_in(events.items)),
     )

@@ -2,10 +2,9 @@
 
 from api import app
 from api.dependencies import CurrentIdentity
-from api.routers.users import from_identity
 from schemas.users import UserRead
 
 
 @app.get("/account")
 async def read_account(identity: CurrentIdentity) -> UserRead:
-    return from_identity(identity)
+    return UserRead.model_validate(identity)

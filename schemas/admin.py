@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from schemas.sessions import SessionRead
-from schemas.text import Printable
+from schemas.text import Printable, Scopes
+from schemas.users import Profile, RoleNames
 
 T = TypeVar("T")
 
@@ -96,21 +97,17 @@ class AuditQuery(Paging):
 class Page(BaseModel, Generic[T]):
     """`next_cursor` is null only on the last page, however few items a page has."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     items: list[T]
     next_cursor: str | None
 
 
-class AdminUserRead(BaseModel):
+class AdminUserRead(Profile):
     """An account as administrators see it."""
 
-    id: int
-    email: str
-    username: str | None
-    name: str
-    surname: str | None
-    website: str | None
     is_active: bool
-    roles: list[str]
+    roles: RoleNames
     created_at: datetime
     updated_at: datetime
 
@@ -172,6 +169,8 @@ class SessionsRevoked(BaseModel):
 class AuditEventRead(BaseModel):
     """What happened, by whom, to whom and from which IP address."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: int
     at: datetime
     event: str = Field(examples=["session.revoked"])
@@ -184,6 +183,8 @@ class AuditEventRead(BaseModel):
 class RoleRead(BaseModel):
     """A role and the scopes that it grants."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     name: str
     description: str
-    scopes: list[str]
+    scopes: Scopes

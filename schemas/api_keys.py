@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.text import Name
+from schemas.text import Name, Scopes
 
 # The characters that RFC 6749, 3.3 allows.
 ScopeName = Annotated[
@@ -55,10 +55,12 @@ class ApiKeyRotate(BaseModel):
 class ApiKeyRead(BaseModel):
     """A key as its owner sees it. Never contains the key itself."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: UUID
     name: str
     hint: str = Field(description="The last characters of the key.")
-    scopes: list[str] | None = Field(
+    scopes: Scopes | None = Field(
         description="What the key was given; at each request, its scopes are limited to what the "
         "roles of its owner grant. null: all that the roles grant."
     )

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 
 def has_control_characters(text: str) -> bool:
@@ -47,3 +47,11 @@ Password = Annotated[
     Field(json_schema_extra={"format": "password"}),
 ]
 Scope = Annotated[str, StringConstraints(max_length=2000), Printable]
+
+
+def _split(scopes: object) -> object:
+    return scopes.split() if isinstance(scopes, str) else scopes
+
+
+# Stored as OAuth writes them, divided by spaces, and shown as a list.
+Scopes = Annotated[list[str], BeforeValidator(_split)]

@@ -29,7 +29,7 @@ from counterfoil.fastapi import authenticate
 from counterfoil.identity import Identity
 from counterfoil.problems import RETRY_AFTER
 
-log = logging.getLogger("counterfoil.errors")
+_log = logging.getLogger("counterfoil.errors")
 
 # Described in api/openapi/forward_auth.py: FastAPI cannot describe a route for any method.
 router = APIRouter(route_class=FastRoute, include_in_schema=False)
@@ -69,7 +69,7 @@ async def verify(request: Request) -> Response:
     except CounterfoilError as error:
         return _reject(error)
     except DatabaseUnavailable as error:
-        log.warning("database unavailable: %s", error)
+        _log.warning("database unavailable: %s", error)
         return _empty(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER)
 
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
 from api.openapi.problems import problems
 from authentication.credentials import sessions
-from database.models import LoginSession
 from schemas.sessions import SessionRead, SessionsEnded
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -22,8 +21,10 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
 )
 def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead]:
     """Live sessions, newest first. The session of the caller is marked `current`."""
-    found = sessions.list_own(db, identity)
-    return [_read(session, current=session.id == identity.session_id) for session in found]
+    listed = [SessionRead.model_validate(session) for session in sessions.list_own(db, identity)]
+    for session in listed:
+        session.current = session.id == identity.session_id
+    return listed
 
 
 @router.delete(
@@ -61,10 +62,3 @@ def end_sessions(
         keep=identity.session_id if keep_current else None,
     )
     return SessionsEnded(ended=ended)
-
-
-def _read(session: LoginSession, *, current: bool) -> SessionRead:
-    fields = {
-        name: getattr(session, name) for name in SessionRead.model_fields if name != "current"
-    }
-    return SessionRead(current=current, **fields)

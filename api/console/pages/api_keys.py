@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request, Response
 
 from api.console import errors
 from api.console.forms import Form, FormDep, confirmed
-from api.console.pages.users import UserId
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
+from api.request.parameters import UserId
 from authentication import permissions
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from authentication.permissions import INTROSPECT
 from counterfoil.fastapi import SCHEME_NAME
+from database import limits
 
 
 class _Meaning(NamedTuple):
@@ -126,7 +127,7 @@ TOKEN_FORM: dict[str, Any] = {
                         },
                         "client_id": {
                             "type": "string",
-                            "maxLength": 200,
+                            "maxLength": limits.MAX_LABEL_LENGTH,
                             "description": "A label that the client chooses for itself.",
                         },
                     },

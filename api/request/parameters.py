@@ -4,4 +4,6 @@ from typing import Annotated
 
 from fastapi import Path
 
-UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+from database import limits
+
+UserId = Annotated[int, Path(ge=1, le=limits.MAX_ID)]

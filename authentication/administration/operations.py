@@ -19,12 +19,10 @@ from authentication.audit import Event, Origin
 from authentication.credentials import api_keys, sessions
 from authentication.errors import NotFound
 from database import queries
+from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
 
 REASON = "ended_by_administrator"
-
-# The most sessions that one call revokes, so that it is short and locks few rows.
-REVOKE_BATCH = 500
 
 T = TypeVar("T")
 

@@ -22,11 +22,8 @@ from counterfoil.errors import InsufficientScope, InvalidToken
 from counterfoil.identity import Identity
 from counterfoil.permissions import Usable
 from counterfoil.tokens import TokenKind
-from database import clock, queries
+from database import clock, limits, queries
 from database.models import ApiKey, User
-
-HINT_LENGTH = 4
-MAX_NAME_LENGTH = 200
 
 _NOT_LIVE = "There is no such live API key."
 
@@ -165,8 +162,8 @@ def _create(
     db: Session, user_id: int, request: KeyRequest, available: Usable, origin: Origin
 ) -> NewKey:
     # The command line passes on what HTTP's schemas would refuse.
-    if not (request.name.isprintable() and 0 < len(request.name) <= MAX_NAME_LENGTH):
-        raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} printable characters.")
+    if not (request.name.isprintable() and 0 < len(request.name) <= limits.MAX_LABEL_LENGTH):
+        raise InvalidField("name", f"Use 1 to {limits.MAX_LABEL_LENGTH} printable characters.")
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
     new = _add(db, user_id, request.name, Usable(available.roles, scopes), request.lifetime)
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
@@ -182,7 +179,7 @@ def _add(
         user_id=user_id,
         name=name,
         key_digest=made.digest,
-        hint=made.text[-HINT_LENGTH:],
+        hint=made.text[-limits.HINT_LENGTH :],
         # Written out even if they are all there are, so that a promotion does not widen the key.
         scopes=permissions.join(usable.scopes),
         roles=",".join(usable.roles),

@@ -21,6 +21,7 @@ from api.routers import (
     docs,
     forward_auth,
     health,
+    introspection,
     metrics,
     oauth,
     sessions,
@@ -97,17 +98,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    for noun in (users, oauth, tokens, sessions, api_keys, admin, health):
-        app.router.routes.extend(noun.router.routes)
-    if isinstance(app.state.observer, Metrics):
-        metrics.install(app, app.state.observer)
+    nouns = [users, oauth, tokens, sessions, api_keys, admin, health, introspection, forward_auth]
+    if settings.api.metrics is not Exposure.OFF:
+        nouns.append(metrics)
     if settings.api.docs:
-        docs.install(app)
+        nouns.append(docs)
+    for noun in nouns:
+        # Not include_router: it would put FastAPI's machinery around every route, and match twice.
+        app.router.routes.extend(noun.router.routes)
     if settings.api.console:
         console.install(app)
-    # Called on each request of other services, so these routes are matched first.
-    busy = [forward_auth.route, *oauth.plain_routes, *users.busy_router.routes]
-    app.router.routes[:] = [*busy, RouteGroup(app.router.routes)]
+    app.router.routes[:] = [RouteGroup(app.router.routes)]
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ import unicodedata
 from email_validator import EmailNotValidError, validate_email
 
 from authentication.errors import InvalidField
+from database import limits
 
-MAX_LENGTH = 254
 # Characters that do not show: controls, zero-width and direction marks, surrogates, unassigned.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 # And those that count as letters or marks but do not show either: fillers, joiners and variation
@@ -22,7 +22,7 @@ def normalise_email(address: str) -> str:
 
     Raises InvalidField. What the validator says is not passed on: it quotes the input.
     """
-    if len(address) > MAX_LENGTH or _has_invisible(address):
+    if len(address) > limits.MAX_EMAIL_LENGTH or _has_invisible(address):
         raise _invalid()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address).lower())
     try:

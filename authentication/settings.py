@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
 
 DAY = 86_400
@@ -46,7 +47,7 @@ class AuthenticationSettings(LayerSettings):
     session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_OLDEST
     """At the limit: reject the login, or revoke the oldest or the longest unused session."""
 
-    api_key_seconds: Annotated[int | None, Field(ge=1, le=3650 * DAY)] = 365 * DAY
+    api_key_seconds: Annotated[int | None, Field(ge=1, le=MAX_API_KEY_DAYS * DAY)] = 365 * DAY
     """The lifetime of an API key unless its owner chooses one; with `none` it never expires."""
 
     api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY

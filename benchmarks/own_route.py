@@ -1,11 +1,10 @@
 """The product with a route like a user's own: an ordinary FastAPI route with CurrentIdentity."""
 
 from api.dependencies import CurrentIdentity
-from api.routers.users import from_identity
 from benchmarks.tuned import app
 from schemas.users import UserRead
 
 
 @app.get("/account")
 async def read_account(identity: CurrentIdentity) -> UserRead:
-    return from_identity(identity)
+    return UserRead.model_validate(identity)

@@ -32,7 +32,7 @@ distinguish two designs that differ by less than about 30 %.
 
 *An application's route* is what users of Counterfoil write: FastAPI calls it, with
 `CurrentIdentity` as its only dependency. `GET /users/me` bypasses FastAPI's work around an
-endpoint. [Decision 7](decisions/0007-lean-routes.md) explains where the time of a request is spent,
+endpoint. [Decision 7](decisions/0007-fast-routes.md) explains where the time of a request is spent,
 and why the goals at one connection are hard to reach, and those of `/introspect`, which reads a
 form and looks up two credentials.
 """

@@ -116,7 +116,7 @@ def settings_of(product: Product) -> DatabaseSettings:
 
 def end_sessions(database: Database, user_id: int) -> str:
     with database.transaction() as db:
-        return str(sessions.end_all(db, user_id, origin=COMMAND, reason="command"))
+        return str(sessions.revoke_all(db, user_id, origin=COMMAND, reason="command"))
 
 
 def execute(engine: Engine, statement: str, parameters: dict[str, Any]) -> None:

@@ -16,12 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from database import limits
 from schemas.sessions import SessionRead
-from schemas.text import Printable
+from schemas.text import Name, Printable, Scopes
+from schemas.users import Profile, RoleNames
 
 T = TypeVar("T")
-
-MOST_IDS = 500
 
 EVERYTHING = "*"
 
@@ -41,10 +41,9 @@ def _refuse_number(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_in_utc)]
-SearchText = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
+RoleName = Annotated[
+    str, StringConstraints(min_length=1, max_length=limits.MAX_ROLE_LENGTH), Printable
 ]
-RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Printable]
 
 
 class Paging(BaseModel):
@@ -60,7 +59,7 @@ class Paging(BaseModel):
 class UserQuery(Paging):
     """Which users to list."""
 
-    q: SearchText | None = Field(
+    q: Name | None = Field(
         None,
         description="Beginnings of words of the e-mail address, username, name or surname.",
         examples=["love"],
@@ -72,12 +71,10 @@ class UserQuery(Paging):
 class SessionQuery(Paging):
     """Which live sessions to list."""
 
-    q: SearchText | None = Field(
-        None, description="The user: as for `/admin/users`.", examples=["love"]
-    )
-    user_id: int | None = Field(None, ge=1, le=2**31 - 1)
-    client: SearchText | None = Field(None, description="The beginning of the label of the client.")
-    ip: SearchText | None = Field(
+    q: Name | None = Field(None, description="The user: as for `/admin/users`.", examples=["love"])
+    user_id: int | None = Field(None, ge=1, le=limits.MAX_ID)
+    client: Name | None = Field(None, description="The beginning of the label of the client.")
+    ip: Name | None = Field(
         None, description="An IP address or its beginning.", examples=["192.0.2."]
     )
 
@@ -85,10 +82,10 @@ class SessionQuery(Paging):
 class AuditQuery(Paging):
     """Which events to list."""
 
-    event: SearchText | None = Field(None, examples=["login.failed"])
-    actor: SearchText | None = Field(None, examples=["user:42"])
-    subject: SearchText | None = Field(None, examples=["user:42"])
-    ip: SearchText | None = Field(None, examples=["192.0.2.7"])
+    event: Name | None = Field(None, examples=["login.failed"])
+    actor: Name | None = Field(None, examples=["user:42"])
+    subject: Name | None = Field(None, examples=["user:42"])
+    ip: Name | None = Field(None, examples=["192.0.2.7"])
     since: Moment | None = None
     until: Moment | None = Field(None, description="Exclusive.")
 
@@ -96,21 +93,17 @@ class AuditQuery(Paging):
 class Page(BaseModel, Generic[T]):
     """`next_cursor` is null only on the last page, however few items a page has."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     items: list[T]
     next_cursor: str | None
 
 
-class AdminUserRead(BaseModel):
+class AdminUserRead(Profile):
     """An account as administrators see it."""
 
-    id: int
-    email: str
-    username: str | None
-    name: str
-    surname: str | None
-    website: str | None
     is_active: bool
-    roles: list[str]
+    roles: RoleNames
     created_at: datetime
     updated_at: datetime
 
@@ -144,7 +137,7 @@ class SessionsRevoke(BaseModel):
         },
     )
 
-    ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=MOST_IDS)
+    ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=limits.REVOKE_BATCH)
     include_current: StrictBool = Field(
         False, description='Whether `"*"` also revokes the session of the caller.'
     )
@@ -172,6 +165,8 @@ class SessionsRevoked(BaseModel):
 class AuditEventRead(BaseModel):
     """What happened, by whom, to whom and from which IP address."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: int
     at: datetime
     event: str = Field(examples=["session.revoked"])
@@ -184,6 +179,8 @@ class AuditEventRead(BaseModel):
 class RoleRead(BaseModel):
     """A role and the scopes that it grants."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     name: str
     description: str
-    scopes: list[str]
+    scopes: Scopes

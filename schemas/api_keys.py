@@ -6,12 +6,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.text import Name
+from database import limits
+from schemas.text import Name, Scopes
 
 # The characters that RFC 6749, 3.3 allows.
 ScopeName = Annotated[
     str, StringConstraints(max_length=100, pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")
 ]
+Days = Annotated[int, Field(ge=1, le=limits.MAX_API_KEY_DAYS, strict=True)]
 
 
 class ApiKeyCreate(BaseModel):
@@ -30,7 +32,7 @@ class ApiKeyCreate(BaseModel):
     scopes: Annotated[list[ScopeName], Field(max_length=100)] | None = Field(
         None, description="Default, and null: all scopes of the caller's token but `account`."
     )
-    expires_in_days: Annotated[int, Field(ge=1, le=3650, strict=True)] | None = Field(
+    expires_in_days: Days | None = Field(
         None, description="Default: as the settings say. null: the key never expires."
     )
 
@@ -55,10 +57,12 @@ class ApiKeyRotate(BaseModel):
 class ApiKeyRead(BaseModel):
     """A key as its owner sees it. Never contains the key itself."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: UUID
     name: str
     hint: str = Field(description="The last characters of the key.")
-    scopes: list[str] | None = Field(
+    scopes: Scopes | None = Field(
         description="What the key was given; at each request, its scopes are limited to what the "
         "roles of its owner grant. null: all that the roles grant."
     )

@@ -10,6 +10,7 @@ class SessionRead(BaseModel):
     """One login with one client. Never contains a token."""
 
     model_config = ConfigDict(
+        from_attributes=True,
         json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "examples": [

@@ -3,7 +3,9 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from database import limits
 
 
 def has_control_characters(text: str) -> bool:
@@ -24,13 +26,19 @@ def _refuse_control_characters(text: str) -> str:
 Printable = AfterValidator(_refuse_control_characters)
 
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
+    str,
+    StringConstraints(min_length=1, max_length=limits.MAX_LABEL_LENGTH, strip_whitespace=True),
+    Printable,
 ]
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Printable]
-LongText = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True), Printable]
+ShortText = Annotated[
+    str, StringConstraints(max_length=limits.MAX_LABEL_LENGTH, strip_whitespace=True), Printable
+]
+LongText = Annotated[
+    str, StringConstraints(max_length=limits.MAX_TEXT_LENGTH, strip_whitespace=True), Printable
+]
 Email = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
+    StringConstraints(min_length=3, max_length=limits.MAX_EMAIL_LENGTH, strip_whitespace=True),
     Printable,
     # Only described here: the rule is in authentication/emails.py.
     Field(json_schema_extra={"format": "email"}),
@@ -38,12 +46,27 @@ Email = Annotated[
 Username = Annotated[
     ShortText,
     # Only described here: the rule is in authentication/accounts/users.py.
-    Field(json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", "maxLength": 64}),
+    Field(
+        json_schema_extra={
+            "pattern": f"^{limits.USERNAME_PATTERN}$",
+            "maxLength": limits.MAX_USERNAME_LENGTH,
+        }
+    ),
 ]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=254), Printable]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=limits.MAX_EMAIL_LENGTH), Printable
+]
 Password = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=1024),
+    StringConstraints(min_length=1, max_length=limits.MAX_PASSWORD_LENGTH),
     Field(json_schema_extra={"format": "password"}),
 ]
-Scope = Annotated[str, StringConstraints(max_length=2000), Printable]
+Scope = Annotated[str, StringConstraints(max_length=limits.MAX_TEXT_LENGTH), Printable]
+
+
+def _split(scopes: object) -> object:
+    return scopes.split() if isinstance(scopes, str) else scopes
+
+
+# Stored as OAuth writes them, divided by spaces, and shown as a list.
+Scopes = Annotated[list[str], BeforeValidator(_split)]

@@ -1,8 +1,10 @@
 """Bodies about accounts."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from schemas.text import Email, LongText, Name, Password, ShortText, Username
 
@@ -74,7 +76,29 @@ class PasswordChange(BaseModel):
     end_api_keys: StrictBool = False
 
 
-class UserRead(BaseModel):
+def _names(roles: Iterable[object]) -> list[object]:
+    """A stored user has roles, an identity has their names already."""
+    return [getattr(role, "name", role) for role in roles]
+
+
+RoleNames = Annotated[list[str], BeforeValidator(_names)]
+
+
+class Profile(BaseModel):
+    """What everyone who may read an account sees of it, made of a stored user or of an identity."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    # An identity has the first of the two names, a stored user the second.
+    id: int = Field(validation_alias=AliasChoices("user_id", "id"))
+    email: str
+    username: str | None
+    name: str
+    surname: str | None
+    website: str | None
+
+
+class UserRead(Profile):
     """An account as its owner sees it."""
 
     model_config = ConfigDict(
@@ -95,12 +119,6 @@ class UserRead(BaseModel):
         }
     )
 
-    id: int
-    email: str
-    username: str | None
-    name: str
-    surname: str | None
-    website: str | None
-    roles: list[str]
-    created_at: datetime
-    updated_at: datetime
+    roles: RoleNames
+    created_at: datetime = Field(validation_alias=AliasChoices("user_created_at", "created_at"))
+    updated_at: datetime = Field(validation_alias=AliasChoices("user_updated_at", "updated_at"))

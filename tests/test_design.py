@@ -13,6 +13,7 @@ import counterfoil
 import database
 import schemas
 from api import errors as mapped
+from api import routers
 from authentication import errors
 from counterfoil import errors as ground_errors
 from counterfoil.errors import CounterfoilError
@@ -95,3 +96,23 @@ def test_nothing_above_the_database_writes_sql() -> None:
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sqlalchemy"):
                 assert not makers & {name.name for name in node.names}, module
+
+
+def test_a_module_of_routes_exports_its_router_and_nothing_else() -> None:
+    for found in pkgutil.iter_modules(routers.__path__, "api.routers."):
+        module = importlib.import_module(found.name)
+        endpoints = {getattr(route, "name", "") for route in module.router.routes}
+        assert public_names(module) - endpoints == {"router"}, module
+
+
+def public_names(module: ModuleType) -> set[str]:
+    """What it defines by itself, and not with a leading underscore."""
+    names = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names.update(one.id for one in node.targets if isinstance(one, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}

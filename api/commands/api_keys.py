@@ -11,8 +11,7 @@ from authentication import policies
 from authentication.audit import COMMAND
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
-
-_LONGEST_LIFE_DAYS = 3650
+from database import limits
 
 
 def create_api_key(
@@ -24,7 +23,7 @@ def create_api_key(
     ] = None,
     expires_in_days: Annotated[
         int | None,
-        typer.Option(min=1, max=_LONGEST_LIFE_DAYS, help="Default: as the settings say."),
+        typer.Option(min=1, max=limits.MAX_API_KEY_DAYS, help="Default: as the settings say."),
     ] = None,
     never_expires: Annotated[
         bool, typer.Option("--never-expires", help="Without an expiry.")
@@ -76,7 +75,7 @@ def revoke_api_keys(
                 ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason="command")
             else:
                 found = api_key_id or _id_of(db, key or "")
-                api_keys.revoke(db, found, user_id=None, origin=COMMAND, reason="command")
+                api_keys.revoke_any(db, found, origin=COMMAND, reason="command")
                 ended = 1
         typer.echo(ended)
 

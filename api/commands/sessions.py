@@ -38,13 +38,13 @@ def revoke_sessions(
     with support.connected() as (database, _):
         with database.transaction() as db:
             if everyone:
-                ended = sessions.end_everywhere(db, origin=COMMAND, reason="command")
+                ended = sessions.revoke_everywhere(db, origin=COMMAND, reason="command")
             elif user is not None:
                 user_id = support.get_user(db, user).id
-                ended = sessions.end_all(db, user_id, origin=COMMAND, reason="command")
+                ended = sessions.revoke_all(db, user_id, origin=COMMAND, reason="command")
             else:
                 found = session_id or _session_of(db, token or "")
-                sessions.end(db, found, user_id=None, origin=COMMAND, reason="command")
+                sessions.revoke_any(db, found, origin=COMMAND, reason="command")
                 ended = 1
         typer.echo(ended)
 

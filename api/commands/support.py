@@ -13,15 +13,13 @@ from authentication.accounts import users
 from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
-from database import revisions
+from database import limits, revisions
 from database.engine.session import Database
 from database.errors import NewerTables, reason_of
 from database.models import User
 from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
 
 BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
-# More digits than any number of a user has.
-_LONGEST_ID = 10
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, username or id.")]
 UserOption = Annotated[str | None, typer.Option(help="E-mail, username or id.")]
@@ -68,7 +66,7 @@ def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
 def get_user(db: Session, who: str) -> User:
     """By e-mail, username or id. Raises NotFound."""
     user = users.find_by_identifier(db, who)
-    if user is None and who.isdecimal() and len(who) <= _LONGEST_ID:
+    if user is None and who.isdecimal() and len(who) <= len(str(limits.MAX_ID)):
         user = users.find_by_id(db, int(who))
     if user is None:
         raise NotFound("There is no such user.")

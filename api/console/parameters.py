@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from fastapi import Request
 
-_MAX_LENGTH = 200
+from database import limits
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -14,7 +14,7 @@ E = TypeVar("E", bound=StrEnum)
 def text(request: Request, name: str) -> str | None:
     """At most 200 characters. NUL, which PostgreSQL cannot store, is removed."""
     value = request.query_params.get(name, "").replace("\x00", "").strip()
-    return value[:_MAX_LENGTH] or None
+    return value[: limits.MAX_LABEL_LENGTH] or None
 
 
 def choice(request: Request, name: str, default: E) -> E:

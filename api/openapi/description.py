@@ -1,13 +1,12 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.routing import Route
 
+from api.openapi import forward_auth
 from api.routing.route_group import flatten
 from authentication import permissions
 from counterfoil.fastapi import SCHEME_NAME
@@ -45,29 +44,6 @@ SCOPES = {
 }
 
 
-class PlainRoute(Route):
-    """A route of Starlette's, of which FastAPI knows no description, with the one it brings along.
-
-    FastAPI's way to call a route costs more than the answers of the routes that other services ask.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        methods: list[str] | None = None,
-        operation: Any = None,
-    ) -> None:
-        super().__init__(path, endpoint, methods=methods)
-        self._operation = operation
-
-    def path_items(self) -> dict[str, Any]:
-        """The description by path, and for each path by method."""
-        methods = sorted(self.methods or ())
-        return {self.path: {method.lower(): dict(self._operation) for method in methods}}
-
-
 def operation_id(route: APIRoute) -> str:
     """`users_read_me`: what generated clients call their methods."""
     return "_".join([*map(str, route.tags[:1]), route.name])
@@ -98,9 +74,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         tags=app.openapi_tags,
         routes=routes,
     )
-    for route in routes:
-        if isinstance(route, PlainRoute):
-            description["paths"].update(route.path_items())
+    description["paths"].update(forward_auth.path_items())
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for model in (Problem, OAuthError, Introspection):

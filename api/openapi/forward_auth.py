@@ -1,4 +1,4 @@
-"""What the OpenAPI description says of forward-auth, which answers by itself."""
+"""What the OpenAPI description says of forward-auth, which FastAPI cannot describe by itself."""
 
 from typing import Any
 
@@ -43,12 +43,11 @@ _DEMANDS = [
 ]
 
 
-def path_items(path: str) -> dict[str, Any]:
+def path_items() -> dict[str, Any]:
     """The path itself, and all that is below it."""
-    below = f"{path}/{{path}}"
     return {
-        path: {method: _operation(method) for method in _METHODS},
-        below: {method: _operation(method, _PATH) for method in _METHODS},
+        "/verify": {method: _operation(method) for method in _METHODS},
+        "/verify/{path}": {method: _operation(method, _PATH) for method in _METHODS},
     }
 
 

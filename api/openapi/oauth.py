@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from authentication.permissions import INTROSPECT
 from counterfoil.fastapi import SCHEME_NAME
+from database import limits
 
 
 class _Meaning(NamedTuple):
@@ -100,28 +101,11 @@ def _problem(status: int) -> dict[str, Any]:
     }
 
 
-def _introspection_answer() -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Introspection"}
-    return {
-        "description": "The user, scopes and expiry of the token, or that it is not active.",
-        "content": {"application/json": {"schema": schema}},
-    }
-
-
-_STATUSES = (400, 401, 403, 408, 413, 429, 503)
-
 INTROSPECTION: dict[str, Any] = {
-    "tags": ["oauth"],
-    "summary": "Introspect a token (OAuth 2.0)",
     "description": "RFC 7662. The caller sends an API key with the scope `introspect`: as Bearer, "
     "in a header for API keys, or as the secret of HTTP Basic with any user name. For an unknown, "
     'expired or revoked token, and for every refresh token, the answer is `{"active":false}`.',
-    "operationId": "oauth_introspect",
     "security": [{SCHEME_NAME: [INTROSPECT]}, {"Basic": [INTROSPECT]}],
-    "responses": {
-        "200": _introspection_answer(),
-        **{str(status): answer for status, answer in oauth_problems(*_STATUSES).items()},
-    },
     **ONE_TOKEN_FORM,
 }
 
@@ -143,7 +127,7 @@ TOKEN_FORM: dict[str, Any] = {
                         },
                         "client_id": {
                             "type": "string",
-                            "maxLength": 200,
+                            "maxLength": limits.MAX_LABEL_LENGTH,
                             "description": "A label that the client chooses for itself.",
                         },
                     },

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote_plus
 from fastapi import Request
 
 from api.oauth_errors import OAuthRefusal
+from database import limits
 from schemas.text import has_control_characters
 
 _FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS = 50
-_LONGEST_CLIENT_ID = 200
 
 
 class InvalidForm(ValueError):
@@ -67,7 +67,7 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
     if len(names) > 1:
         raise OAuthRefusal("invalid_request", "Two different values for client_id were sent.")
     name = names.pop() if names else None
-    if name and len(name) > _LONGEST_CLIENT_ID:
+    if name and len(name) > limits.MAX_LABEL_LENGTH:
         raise OAuthRefusal("invalid_request", "The client_id is too long.")
     # A line break would forge a line of a log or, behind a proxy, a header.
     if name and has_control_characters(name):

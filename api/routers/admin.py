@@ -4,11 +4,11 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from api.dependencies import OriginDep, SessionDep, requires
 from api.openapi.problems import problems
-from api.routers.api_keys import fields_of
+from api.request.parameters import UserId
 from authentication import permissions
 from authentication.accounts import roles
 from authentication.administration import operations
@@ -20,7 +20,6 @@ from authentication.administration.operations import (
     UserSession,
 )
 from counterfoil.identity import Identity
-from database.models import User
 from schemas.admin import (
     AdminSessionRead,
     AdminUserRead,
@@ -35,20 +34,19 @@ from schemas.admin import (
     UserQuery,
 )
 from schemas.api_keys import ApiKeyRead
-from schemas.sessions import SessionsEnded
+from schemas.sessions import SessionRead, SessionsEnded
 
-_IS_ADMINISTRATOR = requires(permissions.ADMIN)
+_is_administrator = requires(permissions.ADMIN)
 
 router = APIRouter(
     prefix="/admin",
     tags=["administration"],
-    dependencies=[_IS_ADMINISTRATOR],
+    dependencies=[_is_administrator],
     responses=problems(400, 401, 403, 503),
 )
 
 # For routes that want to know who asks.
-Administrator = Annotated[Identity, _IS_ADMINISTRATOR]
-UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+_Administrator = Annotated[Identity, _is_administrator]
 
 
 @router.get(
@@ -61,7 +59,7 @@ def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[Adm
     """Newest first. `q` matches the beginnings of words of names and e-mail addresses."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
     page = operations.list_users(db, wanted, limit=query.limit, cursor=query.cursor)
-    return Page(items=list(map(_user, page.items)), next_cursor=page.next_cursor)
+    return Page[AdminUserRead].model_validate(page)
 
 
 @router.get(
@@ -72,7 +70,7 @@ def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[Adm
 )
 def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
     """The account as administrators see it, without the password hash."""
-    return _user(operations.get_user(db, user_id))
+    return AdminUserRead.model_validate(operations.get_user(db, user_id))
 
 
 @router.patch(
@@ -89,7 +87,7 @@ def change_user(
 ) -> AdminUserRead:
     """Takes effect on the user's next request. The last active administrator cannot be removed."""
     change = UserChange(is_active=body.is_active, roles=body.roles)
-    return _user(operations.change_user(db, user_id, change, origin=origin))
+    return AdminUserRead.model_validate(operations.change_user(db, user_id, change, origin=origin))
 
 
 @router.delete(
@@ -111,7 +109,7 @@ def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> Ses
     responses=problems(422),
 )
 def list_sessions(
-    admin: Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
+    admin: _Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
 ) -> Page[AdminSessionRead]:
     """Newest first. The session of the caller is marked `current`.
 
@@ -144,7 +142,7 @@ def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     responses=problems(408, 413, 422),
 )
 def revoke_sessions(
-    admin: Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
+    admin: _Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
 ) -> SessionsRevoked:
     """Revokes the sessions with these ids, or with `"*"` those of all users, in batches.
 
@@ -173,11 +171,7 @@ def list_audit_events(
     """Newest first. Events contain no token and no password, and remain when users are deleted."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = operations.list_audit_events(db, wanted, limit=query.limit, cursor=query.cursor)
-    items = [
-        AuditEventRead(**{name: getattr(event, name) for name in AuditEventRead.model_fields})
-        for event in page.items
-    ]
-    return Page(items=items, next_cursor=page.next_cursor)
+    return Page[AuditEventRead].model_validate(page)
 
 
 @router.get(
@@ -189,7 +183,7 @@ def list_audit_events(
 def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     """Live keys, newest first, with their last characters. A disabled user has no live keys."""
     found = operations.list_api_keys(db, user_id)
-    return [ApiKeyRead(**fields_of(key)) for key in found]
+    return [ApiKeyRead.model_validate(key) for key in found]
 
 
 @router.delete(
@@ -211,22 +205,10 @@ def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
 )
 def list_roles(db: SessionDep) -> list[RoleRead]:
     """All roles, with the scopes that they grant."""
-    return [
-        RoleRead(name=role.name, description=role.description, scopes=role.scopes.split())
-        for role in roles.list_all(db)
-    ]
-
-
-def _user(user: User) -> AdminUserRead:
-    fields = {name: getattr(user, name) for name in AdminUserRead.model_fields if name != "roles"}
-    return AdminUserRead(roles=[role.name for role in user.roles], **fields)
+    return [RoleRead.model_validate(role) for role in roles.list_all(db)]
 
 
 def _session(found: UserSession, *, current: UUID | None) -> AdminSessionRead:
-    session, user = found.session, found.user
-    fields = {
-        name: getattr(session, name)
-        for name in AdminSessionRead.model_fields
-        if name not in {"current", "email"}
-    }
-    return AdminSessionRead(current=session.id == current, email=user.email, **fields)
+    session, user = SessionRead.model_validate(found.session), found.user
+    session.current = session.id == current
+    return AdminSessionRead(user_id=user.id, email=user.email, **session.model_dump())

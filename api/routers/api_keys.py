@@ -1,7 +1,6 @@
 """The caller's own API keys."""
 
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,7 +11,6 @@ from authentication import policies
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
-from database.models import ApiKey
 from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate
 
 router = APIRouter(prefix="/api-keys", tags=["api_keys"])
@@ -26,7 +24,7 @@ router = APIRouter(prefix="/api-keys", tags=["api_keys"])
 )
 def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]:
     """Live keys, newest first, each with its name and its last characters."""
-    return [ApiKeyRead(**fields_of(key)) for key in api_keys.list_own(db, identity)]
+    return [ApiKeyRead.model_validate(key) for key in api_keys.list_own(db, identity)]
 
 
 @router.post(
@@ -60,9 +58,7 @@ def revoke_api_key(
     api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with that key is rejected."""
-    api_keys.revoke(
-        db, api_key_id, user_id=identity.user_id, origin=origin, reason="revoked_by_user"
-    )
+    api_keys.revoke_own(db, identity, api_key_id, origin=origin, reason="revoked_by_user")
 
 
 @router.post(
@@ -104,9 +100,5 @@ def _request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest
 
 
 def _show(new: NewKey) -> ApiKeyCreated:
-    return ApiKeyCreated(key=new.text, **fields_of(new.stored))
-
-
-def fields_of(key: ApiKey) -> dict[str, Any]:
-    fields = {name: getattr(key, name) for name in ApiKeyRead.model_fields}
-    return fields | {"scopes": None if key.scopes is None else key.scopes.split()}
+    stored = ApiKeyRead.model_validate(new.stored)
+    return ApiKeyCreated(key=new.text, **stored.model_dump())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
@@ -16,15 +16,6 @@ _POLICY = (
 )
 
 
-def install(app: FastAPI) -> None:
-    """Serve /docs."""
-    app.mount("/docs/static", _Files(directory=_STATIC))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(_STATIC / "docs.html", headers={"Content-Security-Policy": _POLICY})
-
-
 class _Files(StaticFiles):
     """Files that a browser may keep, asking each time whether they have changed."""
 
@@ -33,3 +24,13 @@ class _Files(StaticFiles):
         # Nearly two megabytes, under the rule that nothing is to be stored otherwise.
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+router = APIRouter(include_in_schema=False)
+router.mount("/docs/static", _Files(directory=_STATIC))
+
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    """Swagger UI."""
+    return FileResponse(_STATIC / "docs.html", headers={"Content-Security-Policy": _POLICY})

@@ -13,13 +13,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from fastapi import Request, Response
-from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from fastapi import APIRouter, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.errors import headers_of, status_of
-from api.openapi import forward_auth
-from api.openapi.description import PlainRoute
+from api.routing.fast_route import FastRoute
 from counterfoil import permissions
 from counterfoil.errors import (
     AmbiguousCredentials,
@@ -31,10 +29,25 @@ from counterfoil.fastapi import authenticate
 from counterfoil.identity import Identity
 from counterfoil.problems import RETRY_AFTER
 
-log = logging.getLogger("counterfoil.errors")
+_log = logging.getLogger("counterfoil.errors")
+
+# Described in api/openapi/forward_auth.py: FastAPI cannot describe a route for any method.
+router = APIRouter(route_class=FastRoute, include_in_schema=False)
+
+# Starlette takes an empty list for every method, but FastAPI makes no id without one.
+_ANY_METHOD: dict[str, Any] = {"methods": [], "operation_id": "verify"}
+
+
+class _AnythingConvertor(PathConvertor):
+    """As `path`, which stops at a line break."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("anything", _AnythingConvertor())
 
 # All of them are in every answer: a proxy that copies them then overwrites what a client has sent.
-NOBODY = {
+_EMPTY_HEADERS = {
     "X-Auth-User": "",
     "X-Auth-Email": "",
     "X-Auth-Roles": "",
@@ -47,25 +60,25 @@ _SAFE = "".join(sorted(set(map(chr, range(0x21, 0x7F))) - set("%,")))
 _needs_no_encoding = re.compile(f"[{re.escape(_SAFE)}]*").fullmatch
 
 
-async def verify(scope: Scope, receive: Receive, send: Send) -> None:
+@router.api_route("/verify", **_ANY_METHOD)
+@router.api_route("/verify/{path:anything}", **_ANY_METHOD)
+async def verify(request: Request) -> Response:
     """200, 401, 403 or 503 with an empty body; who it is stands in the headers."""
     try:
-        response = Response(headers=_headers(await _get_identity(scope)))
+        return Response(headers=_headers(await _get_identity(request)))
     except CounterfoilError as error:
-        response = _refuse(error)
+        return _reject(error)
     except DatabaseUnavailable as error:
-        log.warning("database unavailable: %s", error)
-        headers = {**NOBODY, **RETRY_AFTER}
-        response = Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
-    await response(scope, receive, send)
+        _log.warning("database unavailable: %s", error)
+        return _empty(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER)
 
 
-async def _get_identity(scope: Scope) -> Identity:
-    identity = await authenticate(Request(scope))
+async def _get_identity(request: Request) -> Identity:
+    identity = await authenticate(request)
     if identity is None:
         raise NotAuthenticated
-    if scope["query_string"]:
-        _demand(identity, scope["query_string"])
+    if query := request.scope["query_string"]:
+        _demand(identity, query)
     return identity
 
 
@@ -98,33 +111,13 @@ def _encode(text: str) -> str:
     return text if _needs_no_encoding(text) else quote(text, safe=_SAFE)
 
 
-def _refuse(error: CounterfoilError) -> Response:
+def _reject(error: CounterfoilError) -> Response:
     if isinstance(error, AmbiguousCredentials):
         # It would be a 400 elsewhere, which nginx turns into a 500.
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={**NOBODY, **challenge})
-    return Response(status_code=status_of(error), headers={**NOBODY, **headers_of(error)})
+        return _empty(HTTPStatus.UNAUTHORIZED, challenge)
+    return _empty(status_of(error), headers_of(error))
 
 
-class _Verify:
-    """An object rather than a function: Starlette then leaves it every method."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await verify(scope, receive, send)
-
-
-class ForwardAuthRoute(PlainRoute):
-    """The path itself and everything below it, be it a line break."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        path = scope["path"].removeprefix(scope.get("root_path", "")) + "/"
-        match = Match.FULL if path.startswith(self.path + "/") else Match.NONE
-        return match, {"endpoint": self.endpoint, "path_params": {}}
-
-    def path_items(self) -> dict[str, Any]:
-        return forward_auth.path_items(self.path)
-
-
-route = ForwardAuthRoute("/verify", _Verify())
+def _empty(status: HTTPStatus, headers: dict[str, str]) -> Response:
+    return Response(status_code=status, headers={**_EMPTY_HEADERS, **headers})

@@ -1,22 +1,15 @@
 """Whether the service runs, and whether it can do its work."""
 
 from http import HTTPStatus
-from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 
 from api.dependencies import ServiceDep
 from api.openapi.problems import problems
 from counterfoil.problems import RETRY_AFTER, problem
+from schemas.health import Health
 
 router = APIRouter(prefix="/health", tags=["operations"])
-
-
-class Health(BaseModel):
-    """The status, and nothing more than a load balancer needs."""
-
-    status: Literal["ok"] = "ok"
 
 
 @router.get("/live", summary="Liveness", response_description="The process runs.")

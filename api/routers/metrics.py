@@ -4,11 +4,10 @@ import secrets
 from http import HTTPStatus
 from ipaddress import ip_address
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 
-from api.observability.metrics import Metrics
 from api.request import client_address
 from api.settings import ApiSettings, Exposure
 from counterfoil.authenticator import find_credential
@@ -18,17 +17,19 @@ from counterfoil.errors import InvalidToken, NotAuthenticated
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
-    """Serve /metrics."""
-    settings: ApiSettings = app.state.settings.api
+router = APIRouter(include_in_schema=False)
 
-    @app.get("/metrics", include_in_schema=False)
-    def read_metrics(request: Request) -> Response:
-        if settings.metrics_token is not None:
-            _demand_token(request, settings.metrics_token)
-        elif settings.metrics is Exposure.LOCAL and not _is_local(request):
-            raise HTTPException(HTTPStatus.FORBIDDEN, "Only this machine may read the metrics.")
-        return Response(metrics.render(request.app.state.service), media_type=CONTENT_TYPE_LATEST)
+
+@router.get("/metrics")
+def read_metrics(request: Request) -> Response:
+    """All numbers of all workers, in the text format that Prometheus reads."""
+    state = request.app.state
+    settings: ApiSettings = state.settings.api
+    if settings.metrics_token is not None:
+        _demand_token(request, settings.metrics_token)
+    elif settings.metrics is Exposure.LOCAL and not _is_local(request):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Only this machine may read the metrics.")
+    return Response(state.observer.render(state.service), media_type=CONTENT_TYPE_LATEST)
 
 
 def _demand_token(request: Request, expected: SecretStr) -> None:

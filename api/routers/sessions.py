@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
 from api.openapi.problems import problems
 from authentication.credentials import sessions
-from database.models import LoginSession
 from schemas.sessions import SessionRead, SessionsEnded
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -22,8 +21,10 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
 )
 def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead]:
     """Live sessions, newest first. The session of the caller is marked `current`."""
-    found = sessions.list_own(db, identity)
-    return [_read(session, current=session.id == identity.session_id) for session in found]
+    listed = [SessionRead.model_validate(session) for session in sessions.list_own(db, identity)]
+    for session in listed:
+        session.current = session.id == identity.session_id
+    return listed
 
 
 @router.delete(
@@ -37,7 +38,7 @@ def end_session(
     session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with a token of that session is rejected."""
-    sessions.end(db, session_id, user_id=identity.user_id, origin=origin, reason="ended_by_user")
+    sessions.revoke_own(db, identity, session_id, origin=origin, reason="ended_by_user")
 
 
 @router.delete(
@@ -53,7 +54,7 @@ def end_sessions(
     keep_current: bool = False,
 ) -> SessionsEnded:
     """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
-    ended = sessions.end_all(
+    ended = sessions.revoke_all(
         db,
         identity.user_id,
         origin=origin,
@@ -61,10 +62,3 @@ def end_sessions(
         keep=identity.session_id if keep_current else None,
     )
     return SessionsEnded(ended=ended)
-
-
-def _read(session: LoginSession, *, current: bool) -> SessionRead:
-    fields = {
-        name: getattr(session, name) for name in SessionRead.model_fields if name != "current"
-    }
-    return SessionRead(current=current, **fields)

@@ -58,7 +58,7 @@ def store_password(
     db.flush()
     limits.forgive(db, user.id)
     audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
-    sessions.end_all(db, user.id, origin=origin, reason="password_changed", keep=keep)
+    sessions.revoke_all(db, user.id, origin=origin, reason="password_changed", keep=keep)
 
 
 def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:

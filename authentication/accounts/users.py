@@ -10,26 +10,21 @@ from authentication.credentials import sessions
 from authentication.emails import normalise_email
 from authentication.errors import InvalidField, LastAdministrator, NotFound
 from authentication.permissions import ADMIN
-from database import queries
+from database import limits, queries
 from database.models import User
 
-MAX_NAME_LENGTH = 200
-# What the column can hold; PostgreSQL refuses to compare it with more.
-MAX_ID = 2**31 - 1
-
-# No "@", so that a username is never taken for an address, and no two that look the same.
-USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
+_USERNAME = re.compile(limits.USERNAME_PATTERN, re.ASCII)
 
 
 def find_by_id(db: Session, user_id: int) -> User | None:
     """With roles. None also for a number that no user can have."""
-    return queries.users.find(db, user_id) if user_id <= MAX_ID else None
+    return queries.users.find(db, user_id) if user_id <= limits.MAX_ID else None
 
 
 def find_by_identifier(db: Session, identifier: str) -> User | None:
     """By e-mail address, in any spelling, or by username. None also for what can be neither."""
     if "@" not in identifier:
-        is_username = USERNAME.fullmatch(identifier) is not None
+        is_username = _USERNAME.fullmatch(identifier) is not None
         return queries.users.find_by_username(db, identifier) if is_username else None
     try:
         return queries.users.find_by_email(db, normalise_email(identifier))
@@ -56,7 +51,7 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
         # They would be refused anyway, but enabling the account must not bring them back.
-        sessions.end_all(db, user_id, origin=origin, reason="user_disabled")
+        sessions.revoke_all(db, user_id, origin=origin, reason="user_disabled")
     return user
 
 
@@ -83,12 +78,14 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
 
 def refuse_username(username: str | None) -> None:
     """Raises InvalidField for what no username looks like."""
-    if username is not None and not USERNAME.fullmatch(username):
-        raise InvalidField("username", "Use letters, digits and . _ + - only, at most 64.")
+    if username is not None and not _USERNAME.fullmatch(username):
+        most = limits.MAX_USERNAME_LENGTH
+        raise InvalidField("username", f"Use letters, digits and . _ + - only, at most {most}.")
 
 
 def refuse_name(field: str, name: str | None) -> None:
     """Raises InvalidField for a name or surname that is too long, or not fit to be printed."""
     # The command line passes on what HTTP's schemas would refuse.
-    if name is not None and not (name.isprintable() and len(name) <= MAX_NAME_LENGTH):
-        raise InvalidField(field, f"Use printable characters only, at most {MAX_NAME_LENGTH}.")
+    if name is not None and not (name.isprintable() and len(name) <= limits.MAX_LABEL_LENGTH):
+        most = limits.MAX_LABEL_LENGTH
+        raise InvalidField(field, f"Use printable characters only, at most {most}.")

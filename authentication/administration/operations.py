@@ -19,12 +19,10 @@ from authentication.audit import Event, Origin
 from authentication.credentials import api_keys, sessions
 from authentication.errors import NotFound
 from database import queries
+from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
 
 REASON = "ended_by_administrator"
-
-# The most sessions that one call revokes, so that it is short and locks few rows.
-REVOKE_BATCH = 500
 
 T = TypeVar("T")
 
@@ -129,7 +127,7 @@ def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin
 def revoke_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
     """Revoke all sessions of a user, and logins in progress. Returns how many. Raises NotFound."""
     get_user(db, user_id)
-    return sessions.end_all(db, user_id, origin=origin, reason=REASON)
+    return sessions.revoke_all(db, user_id, origin=origin, reason=REASON)
 
 
 def list_sessions(
@@ -157,7 +155,7 @@ def list_sessions(
 
 def revoke_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
     """Revoke one session of any user. Raises NotFound if it is not live."""
-    sessions.end(db, session_id, user_id=None, origin=origin, reason=REASON)
+    sessions.revoke_any(db, session_id, origin=origin, reason=REASON)
 
 
 def revoke_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
@@ -178,12 +176,12 @@ def revoke_session_batch(db: Session, *, keep: UUID | None, origin: Origin) -> R
 def list_api_keys(db: Session, user_id: int) -> Sequence[ApiKey]:
     """The live API keys of a user, newest first. Raises NotFound."""
     get_user(db, user_id)
-    return [key for key, _ in api_keys.list_everywhere(db, user_id=user_id)]
+    return api_keys.list_of_user(db, user_id)
 
 
 def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:
     """Revoke a key of any user. Raises NotFound if it is not live."""
-    api_keys.revoke(db, api_key_id, user_id=None, origin=origin, reason=REASON)
+    api_keys.revoke_any(db, api_key_id, origin=origin, reason=REASON)
 
 
 def list_audit_events(

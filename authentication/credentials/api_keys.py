@@ -1,4 +1,4 @@
-"""Makes, lists, replaces and ends API keys.
+"""Creates, lists, rotates and revokes API keys.
 
 A key belongs to its user and not to the session it was made in: it outlives that session, and also
 a change of the password unless the owner asks otherwise. Disabling the user stops it.
@@ -22,11 +22,10 @@ from counterfoil.errors import InsufficientScope, InvalidToken
 from counterfoil.identity import Identity
 from counterfoil.permissions import Usable
 from counterfoil.tokens import TokenKind
-from database import clock, queries
+from database import clock, limits, queries
 from database.models import ApiKey, User
 
-HINT_LENGTH = 4
-MAX_NAME_LENGTH = 200
+_NOT_LIVE = "There is no such live API key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,13 @@ def list_own(db: Session, identity: Identity) -> Sequence[ApiKey]:
     return queries.api_keys.list_live(db, user_id=identity.user_id)
 
 
+def list_of_user(db: Session, user_id: int) -> Sequence[ApiKey]:
+    """The live keys of a user, newest first. Disabled users have none."""
+    return queries.api_keys.list_live(db, user_id=user_id)
+
+
 def list_everywhere(db: Session, *, user_id: int | None = None) -> Sequence[tuple[ApiKey, User]]:
-    """Every live key, or those of one user, with whom they belong to, newest first."""
+    """Every live key with its user, or those of one user, newest first."""
     return queries.api_keys.list_live_with_user(db, user_id=user_id)
 
 
@@ -103,7 +107,7 @@ def rotate(
     _hold_user_and_session(db, identity)
     old = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
     if old is None:
-        raise NotFound("There is no such live API key.")
+        raise NotFound(_NOT_LIVE)
     if old.replaced_at is not None:
         raise ApiKeyReplaced
     _refuse_surplus(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
@@ -113,22 +117,37 @@ def rotate(
     return new
 
 
-def revoke(
-    db: Session, api_key_id: UUID, *, user_id: int | None, origin: Origin, reason: str
+def revoke_own(
+    db: Session, identity: Identity, api_key_id: UUID, *, origin: Origin, reason: str
 ) -> None:
-    """End one key. Raises NotFound if it has ended or, where a user is given, is not theirs."""
-    ended = queries.api_keys.revoke(db, api_key_id, user_id=user_id)
-    if ended is None:
-        raise NotFound("There is no such live API key.")
-    _record(db, Event.API_KEY_REVOKED, ended, origin, reason=reason)
+    """Revoke a key of the caller's. Raises NotFound if it has ended or is not theirs."""
+    revoke_of_user(db, api_key_id, user_id=identity.user_id, origin=origin, reason=reason)
+
+
+def revoke_of_user(
+    db: Session, api_key_id: UUID, *, user_id: int, origin: Origin, reason: str
+) -> None:
+    """Revoke a key of this user. Raises NotFound if it has ended or is another user's."""
+    revoked = queries.api_keys.revoke_of_user(db, api_key_id, user_id=user_id)
+    if revoked is None:
+        raise NotFound(_NOT_LIVE)
+    _record(db, Event.API_KEY_REVOKED, revoked, origin, reason=reason)
+
+
+def revoke_any(db: Session, api_key_id: UUID, *, origin: Origin, reason: str) -> None:
+    """Revoke a key of any user, which must be authorized before. Raises NotFound."""
+    revoked = queries.api_keys.revoke(db, api_key_id)
+    if revoked is None:
+        raise NotFound(_NOT_LIVE)
+    _record(db, Event.API_KEY_REVOKED, revoked, origin, reason=reason)
 
 
 def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: str) -> int:
-    """End every key of a user. Returns how many were ended."""
-    ended = queries.api_keys.revoke_all(db, user_id=user_id)
-    for key in ended:
+    """Revoke every key of a user. Returns how many were revoked."""
+    revoked = queries.api_keys.revoke_all(db, user_id=user_id)
+    for key in revoked:
         _record(db, Event.API_KEY_REVOKED, key, origin, reason=reason)
-    return len(ended)
+    return len(revoked)
 
 
 def get_id_by_key(db: Session, text: str) -> UUID:
@@ -143,8 +162,8 @@ def _create(
     db: Session, user_id: int, request: KeyRequest, available: Usable, origin: Origin
 ) -> NewKey:
     # The command line passes on what HTTP's schemas would refuse.
-    if not (request.name.isprintable() and 0 < len(request.name) <= MAX_NAME_LENGTH):
-        raise InvalidField("name", f"Use 1 to {MAX_NAME_LENGTH} printable characters.")
+    if not (request.name.isprintable() and 0 < len(request.name) <= limits.MAX_LABEL_LENGTH):
+        raise InvalidField("name", f"Use 1 to {limits.MAX_LABEL_LENGTH} printable characters.")
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
     new = _add(db, user_id, request.name, Usable(available.roles, scopes), request.lifetime)
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
@@ -160,7 +179,7 @@ def _add(
         user_id=user_id,
         name=name,
         key_digest=made.digest,
-        hint=made.text[-HINT_LENGTH:],
+        hint=made.text[-limits.HINT_LENGTH :],
         # Written out even if they are all there are, so that a promotion does not widen the key.
         scopes=permissions.join(usable.scopes),
         roles=",".join(usable.roles),

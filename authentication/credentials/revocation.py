@@ -72,5 +72,5 @@ def _revoke_api_key(db: Session, digest: bytes, origin: Origin) -> bool:
     key = queries.api_keys.find_by_digest(db, digest)
     if key is not None:
         with suppress(NotFound):
-            api_keys.revoke(db, key.id, user_id=None, origin=origin, reason=_REASON)
+            api_keys.revoke_any(db, key.id, origin=origin, reason=_REASON)
     return key is not None

@@ -1,4 +1,4 @@
-"""Lists and ends the sessions of a user."""
+"""Lists and revokes sessions."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +16,8 @@ from database import queries
 from database.models import LoginSession, User
 from database.queries.session_search import Order as Order
 
+_NOT_LIVE = "There is no such live session."
+
 
 def list_own(db: Session, identity: Identity) -> Sequence[LoginSession]:
     """The caller's live sessions, newest first."""
@@ -25,7 +27,7 @@ def list_own(db: Session, identity: Identity) -> Sequence[LoginSession]:
 def list_everywhere(
     db: Session, *, user_id: int | None = None
 ) -> Sequence[tuple[LoginSession, User]]:
-    """Every live session, or those of one user, with whom they belong to, newest first."""
+    """Every live session with its user, or those of one user, newest first."""
     return queries.sessions.list_live_with_user(db, user_id=user_id)
 
 
@@ -44,43 +46,46 @@ def get_id_by_token(db: Session, text: str) -> UUID:
 
 
 def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
-    """End the session that the caller's token belongs to. Raises SessionRequired for an API key."""
+    """Revoke the session of the caller's token. Raises SessionRequired for an API key."""
     if identity.session_id is None:
         raise SessionRequired
     # Of two logouts at once the second finds it done, which is what it asked for.
     with suppress(NotFound):
-        end(db, identity.session_id, user_id=identity.user_id, origin=origin, reason="logout")
+        revoke_own(db, identity, identity.session_id, origin=origin, reason="logout")
 
 
-def end(db: Session, session_id: UUID, *, user_id: int | None, origin: Origin, reason: str) -> None:
-    """End one session. Raises NotFound if it is not live or, where a user is given, not theirs."""
-    owner = queries.sessions.find_user_id(db, session_id)
-    if owner is None or not queries.sessions.revoke(db, session_id, reason=reason, user_id=user_id):
-        raise NotFound("There is no such live session.")
-    audit.record(
-        db,
-        Event.SESSION_REVOKED,
-        origin=origin,
-        subject=audit.user(owner),
-        session=str(session_id),
-        reason=reason,
-    )
+def revoke_own(
+    db: Session, identity: Identity, session_id: UUID, *, origin: Origin, reason: str
+) -> None:
+    """Revoke a session of the caller's. Raises NotFound if it is not live or not theirs."""
+    user_id = identity.user_id
+    if not queries.sessions.revoke_of_user(db, session_id, user_id=user_id, reason=reason):
+        raise NotFound(_NOT_LIVE)
+    _record(db, session_id, user_id, origin=origin, reason=reason)
 
 
-def end_all(
+def revoke_any(db: Session, session_id: UUID, *, origin: Origin, reason: str) -> None:
+    """Revoke a session of any user, which must be authorized before. Raises NotFound."""
+    user_id = queries.sessions.revoke(db, session_id, reason=reason)
+    if user_id is None:
+        raise NotFound(_NOT_LIVE)
+    _record(db, session_id, user_id, origin=origin, reason=reason)
+
+
+def revoke_all(
     db: Session, user_id: int, *, origin: Origin, reason: str, keep: UUID | None = None
 ) -> int:
-    """End every session of a user but the one to keep. Returns how many were ended.
+    """Revoke every session of a user but the one to keep. Returns how many were revoked.
 
-    Raising the epoch also ends a login whose password has been checked but which is not yet a
+    Raising the epoch also stops a login whose password has been checked but which is not yet a
     session, and a refresh that runs at the same time. Raises NotFound if the user has gone.
     """
-    # Whoever ends sessions locks their user first, so that two wait in line and not for each other.
+    # The user is locked before their sessions everywhere, so that two transactions cannot deadlock.
     if queries.users.lock(db, user_id) is None:
         raise NotFound("There is no such user.")
-    # One that has been ended since the request came in must not rise again with the new epoch.
+    # One that was revoked after the request began must not become valid again by the new epoch.
     is_kept = keep is not None and queries.sessions.lock_valid(db, keep) is not None
-    ended = queries.sessions.revoke_all(db, user_id=user_id, reason=reason, keep=keep)
+    revoked = queries.sessions.revoke_all(db, user_id=user_id, reason=reason, keep=keep)
     epoch = queries.users.raise_epoch(db, user_id)
     if keep is not None and is_kept:
         queries.sessions.set_epoch(db, keep, epoch=epoch)
@@ -89,17 +94,28 @@ def end_all(
         Event.SESSIONS_REVOKED,
         origin=origin,
         subject=audit.user(user_id),
-        count=len(ended),
+        count=len(revoked),
         kept=str(keep) if is_kept else None,
         reason=reason,
     )
-    return len(ended)
+    return len(revoked)
 
 
-def end_everywhere(db: Session, *, origin: Origin, reason: str) -> int:
-    """End every session of every user. Returns how many were ended."""
+def revoke_everywhere(db: Session, *, origin: Origin, reason: str) -> int:
+    """Revoke every session of every user. Returns how many were revoked."""
     queries.users.lock_all(db)
-    ended = queries.sessions.revoke_everywhere(db, reason=reason)
+    count = queries.sessions.revoke_everywhere(db, reason=reason)
     queries.users.raise_every_epoch(db)
-    audit.record(db, Event.SESSIONS_REVOKED, origin=origin, subject="*", count=ended, reason=reason)
-    return ended
+    audit.record(db, Event.SESSIONS_REVOKED, origin=origin, subject="*", count=count, reason=reason)
+    return count
+
+
+def _record(db: Session, session_id: UUID, user_id: int, *, origin: Origin, reason: str) -> None:
+    audit.record(
+        db,
+        Event.SESSION_REVOKED,
+        origin=origin,
+        subject=audit.user(user_id),
+        session=str(session_id),
+        reason=reason,
+    )

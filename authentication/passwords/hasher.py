@@ -11,13 +11,13 @@ from typing import Protocol
 
 from authentication.errors import WeakPassword
 from authentication.settings import AuthenticationSettings
+from database import limits
 
 with warnings.catch_warnings():
     # passlib imports the standard library's crypt, which Python 3.13 has dropped.
     warnings.simplefilter("ignore", DeprecationWarning)
     from passlib.context import CryptContext
 
-MAX_LENGTH = 1024
 _CONTEXT_WORDS = ("counterfoil",)
 
 # A hash that no password has been found for, so that checking one costs what it always costs.
@@ -56,7 +56,7 @@ class PasswordHasher:
         better hash takes as long again, so that `upgrade` is for those who will be let in.
         """
         # Longer ones were never stored, and to normalise them takes the interpreter too long.
-        if hashed is None or len(password) > MAX_LENGTH:
+        if hashed is None or len(password) > limits.MAX_PASSWORD_LENGTH:
             return self._refuse()
         try:
             if upgrade:
@@ -117,11 +117,11 @@ def refuse_weak(
 def _unfit_length(password: str, min_length: int) -> str | None:
     # One that is too long as it was sent is not even normalised: that could take a second.
     lengths = [len(password)]
-    if len(password) <= MAX_LENGTH:
+    if len(password) <= limits.MAX_PASSWORD_LENGTH:
         # A single character may stand for many, and many may make one.
         lengths.append(len(_normalise(password)))
-    if max(lengths) > MAX_LENGTH:
-        return f"Use at most {MAX_LENGTH:,} characters."
+    if max(lengths) > limits.MAX_PASSWORD_LENGTH:
+        return f"Use at most {limits.MAX_PASSWORD_LENGTH:,} characters."
     if min(lengths) < min_length:
         return f"Use at least {min_length} characters."
     return None

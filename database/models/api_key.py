@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database import clock
+from database import clock, limits
 from database.base import Base, PublicId, UTCDateTime
 
 
@@ -22,9 +22,9 @@ class ApiKey(Base):
 
     id: Mapped[UUID] = mapped_column(PublicId, primary_key=True, default=uuid4)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(limits.MAX_LABEL_LENGTH))
     key_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    hint: Mapped[str] = mapped_column(String(4))
+    hint: Mapped[str] = mapped_column(String(limits.HINT_LENGTH))
     scopes: Mapped[str | None] = mapped_column(Text)
     roles: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())

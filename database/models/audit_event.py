@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database import clock
+from database import clock, limits
 from database.base import Base, BigId, UTCDateTime
 
 
@@ -23,7 +23,7 @@ class AuditEvent(Base):
     event: Mapped[str] = mapped_column(String(64))
     actor: Mapped[str] = mapped_column(String(400))
     subject: Mapped[str | None] = mapped_column(String(400))
-    ip: Mapped[str | None] = mapped_column(String(45))
+    ip: Mapped[str | None] = mapped_column(String(limits.MAX_IP_LENGTH))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
 
     __table_args__ = (

@@ -3,6 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from database import limits
 from database.base import Base
 
 
@@ -12,7 +13,7 @@ class Role(Base):
     __tablename__ = "roles"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(limits.MAX_ROLE_LENGTH), unique=True)
     description: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     scopes: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
 

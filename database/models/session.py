@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, Index, Integer, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import clock
+from database import clock, limits
 from database.base import Base, PublicId, UTCDateTime
 from database.models.user import User
 
@@ -23,8 +23,8 @@ class LoginSession(Base):
     id: Mapped[UUID] = mapped_column(PublicId, primary_key=True, default=uuid4)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     epoch: Mapped[int] = mapped_column(Integer)
-    client_id: Mapped[str | None] = mapped_column(String(200))
-    ip: Mapped[str | None] = mapped_column(String(45))
+    client_id: Mapped[str | None] = mapped_column(String(limits.MAX_LABEL_LENGTH))
+    ip: Mapped[str | None] = mapped_column(String(limits.MAX_IP_LENGTH))
     user_agent: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     last_used_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())

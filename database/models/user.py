@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, Integer, String, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import clock
+from database import clock, limits
 from database.base import Base, UTCDateTime
 from database.models.role import Role, user_roles
 from database.search import word_index
@@ -22,10 +22,10 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(320))
-    username: Mapped[str | None] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(200))
-    surname: Mapped[str | None] = mapped_column(String(200))
-    website: Mapped[str | None] = mapped_column(String(2000))
+    username: Mapped[str | None] = mapped_column(String(limits.MAX_USERNAME_LENGTH))
+    name: Mapped[str] = mapped_column(String(limits.MAX_LABEL_LENGTH))
+    surname: Mapped[str | None] = mapped_column(String(limits.MAX_LABEL_LENGTH))
+    website: Mapped[str | None] = mapped_column(String(limits.MAX_TEXT_LENGTH))
     hashed_password: Mapped[str] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     session_epoch: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))

@@ -56,15 +56,17 @@ def lock_live(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
     )
 
 
-def revoke(db: Session, api_key_id: UUID, *, user_id: int | None = None) -> ApiKey | None:
-    """Revoke one key, of this user if one is given. Returns None if it was not valid.
+def revoke(db: Session, api_key_id: UUID) -> ApiKey | None:
+    """Revoke one key of any user. Returns None if it was not valid.
 
     The user may be disabled: the key would otherwise work again when the user is enabled.
     """
-    conditions = [ApiKey.id == api_key_id]
-    if user_id is not None:
-        conditions.append(ApiKey.user_id == user_id)
-    return next(iter(_revoke(db, *conditions)), None)
+    return next(iter(_revoke(db, ApiKey.id == api_key_id)), None)
+
+
+def revoke_of_user(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
+    """Revoke one key of this user. Returns None if it was not valid, or is another user's."""
+    return next(iter(_revoke(db, ApiKey.id == api_key_id, ApiKey.user_id == user_id)), None)
 
 
 def revoke_all(db: Session, *, user_id: int) -> Sequence[ApiKey]:

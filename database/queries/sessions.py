@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -32,12 +32,16 @@ def lock_valid(db: Session, session_id: UUID) -> LoginSession | None:
     )
 
 
-def revoke(db: Session, session_id: UUID, *, reason: str, user_id: int | None = None) -> bool:
-    """Revoke one session, of this user if one is given. Returns False if it was not valid."""
-    conditions = [LoginSession.id == session_id]
-    if user_id is not None:
-        conditions.append(LoginSession.user_id == user_id)
-    return bool(_revoke(db, *conditions, reason=reason))
+def revoke(db: Session, session_id: UUID, *, reason: str) -> int | None:
+    """Revoke one session of any user. Returns the user's id, or None if it was not valid."""
+    revoked = _revoke(db, LoginSession.id == session_id, reason=reason)
+    return revoked[0].user_id if revoked else None
+
+
+def revoke_of_user(db: Session, session_id: UUID, *, user_id: int, reason: str) -> bool:
+    """Revoke one session of this user. Returns False if it was not valid, or is another user's."""
+    is_theirs = LoginSession.user_id == user_id
+    return bool(_revoke(db, LoginSession.id == session_id, is_theirs, reason=reason))
 
 
 def revoke_unrevoked(db: Session, session_id: UUID, *, reason: str) -> bool:
@@ -62,7 +66,7 @@ def revoke_all(
     conditions = [LoginSession.user_id == user_id]
     if keep is not None:
         conditions.append(LoginSession.id != keep)
-    return _revoke(db, *conditions, reason=reason)
+    return [row.id for row in _revoke(db, *conditions, reason=reason)]
 
 
 def revoke_everywhere(db: Session, *, reason: str) -> int:
@@ -70,15 +74,15 @@ def revoke_everywhere(db: Session, *, reason: str) -> int:
     return len(_revoke(db, reason=reason))
 
 
-def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Sequence[UUID]:
+def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Sequence[Row[UUID, int]]:
     valid = (
         select(LoginSession.id).join(LoginSession.user).where(*conditions, live.session_is_valid())
     )
-    return db.scalars(
+    return db.execute(
         update(LoginSession)
         .where(LoginSession.id.in_(valid), LoginSession.revoked_at.is_(None))
         .values(revoked_at=clock.now(), revoked_reason=reason)
-        .returning(LoginSession.id)
+        .returning(LoginSession.id, LoginSession.user_id)
         .execution_options(synchronize_session=False)
     ).all()
 

@@ -20,12 +20,12 @@ from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, NotFound, WrongPassword
 from counterfoil.errors import CounterfoilError
+from database import limits
 
 router = APIRouter(prefix="/account")
 
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
-_MAX_PASSWORD_LENGTH = 1024
 
 
 @router.get("")
@@ -80,7 +80,7 @@ def revoke_others(
 ) -> Response:
     """Revoke all of the user's sessions except this one, and logins in progress."""
     identity = user.identity
-    revoked = sessions.end_all(
+    revoked = sessions.revoke_all(
         db, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
     )
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
@@ -119,10 +119,10 @@ async def change_password(
 
 def _passwords(form: Form) -> tuple[str, str]:
     current, new = form.text("current_password"), form.text("new_password")
-    if not 0 < len(current) <= _MAX_PASSWORD_LENGTH:
+    if not 0 < len(current) <= limits.MAX_PASSWORD_LENGTH:
         raise WrongPassword
-    if len(new) > _MAX_PASSWORD_LENGTH:
-        raise InvalidField("new_password", f"Use at most {_MAX_PASSWORD_LENGTH} characters.")
+    if len(new) > limits.MAX_PASSWORD_LENGTH:
+        raise InvalidField("new_password", f"Use at most {limits.MAX_PASSWORD_LENGTH} characters.")
     if new != form.text("repeated_password"):
         raise InvalidField("repeated_password", "The two new passwords are not the same.")
     return current, new
@@ -130,9 +130,8 @@ def _passwords(form: Form) -> tuple[str, str]:
 
 def _revoke(db: Session, session_id: UUID, user: SignedInUser, origin: Origin) -> bool:
     """Returns False if the user has no such live session."""
-    user_id = user.identity.user_id
     try:
-        sessions.end(db, session_id, user_id=user_id, origin=origin, reason="ended_by_user")
+        sessions.revoke_own(db, user.identity, session_id, origin=origin, reason="ended_by_user")
     except NotFound:
         return False
     return True

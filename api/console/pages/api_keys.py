@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request, Response
 
 from api.console import errors
 from api.console.forms import Form, FormDep, confirmed
-from api.console.pages.users import UserId
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
+from api.request.parameters import UserId
 from authentication import permissions
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
@@ -78,8 +78,7 @@ def revoke(
     api_key_id: UUID,
 ) -> Response:
     """Revoke one of the signed-in user's keys."""
-    user_id = user.identity.user_id
-    api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason="revoked_by_user")
+    api_keys.revoke_own(db, user.identity, api_key_id, origin=origin, reason="revoked_by_user")
     return redirect(request, "/account", notice="key-revoked")
 
 
@@ -95,7 +94,7 @@ def revoke_of_user(
 ) -> Response:
     """Revoke a key of any user, as an administrator."""
     reason = "revoked_by_administrator"
-    api_keys.revoke(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
+    api_keys.revoke_of_user(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
 
 

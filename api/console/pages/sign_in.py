@@ -24,11 +24,10 @@ from authentication.errors import InvalidCredentials, NotFound
 from authentication.grants import console as console_grant
 from authentication.service import Service
 from counterfoil.errors import CounterfoilError
+from database import limits
 
 router = APIRouter()
 
-_MAX_NAME_LENGTH = 254
-_MAX_PASSWORD_LENGTH = 1024
 # Where to go after signing in: a path within the console, never another site.
 _NEXT = re.compile(r"/[A-Za-z0-9/_-]*(\?[A-Za-z0-9/_=&.%:+~@-]*)?", re.ASCII)
 _NO_COOKIE = (
@@ -88,7 +87,10 @@ def sign_out(
 
 async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str:
     password = form.text("password")
-    if not 0 < len(name) <= _MAX_NAME_LENGTH or not 0 < len(password) <= _MAX_PASSWORD_LENGTH:
+    if (
+        not 0 < len(name) <= limits.MAX_EMAIL_LENGTH
+        or not 0 < len(password) <= limits.MAX_PASSWORD_LENGTH
+    ):
         raise InvalidCredentials
     pair = await console_grant.begin(service, name, password, origin=origin)
     return pair.access_token

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
 from api.console import parameters
@@ -12,6 +12,7 @@ from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, get_administrator
 from api.dependencies import SessionDep
+from api.request.parameters import UserId
 from authentication import audit
 from authentication.accounts import roles
 from authentication.administration import operations
@@ -32,7 +33,6 @@ PAGE = 25
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
 
-UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _STATES = {"active": True, "disabled": False}
 
 
@@ -77,7 +77,7 @@ def show_user(
             cursor=parameters.text(request, "cursor"),
         ),
         live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
-        keys=[key for key, _ in api_keys.list_everywhere(db, user_id=user_id)],
+        keys=api_keys.list_of_user(db, user_id),
         events=events,
         names=operations.find_emails(db, users_in(events.items)),
     )

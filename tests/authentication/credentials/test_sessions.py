@@ -203,5 +203,5 @@ def test_the_current_session_is_kept_only_if_it_is_still_live(client: Client, sq
     service = client.http.app.state.service  # type: ignore[attr-defined]
     with service.database.transaction() as db:
         keep = UUID(current["id"])
-        sessions.end_all(db, user, origin=Origin(), reason="test", keep=keep)
+        sessions.revoke_all(db, user, origin=Origin(), reason="test", keep=keep)
     assert client.me(tokens).status_code == 401

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi.testclient import TestClient
 
 from api.dependencies import CurrentIdentity, get_identity, requires, requires_role
-from api.routing.lean_routes import LeanRoute
+from api.routing.fast_route import FastRoute
 from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeApp, MakeClient
@@ -22,19 +23,24 @@ async def read_balance(identity: Annotated[Identity, requires("balance")]) -> JS
     return JSONResponse(identity.email)
 
 
-def lean_router() -> APIRouter:
-    router = APIRouter(route_class=LeanRoute)
+async def read_path(request: Request) -> JSONResponse:
+    return JSONResponse(request.url.path)
+
+
+def fast_router() -> APIRouter:
+    router = APIRouter(route_class=FastRoute)
     router.get("/whoami")(read_whoami)
     router.get("/balance")(read_balance)
+    router.get("/paths/{path:path}")(read_path)
     return router
 
 
 def put_in_front(app: FastAPI) -> None:
-    app.router.routes.extend(lean_router().routes)
+    app.router.routes.extend(fast_router().routes)
 
 
 def include(app: FastAPI) -> None:
-    app.include_router(lean_router())
+    app.include_router(fast_router())
 
 
 @pytest.fixture(params=[put_in_front, include])
@@ -44,7 +50,7 @@ def reader(request: pytest.FixtureRequest, make_client: MakeClient, make_app: Ma
     return make_client(app)
 
 
-def test_a_lean_route_knows_who_calls(reader: Client) -> None:
+def test_a_fast_route_knows_who_calls(reader: Client) -> None:
     tokens = reader.sign_up()
     assert reader.http.get("/whoami", headers=tokens.headers).json() == "ada@example.org"
     reader.http.post("/logout", headers=tokens.headers)
@@ -52,7 +58,7 @@ def test_a_lean_route_knows_who_calls(reader: Client) -> None:
     assert reader.http.get("/whoami").status_code == 401
 
 
-def test_a_lean_route_demands_its_scopes(reader: Client, sql: Sql) -> None:
+def test_a_fast_route_demands_its_scopes(reader: Client, sql: Sql) -> None:
     tokens = reader.sign_up()
     refusal = reader.http.get("/balance", headers=tokens.headers)
     assert (refusal.status_code, refusal.json()["code"]) == (403, "insufficient_scope")
@@ -61,7 +67,12 @@ def test_a_lean_route_demands_its_scopes(reader: Client, sql: Sql) -> None:
     assert reader.http.get("/balance", headers=tokens.headers).status_code == 200
 
 
-def test_a_lean_route_is_described_like_any_other(reader: Client) -> None:
+def test_a_fast_route_may_take_the_request(reader: Client) -> None:
+    assert reader.http.get("/paths/a/b").json() == "/paths/a/b"
+    assert reader.http.post("/paths/a").status_code == 405
+
+
+def test_a_fast_route_is_described_like_any_other(reader: Client) -> None:
     paths = reader.http.get("/openapi.json").json()["paths"]
     assert {"Password": ["balance"]} in paths["/balance"]["get"]["security"]
 
@@ -70,21 +81,34 @@ async def asks_for_more(identity: CurrentIdentity, page: int) -> JSONResponse:
     return JSONResponse([identity.user_id, page])
 
 
-async def asks_for_the_request(request: Request) -> JSONResponse:
-    return JSONResponse(str(request.url))
+async def asks_for_nothing() -> JSONResponse:
+    return JSONResponse(None)
+
+
+async def asks_for_a_parameter(page: int) -> JSONResponse:
+    return JSONResponse(page)
 
 
 def waits(identity: CurrentIdentity) -> JSONResponse:
     return JSONResponse(identity.user_id)
 
 
-@pytest.mark.parametrize("endpoint", [asks_for_more, asks_for_the_request, waits])
-def test_what_a_lean_route_would_leave_out_it_refuses(endpoint: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("endpoint", [asks_for_more, asks_for_nothing, asks_for_a_parameter, waits])
+def test_a_fast_route_rejects_an_endpoint_that_it_could_not_call(
+    endpoint: Callable[..., Any],
+) -> None:
     with pytest.raises(TypeError, match="identity"):
-        LeanRoute("/", endpoint)
+        FastRoute("/", endpoint)
 
 
-def test_a_lean_route_refuses_demands_that_it_would_not_make() -> None:
+def test_a_fast_route_rejects_dependencies_that_it_would_not_solve() -> None:
     with pytest.raises(TypeError, match="dependencies"):
-        LeanRoute("/", read_whoami, dependencies=[requires_role("admin")])
-    assert LeanRoute("/", read_whoami).dependant.dependencies[0].call is get_identity
+        FastRoute("/", read_whoami, dependencies=[requires_role("admin")])
+    assert FastRoute("/", read_whoami).dependant.dependencies[0].call is get_identity
+
+
+def test_dependencies_of_an_included_router_are_rejected_too() -> None:
+    app = FastAPI()
+    app.include_router(fast_router(), dependencies=[requires_role("admin")])
+    with pytest.raises(TypeError, match="dependencies"):
+        TestClient(app).get("/paths/a")

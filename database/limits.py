@@ -1,0 +1,30 @@
+"""How long stored texts may be, and other limits that more than one layer checks.
+
+This module imports nothing, so that the schemas can import it too.
+"""
+
+MAX_ID = 2**31 - 1
+"""The largest id of a user: PostgreSQL raises an error for a comparison with a larger integer."""
+
+MAX_EMAIL_LENGTH = 254
+MAX_USERNAME_LENGTH = 64
+MAX_PASSWORD_LENGTH = 1024
+
+MAX_LABEL_LENGTH = 200
+"""Names and surnames, the labels of clients, the names of API keys, and what is searched for."""
+
+MAX_TEXT_LENGTH = 2000
+"""Addresses of websites, and lists of scopes."""
+
+MAX_ROLE_LENGTH = 64
+MAX_IP_LENGTH = 45
+HINT_LENGTH = 4
+"""How many of the last characters of an API key are stored to recognise it by."""
+
+MAX_API_KEY_DAYS = 3650
+
+REVOKE_BATCH = 500
+"""The most sessions that one call of an administrator revokes, so that it locks few rows."""
+
+# No "@", so that a username is never taken for an e-mail address, and no two that look the same.
+USERNAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_USERNAME_LENGTH - 1}}}"

@@ -38,6 +38,35 @@ class Event(StrEnum):
     API_KEY_REVOKED = "api_key.revoked"
 
 
+class Reason(StrEnum):
+    """Why something was rejected or revoked, in events, metrics and `sessions.revoked_reason`."""
+
+    # A login was rejected.
+    UNKNOWN_USER = "unknown user"
+    WRONG_PASSWORD = "wrong password"
+    DISABLED = "disabled"
+    ENDED_WHILE_LOGGING_IN = "ended while logging in"
+    INVALID_SCOPE = "invalid_scope"
+    SESSION_LIMIT_REACHED = "session_limit_reached"
+
+    # A refresh was rejected. An invalid scope is above.
+    EXPIRED = "expired"
+    SESSION_ENDED = "session ended"
+    ANOTHER_CLIENT = "another client"
+    ANOTHER_KIND = "another kind of session"
+
+    # A session, a token or an API key was revoked.
+    LOGOUT = "logout"
+    COMMAND = "command"
+    BY_USER = "ended_by_user"
+    BY_ADMINISTRATOR = "ended_by_administrator"
+    BY_HOLDER = "revoked_by_holder"
+    PASSWORD_CHANGED = "password_changed"
+    USER_DISABLED = "user_disabled"
+    SESSION_LIMIT = "session_limit"
+    REFRESH_TOKEN_REUSE = "refresh_token_reuse"
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who acts, and from where. `actor` is "user:42", "command" or "anonymous"."""

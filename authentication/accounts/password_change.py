@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.accounts import users
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.errors import HashingBusy, TooManyAttempts, WrongPassword
 from authentication.passwords import hasher
@@ -45,7 +45,7 @@ async def change_password(
         user = lock_unchanged(db, checked, identity)
         store_password(db, user, hashed, origin=origin, keep=identity.session_id)
         if end_api_keys:
-            api_keys.revoke_all(db, user.id, origin=origin, reason="password_changed")
+            api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
 
     await service.database.run(change)
 
@@ -58,7 +58,7 @@ def store_password(
     db.flush()
     limits.forgive(db, user.id)
     audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
-    sessions.end_all(db, user.id, origin=origin, reason="password_changed", keep=keep)
+    sessions.end_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED, keep=keep)
 
 
 def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:

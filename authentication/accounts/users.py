@@ -5,7 +5,7 @@ import re
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
 from authentication.emails import normalise_email
 from authentication.errors import InvalidField, LastAdministrator, NotFound
@@ -56,7 +56,7 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
         # They would be refused anyway, but enabling the account must not bring them back.
-        sessions.end_all(db, user_id, origin=origin, reason="user_disabled")
+        sessions.end_all(db, user_id, origin=origin, reason=Reason.USER_DISABLED)
     return user
 
 

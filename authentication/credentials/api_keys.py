@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
 from authentication.permissions import Scopes
@@ -114,7 +114,7 @@ def rotate(
 
 
 def revoke(
-    db: Session, api_key_id: UUID, *, user_id: int | None, origin: Origin, reason: str
+    db: Session, api_key_id: UUID, *, user_id: int | None, origin: Origin, reason: Reason
 ) -> None:
     """End one key. Raises NotFound if it has ended or, where a user is given, is not theirs."""
     ended = queries.api_keys.revoke(db, api_key_id, user_id=user_id)
@@ -123,7 +123,7 @@ def revoke(
     _record(db, Event.API_KEY_REVOKED, ended, origin, reason=reason)
 
 
-def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: str) -> int:
+def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: Reason) -> int:
     """End every key of a user. Returns how many were ended."""
     ended = queries.api_keys.revoke_all(db, user_id=user_id)
     for key in ended:

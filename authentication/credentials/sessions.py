@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.errors import NotFound
 from counterfoil import tokens
 from counterfoil.errors import SessionRequired
@@ -49,10 +49,12 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
         raise SessionRequired
     # Of two logouts at once the second finds it done, which is what it asked for.
     with suppress(NotFound):
-        end(db, identity.session_id, user_id=identity.user_id, origin=origin, reason="logout")
+        end(db, identity.session_id, user_id=identity.user_id, origin=origin, reason=Reason.LOGOUT)
 
 
-def end(db: Session, session_id: UUID, *, user_id: int | None, origin: Origin, reason: str) -> None:
+def end(
+    db: Session, session_id: UUID, *, user_id: int | None, origin: Origin, reason: Reason
+) -> None:
     """End one session. Raises NotFound if it is not live or, where a user is given, not theirs."""
     owner = queries.sessions.find_user_id(db, session_id)
     if owner is None or not queries.sessions.revoke(db, session_id, reason=reason, user_id=user_id):
@@ -68,7 +70,7 @@ def end(db: Session, session_id: UUID, *, user_id: int | None, origin: Origin, r
 
 
 def end_all(
-    db: Session, user_id: int, *, origin: Origin, reason: str, keep: UUID | None = None
+    db: Session, user_id: int, *, origin: Origin, reason: Reason, keep: UUID | None = None
 ) -> int:
     """End every session of a user but the one to keep. Returns how many were ended.
 
@@ -96,7 +98,7 @@ def end_all(
     return len(ended)
 
 
-def end_everywhere(db: Session, *, origin: Origin, reason: str) -> int:
+def end_everywhere(db: Session, *, origin: Origin, reason: Reason) -> int:
     """End every session of every user. Returns how many were ended."""
     queries.users.lock_all(db)
     ended = queries.sessions.revoke_everywhere(db, reason=reason)

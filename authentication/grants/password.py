@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
 from authentication.accounts import users
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import normalise_identifier
@@ -166,12 +166,12 @@ async def _verify(
         raise
 
 
-def _reason(user: User | None) -> str:
-    return "unknown user" if user is None else "wrong password"
+def _reason(user: User | None) -> Reason:
+    return Reason.UNKNOWN_USER if user is None else Reason.WRONG_PASSWORD
 
 
 def _refuse(
-    db: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: str
+    db: Session, attempt: Attempt, user: User | None, origin: Origin, *, reason: Reason
 ) -> InvalidCredentials:
     audit.record(
         db,
@@ -196,15 +196,15 @@ def _begin(
 ) -> TokenPair | CounterfoilError:
     user = queries.users.lock(db, checked.id)
     if user is None or not user.is_active:
-        return _refuse(db, attempt, checked, origin, reason="disabled")
+        return _refuse(db, attempt, checked, origin, reason=Reason.DISABLED)
     if user.session_epoch != checked.session_epoch:
-        return _refuse(db, attempt, checked, origin, reason="ended while logging in")
+        return _refuse(db, attempt, checked, origin, reason=Reason.ENDED_WHILE_LOGGING_IN)
     limits.note_login(db, settings, counters, user_id=user.id, origin=origin)
     try:
         scopes = permissions.narrow(attempt.scope, issuance.effective_scopes(user, None))
         _make_room(db, settings, user, origin)
     except (InvalidScope, SessionLimitReached) as error:
-        _refuse(db, attempt, user, origin, reason=error.code)
+        _refuse(db, attempt, user, origin, reason=Reason(error.code))
         return error
     session = _add_session(db, settings, attempt, user, origin)
     pair = issuance.issue(db, settings, session=session, user=user, granted=scopes, scopes=scopes)
@@ -217,14 +217,14 @@ def _make_room(db: Session, settings: AuthenticationSettings, user: User, origin
         return
     live = queries.sessions.list_live(db, user_id=user.id)
     for surplus in policies.sessions_to_evict(settings, live):
-        queries.sessions.revoke(db, surplus.id, reason="session_limit")
+        queries.sessions.revoke(db, surplus.id, reason=Reason.SESSION_LIMIT)
         audit.record(
             db,
             Event.SESSION_REVOKED,
             origin=origin.acting_as(audit.user(user.id)),
             subject=audit.user(user.id),
             session=str(surplus.id),
-            reason="session_limit",
+            reason=Reason.SESSION_LIMIT,
         )
 
 

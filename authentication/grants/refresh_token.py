@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidRefreshToken, InvalidScope
@@ -61,12 +61,12 @@ def _exchange(
     session = queries.sessions.lock_valid(db, found[0].session_id)
     found = queries.refresh_tokens.lock(db, digest)
     if session is None or found is None:
-        return _refuse(db, found[0] if found else None, origin, reason="session ended")
+        return _refuse(db, found[0] if found else None, origin, reason=Reason.SESSION_ENDED)
     token, _ = found
     if session.kind != SessionKind.API:
-        return _refuse(db, token, origin, reason="another kind of session")
+        return _refuse(db, token, origin, reason=Reason.ANOTHER_KIND)
     if session.client_id is not None and session.client_id != exchange.client_id:
-        return _refuse(db, token, origin, reason="another client")
+        return _refuse(db, token, origin, reason=Reason.ANOTHER_CLIENT)
     origin = origin.acting_as(audit.user(session.user_id))
     try:
         # To a savepoint, where there is need for one: the refusal is recorded, the use undone.
@@ -75,7 +75,7 @@ def _exchange(
                 return _refuse_used(db, token, session, origin)
             return _issue(db, settings, exchange, found, session, origin)
     except InvalidScope as error:
-        _refuse(db, token, origin, reason=error.code)
+        _refuse(db, token, origin, reason=Reason.INVALID_SCOPE)
         return error
 
 
@@ -124,8 +124,8 @@ def _refuse_used(
     db: Session, token: RefreshToken, session: LoginSession, origin: Origin
 ) -> InvalidRefreshToken:
     if token.first_used_at is None:
-        return _refuse(db, token, origin, reason="expired")
-    queries.sessions.revoke(db, session.id, reason="refresh_token_reuse")
+        return _refuse(db, token, origin, reason=Reason.EXPIRED)
+    queries.sessions.revoke(db, session.id, reason=Reason.REFRESH_TOKEN_REUSE)
     audit.record(
         db,
         Event.REFRESH_REUSED,
@@ -137,7 +137,7 @@ def _refuse_used(
 
 
 def _refuse(
-    db: Session, token: RefreshToken | None, origin: Origin, *, reason: str
+    db: Session, token: RefreshToken | None, origin: Origin, *, reason: Reason
 ) -> InvalidRefreshToken:
     user_id = queries.sessions.find_user_id(db, token.session_id) if token else None
     audit.record(

@@ -9,9 +9,8 @@ from authentication.accounts import users
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.errors import HashingBusy, TooManyAttempts, WrongPassword
-from authentication.passwords import hasher
+from authentication.passwords import strength
 from authentication.service import Service
-from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
 from counterfoil.errors import InvalidToken
 from counterfoil.identity import Identity
@@ -32,12 +31,8 @@ async def change_password(
 
     Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
-    hasher.refuse_weak(
-        new,
-        settings=service.settings,
-        context=hasher.known_of(identity.email, identity),
-        field="new_password",
-    )
+    words = strength.words_about(identity, identity.email)
+    strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
     checked = await check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
 
@@ -59,11 +54,6 @@ def store_password(
     limits.forgive(db, user.id)
     audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
     sessions.end_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED, keep=keep)
-
-
-def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
-    """Raises WeakPassword, also for what others know of the user."""
-    hasher.refuse_weak(password, settings=settings, context=hasher.known_of(user.email, user))
 
 
 async def check_password(

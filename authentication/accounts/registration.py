@@ -10,7 +10,7 @@ from authentication.accounts import roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import EmailTaken, UsernameTaken
-from authentication.passwords import hasher
+from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
@@ -65,9 +65,8 @@ def check_registration(registration: Registration, settings: AuthenticationSetti
     users.refuse_username(registration.username)
     users.refuse_name("name", registration.name)
     users.refuse_name("surname", registration.surname)
-    hasher.refuse_weak(
-        registration.password, settings=settings, context=hasher.known_of(email, registration)
-    )
+    words = strength.words_about(registration, email)
+    strength.reject_weak(registration.password, settings=settings, words=words)
     return email
 
 

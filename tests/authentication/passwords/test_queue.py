@@ -71,6 +71,31 @@ def test_a_client_that_hangs_up_keeps_its_place_until_its_hash_is_done() -> None
     asyncio.run(hang_up())
 
 
+async def give_up(hashing: HashingThreads) -> None:
+    """Give up on a hash under way and on one that waits; their places come back."""
+    release = threading.Event()
+    tasks = [asyncio.create_task(hashing.run(release.wait)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # The one under way keeps its thread, so only one place is free.
+    with_one_free = asyncio.create_task(hashing.run(release.wait))
+    await asyncio.sleep(0)
+    with pytest.raises(HashingBusy):
+        await hashing.run(lambda: None)
+    release.set()
+    assert await with_one_free
+
+
+def test_a_client_that_hangs_up_leaves_no_hole_in_the_limit() -> None:
+    hashing = threads(1, 1)
+    try:
+        asyncio.run(give_up(hashing))
+    finally:
+        hashing.close()
+
+
 def test_a_place_that_was_not_used_is_free_again() -> None:
     hashing = threads(1, 1)
     for _ in range(5):

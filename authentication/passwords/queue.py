@@ -2,11 +2,12 @@
 
 A password takes a quarter of a second of a core, so it is hashed at low priority, in a few threads,
 and past a bounded queue the answer is 503. Users who are known where they come from, or logged in,
-have places there that strangers cannot fill, and take turns with them; in a flood strangers are
-served slowly. Nobody waits longer than the deadline, and who hangs up makes room.
+have places there that strangers cannot fill, and take turns with them. Nobody waits longer than the
+deadline, and who hangs up makes room.
 """
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -19,10 +20,11 @@ from typing import Any, Generic, TypeVar
 from authentication.errors import HashingBusy
 from authentication.instrumentation import NOBODY, Observer
 from authentication.passwords import disconnects
-from authentication.passwords.pacing import Pace
 from authentication.settings import AuthenticationSettings
 
 _LOWER_PRIORITY = 10
+# Of the deadline. Hashes do not all take equally long, and the last one has to be done in time.
+_SHARE_FOR_WAITING = 0.8
 
 T = TypeVar("T")
 
@@ -62,14 +64,13 @@ class HashingThreads:
         self.deadline_seconds = settings.hashing_deadline_seconds
         self._observer = observer
         self._is_in_demand = is_in_demand
-        self._pace = Pace(is_in_demand=is_in_demand)
+        self._hash_seconds = 0.0
         self._free = settings.hashing_threads + settings.hashing_queue
         self._free_reserved = settings.hashing_reserve
         self._preferred: set[int] = set()
         self._known: deque[_Job[Any]] = deque()
         self._strangers: deque[_Job[Any]] = deque()
         self._turns = deque([self._known, self._strangers])
-        self._end_of_rest: asyncio.TimerHandle | None = None
         self._running = 0
         self._most = settings.hashing_threads
         self._threads = ThreadPoolExecutor(
@@ -78,10 +79,14 @@ class HashingThreads:
 
     def is_full(self) -> bool:
         """Whether strangers are refused at this moment."""
-        most = self._pace.most_waiting(
-            threads=self._allowed(), deadline_seconds=self.deadline_seconds
-        )
-        return not self._free or len(self._strangers) >= most
+        return not self._free or len(self._strangers) >= self._most_in_time()
+
+    def _most_in_time(self) -> float:
+        """How many can be hashed within the deadline, if each takes as long as the last did."""
+        if not self._hash_seconds:
+            return math.inf
+        seconds = _SHARE_FOR_WAITING * self.deadline_seconds * self._allowed()
+        return max(1.0, seconds / self._hash_seconds)
 
     @contextmanager
     def reserve(self, account: int | None = None) -> Iterator["HashingPlace"]:
@@ -109,7 +114,6 @@ class HashingThreads:
             self._free -= 1
             return False
         if is_stranger or not self._free_reserved:
-            self._pace.note_refusal()
             raise self.refuse()
         self._free_reserved -= 1
         return True
@@ -152,12 +156,6 @@ class HashingThreads:
             self._observer.hashing_began(waited=job.began_at - job.queued_at)
             job.running = asyncio.wrap_future(self._threads.submit(self._do, job.work))
             job.running.add_done_callback(self._end(job))
-        if self._strangers and self._end_of_rest is None and (rest := self._pace.rest_seconds()):
-            self._end_of_rest = asyncio.get_running_loop().call_later(rest, self._go_on)
-
-    def _go_on(self) -> None:
-        self._end_of_rest = None
-        self._send()
 
     def _allowed(self) -> int:
         return max(1, self._most - 1) if self._is_in_demand() else self._most
@@ -165,8 +163,7 @@ class HashingThreads:
     def _next(self) -> _Job[Any] | None:
         for _ in range(len(self._turns)):
             self._turns.rotate()
-            is_resting = self._turns[0] is self._strangers and self._pace.rest_seconds() > 0
-            if self._turns[0] and not is_resting:
+            if self._turns[0]:
                 return self._turns[0].popleft()
         return None
 
@@ -174,7 +171,7 @@ class HashingThreads:
         def end(done: "asyncio.Future[Any]") -> None:
             self._running -= 1
             job.finish(done)
-            self._pace.note_hash(time.perf_counter() - job.began_at)
+            self._hash_seconds = time.perf_counter() - job.began_at
             self._send()
 
         return end
@@ -188,8 +185,6 @@ class HashingThreads:
 
     def close(self) -> None:
         """Drop what has not begun."""
-        if self._end_of_rest is not None:
-            self._end_of_rest.cancel()
         for waiting in self._turns:
             for job in waiting:
                 job.answer.cancel()

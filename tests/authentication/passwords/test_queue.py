@@ -48,6 +48,23 @@ def test_past_its_queue_work_is_refused_at_once() -> None:
     asyncio.run(flood())
 
 
+def test_no_more_may_wait_than_can_be_hashed_within_the_deadline() -> None:
+    async def flood() -> None:
+        hashing, release = threads(1, 10, hashing_deadline_seconds=100), threading.Event()
+        # The last hash took a quarter of the deadline, of which four fifths may be spent waiting.
+        hashing._hash_seconds = 25
+        under_way = [asyncio.create_task(hashing.run(release.wait)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(HashingBusy):
+            await hashing.run(release.wait)
+        known = asyncio.create_task(hashing.run(release.wait, account=1))
+        release.set()
+        assert await asyncio.gather(known, *under_way) == [True] * 6
+        hashing.close()
+
+    asyncio.run(flood())
+
+
 def test_a_client_that_hangs_up_keeps_its_place_until_its_hash_is_done() -> None:
     async def hang_up() -> None:
         hashing, release = threads(1, 1), threading.Event()

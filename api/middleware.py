@@ -91,7 +91,7 @@ class Frame:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
-            disconnects.introduce(partial(_until_gone, bounded))
+            disconnects.watch(partial(_until_disconnected, bounded))
             await self._app(scope, bounded, send)
 
 
@@ -152,7 +152,7 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
     return receive_bounded
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _until_disconnected(receive: Receive) -> None:
     """To be asked once the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass

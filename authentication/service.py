@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.instrumentation import NOBODY, Observer
 from authentication.passwords.hasher import PasswordHasher
-from authentication.passwords.queue import HashingThreads
+from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RefusalLog
@@ -47,7 +47,7 @@ class Service:
             on_use=self.last_used.note,
             on_lookup=observer.looked_up,
         )
-        self.hashing = HashingThreads(settings, observer, is_in_demand=self.resolver.is_in_demand)
+        self.hashing = HashingQueue(settings, observer, is_in_demand=self.resolver.is_in_demand)
 
     async def open(self) -> None:
         """A database that cannot be reached yet is connected to as soon as it can be."""

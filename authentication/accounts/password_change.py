@@ -34,7 +34,7 @@ async def change_password(
     words = strength.words_about(identity, identity.email)
     strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
     checked = await check_password(service, identity, current, origin)
-    hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=checked.id)
 
     def change(db: Session) -> None:
         user = lock_unchanged(db, checked, identity)
@@ -66,13 +66,15 @@ async def check_password(
         user = users.lock(db, identity.user_id)
         return user, limits.take(db, counters, origin=origin)
 
-    with service.hashing.reserve(identity.user_id) as place:
+    with service.hashing.reserve(identity.user_id) as slot:
         user, refusal = await service.database.run(count)
         if refusal is not None:
             raise refusal
         try:
-            correct, _ = await place.run(
-                lambda: service.hasher.verify(password, user.hashed_password), account=user.id
+            correct, _ = await service.hashing.run_in(
+                slot,
+                lambda: service.hasher.verify(password, user.hashed_password),
+                user_id=user.id,
             )
         except HashingBusy:
             await limits.take_back(service, counters)

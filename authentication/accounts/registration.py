@@ -39,13 +39,15 @@ async def register(service: Service, registration: Registration, *, origin: Orig
     Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
     """
     email = check_registration(registration, service.settings)
-    with service.hashing.reserve() as place:
+    with service.hashing.reserve() as slot:
         counters = limits.for_registration(service.settings, origin)
         await limits.admit(service, counters, origin=origin)
         await service.database.run(
             lambda db: _refuse_taken(db, email, registration.username), read_only=True
         )
-        hashed = await place.run(lambda: service.hasher.hash(registration.password))
+        hashed = await service.hashing.run_in(
+            slot, lambda: service.hasher.hash(registration.password)
+        )
 
     def write(db: Session) -> User:
         user = create(db, registration, email, hashed, origin=origin)

@@ -18,7 +18,7 @@ from authentication.errors import (
     SessionLimitReached,
     TooManyAttempts,
 )
-from authentication.passwords.queue import HashingPlace
+from authentication.passwords.queue import Slot
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import limits
@@ -71,9 +71,9 @@ async def log_in(
     """
     rules = settings or service.settings
     account = await _hold_off_flood(service, attempt, origin)
-    with service.hashing.reserve(account) as place:
+    with service.hashing.reserve(account) as slot:
         admission = await _admit(service, attempt, origin)
-        correct, better_hash = await _verify(service, place, attempt, admission)
+        correct, better_hash = await _verify(service, slot, attempt, admission)
     user = admission.user
 
     def finish(db: Session) -> TokenPair | CounterfoilError:
@@ -147,19 +147,20 @@ def _remember_of_strangers(
 
 
 async def _verify(
-    service: Service, place: HashingPlace, attempt: Attempt, admission: _Admission
+    service: Service, slot: Slot, attempt: Attempt, admission: _Admission
 ) -> tuple[bool, str | None]:
     """Whether the password is right, and a better hash. Raises HashingBusy."""
     user = admission.user
     try:
-        return await place.run(
+        return await service.hashing.run_in(
+            slot,
             lambda: service.hasher.verify(
                 attempt.password,
                 user.hashed_password if user else None,
                 # The second hash would betray that the password of a disabled user is right.
                 upgrade=user is not None and user.is_active,
             ),
-            account=admission.account,
+            user_id=admission.account,
         )
     except HashingBusy:
         await limits.take_back(service, admission.counters)

@@ -14,7 +14,7 @@ from authentication.credentials.issuance import TokenPair
 from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
 from authentication.grants.password import Attempt
-from authentication.grants.refresh_token import Exchange
+from authentication.grants.refresh_token import RefreshRequest
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -56,7 +56,7 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
             )
             return _respond(await password_grant.log_in(service, attempt, origin=origin))
         case "refresh_token":
-            exchange = Exchange(
+            exchange = RefreshRequest(
                 refresh_token=forms.required(form, "refresh_token"),
                 scope=form.get("scope"),
                 client_id=client_id,

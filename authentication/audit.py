@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 from database import queries
 
 _RECORDED = "recorded"
+_IPV6_PREFIX = 64
 
 
 class Event(StrEnum):
@@ -67,13 +70,26 @@ class Reason(StrEnum):
     REFRESH_TOKEN_REUSE = "refresh_token_reuse"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Who acts, and from where. `actor` is "user:42", "command" or "anonymous"."""
 
     actor: str = "anonymous"
     ip: str | None = None
     user_agent: str | None = None
+
+    @cached_property
+    def network(self) -> str | None:
+        """What counts as one place: an IPv4 address, or a /64 of IPv6.
+
+        One client can have all of a /64 to itself, and change addresses within it at will.
+        """
+        if self.ip is None:
+            return None
+        address = ip_address(self.ip)
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address.packed, _IPV6_PREFIX), strict=False))
+        return str(address)
 
     def acting_as(self, actor: str) -> "Origin":
         """The same place, once it is known who is there."""

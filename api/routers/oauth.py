@@ -59,7 +59,7 @@ plain_routes = [PlainRoute("/introspect", introspect, methods=["POST"], operatio
 def _count_miss(request: Request, *key: str) -> None:
     """Scanning is slowed down (RFC 7662, 4); whoever asks about a live token is always answered."""
     service: Service = request.app.state.service
-    service.floods.count_miss(*key, limit=service.settings.introspection_misses_per_minute)
+    service.unknown_tokens.count(*key, limit=service.settings.introspection_misses_per_minute)
 
 
 def _caller(request: Request) -> str:
@@ -113,7 +113,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     )
     if not known:
         limit = service.settings.revocation_misses_per_minute
-        service.floods.count_miss("revoke", origin.ip or "", limit=limit)
+        service.unknown_tokens.count("revoke", origin.ip or "", limit=limit)
     return Response()
 
 

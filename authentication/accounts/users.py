@@ -7,14 +7,20 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
-from authentication.emails import normalise_email
-from authentication.errors import InvalidField, LastAdministrator, NotFound
+from authentication.emails import LoginName
+from authentication.errors import (
+    EmailTaken,
+    InvalidField,
+    LastAdministrator,
+    NotFound,
+    UsernameTaken,
+)
 from authentication.permissions import ADMIN
 from database import queries
 from database.models import User
 
 MAX_NAME_LENGTH = 200
-# What the column can hold; PostgreSQL refuses to compare it with more.
+# What the column can hold; PostgreSQL rejects a comparison with more.
 MAX_ID = 2**31 - 1
 
 # No "@", so that a username is never taken for an address, and no two that look the same.
@@ -26,15 +32,9 @@ def find_by_id(db: Session, user_id: int) -> User | None:
     return queries.users.find(db, user_id) if user_id <= MAX_ID else None
 
 
-def find_by_identifier(db: Session, identifier: str) -> User | None:
-    """By e-mail address, in any spelling, or by username. None also for what can be neither."""
-    if "@" not in identifier:
-        is_username = USERNAME.fullmatch(identifier) is not None
-        return queries.users.find_by_username(db, identifier) if is_username else None
-    try:
-        return queries.users.find_by_email(db, normalise_email(identifier))
-    except InvalidField:
-        return None
+def find_by_name(db: Session, name: LoginName) -> User | None:
+    """By e-mail address or by username, with roles."""
+    return queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
 
 
 def lock(db: Session, user_id: int) -> User:
@@ -43,6 +43,19 @@ def lock(db: Session, user_id: int) -> User:
     if user is None:
         raise NotFound("There is no such user.")
     return user
+
+
+def reject_taken(
+    db: Session, *, email: str | None, username: str | None, user_id: int | None = None
+) -> None:
+    """Raises EmailTaken, UsernameTaken if that is the name of another user."""
+    lowered = username.lower() if username else None
+    names = [name for name in (email, lowered) if name is not None]
+    taken = queries.users.find_taken(db, names, besides=user_id) if names else set()
+    if email in taken:
+        raise EmailTaken
+    if lowered in taken:
+        raise UsernameTaken
 
 
 def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> User:
@@ -55,7 +68,7 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     event = Event.USER_ENABLED if active else Event.USER_DISABLED
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
-        # They would be refused anyway, but enabling the account must not bring them back.
+        # They would be rejected anyway, but enabling the account must not bring them back.
         sessions.end_all(db, user_id, origin=origin, reason=Reason.USER_DISABLED)
     return user
 
@@ -81,14 +94,14 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
     return user
 
 
-def refuse_username(username: str | None) -> None:
+def reject_username(username: str | None) -> None:
     """Raises InvalidField for what no username looks like."""
     if username is not None and not USERNAME.fullmatch(username):
         raise InvalidField("username", "Use letters, digits and . _ + - only, at most 64.")
 
 
-def refuse_name(field: str, name: str | None) -> None:
+def reject_name(field: str, name: str | None) -> None:
     """Raises InvalidField for a name or surname that is too long, or not fit to be printed."""
-    # The command line passes on what HTTP's schemas would refuse.
+    # The command line passes on what HTTP's schemas would reject.
     if name is not None and not (name.isprintable() and len(name) <= MAX_NAME_LENGTH):
         raise InvalidField(field, f"Use printable characters only, at most {MAX_NAME_LENGTH}.")

@@ -93,7 +93,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
-            disconnects.introduce(partial(_wait_for_disconnect, bounded))
+            disconnects.watch(partial(_until_disconnected, bounded))
             await self._app(scope, bounded, send)
 
 
@@ -154,8 +154,8 @@ def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
     return receive_bounded
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
-    """Call this once the body has been read."""
+async def _until_disconnected(receive: Receive) -> None:
+    """To be called once the body has been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

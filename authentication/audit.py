@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 from database import queries
 
 _RECORDED = "recorded"
+_IPV6_PREFIX = 64
 
 
 class Event(StrEnum):
@@ -38,13 +41,55 @@ class Event(StrEnum):
     API_KEY_REVOKED = "api_key.revoked"
 
 
-@dataclass(frozen=True, slots=True)
+class Reason(StrEnum):
+    """Why something was rejected or revoked, in events, metrics and `sessions.revoked_reason`."""
+
+    # A login was rejected.
+    UNKNOWN_USER = "unknown user"
+    WRONG_PASSWORD = "wrong password"
+    DISABLED = "disabled"
+    ENDED_WHILE_LOGGING_IN = "ended while logging in"
+    INVALID_SCOPE = "invalid_scope"
+    SESSION_LIMIT_REACHED = "session_limit_reached"
+
+    # A refresh was rejected. An invalid scope is above.
+    EXPIRED = "expired"
+    SESSION_ENDED = "session ended"
+    ANOTHER_CLIENT = "another client"
+    ANOTHER_KIND = "another kind of session"
+
+    # A session, a token or an API key was revoked.
+    LOGOUT = "logout"
+    COMMAND = "command"
+    BY_USER = "ended_by_user"
+    BY_ADMINISTRATOR = "ended_by_administrator"
+    BY_HOLDER = "revoked_by_holder"
+    PASSWORD_CHANGED = "password_changed"
+    USER_DISABLED = "user_disabled"
+    SESSION_LIMIT = "session_limit"
+    REFRESH_TOKEN_REUSE = "refresh_token_reuse"
+
+
+@dataclass(frozen=True)
 class Origin:
     """Who acts, and from where. `actor` is "user:42", "command" or "anonymous"."""
 
     actor: str = "anonymous"
     ip: str | None = None
     user_agent: str | None = None
+
+    @cached_property
+    def network(self) -> str | None:
+        """What counts as one place: an IPv4 address, or a /64 of IPv6.
+
+        One client can have all of a /64 to itself, and change addresses within it at will.
+        """
+        if self.ip is None:
+            return None
+        address = ip_address(self.ip)
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address.packed, _IPV6_PREFIX), strict=False))
+        return str(address)
 
     def acting_as(self, actor: str) -> "Origin":
         """The same place, once it is known who is there."""

@@ -1,7 +1,8 @@
-"""Brings e-mail addresses to one form, so that an address is one account in whichever spelling."""
+"""Brings e-mail addresses and login names to one form, whatever their spelling."""
 
 import re
 import unicodedata
+from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -17,6 +18,23 @@ _IGNORABLE = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class LoginName:
+    """What a client sends to say who logs in: an e-mail address or a username, in any spelling."""
+
+    raw: str
+    normalised: str
+    is_email: bool
+
+    @classmethod
+    def parse(cls, raw: str) -> "LoginName":
+        """Never fails: what is neither an address nor a username is nobody's name."""
+        try:
+            return cls(raw, normalise_email(raw), is_email=True)
+        except InvalidField:
+            return cls(raw, raw.lower(), is_email=False)
+
+
 def normalise_email(address: str) -> str:
     """The form in which an address is stored and compared.
 
@@ -29,14 +47,6 @@ def normalise_email(address: str) -> str:
         return validate_email(folded, check_deliverability=False).normalized.lower()
     except (EmailNotValidError, UnicodeError):
         raise _invalid() from None
-
-
-def normalise_identifier(identifier: str) -> str:
-    """One form for all spellings of an address or a username that would find the same account."""
-    try:
-        return normalise_email(identifier)
-    except InvalidField:
-        return identifier.lower()
 
 
 def _has_invisible(text: str) -> bool:

@@ -60,25 +60,13 @@ class HashingBusy(CounterfoilError):
 
 
 class TooManyAttempts(CounterfoilError):
-    """The detail does not say which limit it was: that could tell whether an account exists.
-
-    `address_seconds` is there if every stranger from the same address is refused for so long, and
-    `account_seconds` if every stranger at the same account is.
-    """
+    """The detail does not say which limit it was: that could tell whether an account exists."""
 
     code = "too_many_attempts"
     detail = "Too many attempts. Try again later."
 
-    def __init__(
-        self,
-        retry_after_seconds: int,
-        *,
-        address_seconds: int | None = None,
-        account_seconds: int | None = None,
-    ) -> None:
+    def __init__(self, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
-        self.address_seconds = address_seconds
-        self.account_seconds = account_seconds
         super().__init__()
 
 

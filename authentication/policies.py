@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from authentication.errors import SessionLimitReached
 from authentication.settings import AuthenticationSettings, SessionLimitPolicy
-from database.models import LoginSession
+from database.models import LoginSession, RefreshToken
 
 
 def session_end(settings: AuthenticationSettings, now: datetime) -> datetime:
@@ -50,6 +50,14 @@ def is_within_grace(
     # A transaction that waited for the first use has begun before it: then the difference is
     # negative, and without a grace it must not pass for a short one.
     return bool(grace) and now - first_used_at < grace
+
+
+def is_refreshable(settings: AuthenticationSettings, now: datetime, token: RefreshToken) -> bool:
+    """Whether a refresh token may be used, be it for the first time or within the grace."""
+    if token.expires_at <= now:
+        return False
+    used_at = token.first_used_at
+    return used_at is None or is_within_grace(settings, now, used_at)
 
 
 def sessions_to_evict(

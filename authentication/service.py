@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.instrumentation import NOBODY, Observer
 from authentication.passwords.hasher import PasswordHasher
-from authentication.passwords.queue import HashingThreads
+from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RefusalLog
 from authentication.settings import AuthenticationSettings
-from authentication.throttling.known_networks import KnownAddresses
-from authentication.throttling.memory import FloodMemory
+from authentication.throttling.admission import Throttle
+from authentication.throttling.memory import UnknownTokenCounter
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
 from database.engine.session import Database
@@ -36,8 +36,7 @@ class Service:
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
-        self.known_addresses = KnownAddresses(self.database)
-        self.floods = FloodMemory(is_on=settings.login_throttle)
+        self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, observer)
         self.refusals = RefusalLog(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, observer)
@@ -47,7 +46,8 @@ class Service:
             on_use=self.last_used.note,
             on_lookup=observer.looked_up,
         )
-        self.hashing = HashingThreads(settings, observer, is_in_demand=self.resolver.is_in_demand)
+        self.hashing = HashingQueue(settings, observer, is_in_demand=self.resolver.is_in_demand)
+        self.throttle = Throttle(settings, self.database, self.hashing)
 
     async def open(self) -> None:
         """A database that cannot be reached yet is connected to as soon as it can be."""
@@ -67,7 +67,6 @@ class Service:
         await self.last_used.stop()
         await self.refusals.stop()
         await asyncio.to_thread(self.pruning_worker.stop)
-        await self.known_addresses.close()
         self.hashing.close()
         self.database.close()
 

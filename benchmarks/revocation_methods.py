@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from authentication.audit import COMMAND
+from authentication.audit import COMMAND, Reason
 from authentication.credentials import sessions
 from benchmarks.client import Connection
 from benchmarks.messages import post_form
@@ -116,7 +116,7 @@ def settings_of(product: Product) -> DatabaseSettings:
 
 def end_sessions(database: Database, user_id: int) -> str:
     with database.transaction() as db:
-        return str(sessions.revoke_all(db, user_id, origin=COMMAND, reason="command"))
+        return str(sessions.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND))
 
 
 def execute(engine: Engine, statement: str, parameters: dict[str, Any]) -> None:

@@ -33,11 +33,15 @@ def parse_grants(grants: str | None) -> Mapping[str, Scopes]:
 
 @lru_cache(maxsize=1024)
 def of_session(token_scopes: str | None, grants: str | None) -> Usable:
-    """What an access token may use. `token_scopes` is None where the session was not narrowed.
+    """What an access token may use, by the grants of its user."""
+    return usable(token_scopes, parse_grants(grants))
+
+
+def usable(token_scopes: str | None, roles: Mapping[str, Scopes]) -> Usable:
+    """The same, by the scopes of each role. `token_scopes` is None if it was not narrowed.
 
     One that was narrowed has only the roles all of whose scopes it holds.
     """
-    roles = parse_grants(grants)
     available = frozenset({ACCOUNT}).union(*roles.values())
     if token_scopes is None:
         return Usable(tuple(roles), available)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.commands import support
 from authentication import policies
-from authentication.audit import COMMAND
+from authentication.audit import COMMAND, Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
 from database import limits
@@ -72,10 +72,10 @@ def revoke_api_keys(
         with database.transaction() as db:
             if user is not None:
                 user_id = support.get_user(db, user).id
-                ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason="command")
+                ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
             else:
                 found = api_key_id or _id_of(db, key or "")
-                api_keys.revoke_any(db, found, origin=COMMAND, reason="command")
+                api_keys.revoke_any(db, found, origin=COMMAND, reason=Reason.COMMAND)
                 ended = 1
         typer.echo(ended)
 

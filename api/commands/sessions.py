@@ -7,7 +7,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from api.commands import support
-from authentication.audit import COMMAND
+from authentication.audit import COMMAND, Reason
 from authentication.credentials import sessions
 
 
@@ -38,13 +38,13 @@ def revoke_sessions(
     with support.connected() as (database, _):
         with database.transaction() as db:
             if everyone:
-                ended = sessions.revoke_everywhere(db, origin=COMMAND, reason="command")
+                ended = sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND)
             elif user is not None:
                 user_id = support.get_user(db, user).id
-                ended = sessions.revoke_all(db, user_id, origin=COMMAND, reason="command")
+                ended = sessions.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
             else:
                 found = session_id or _session_of(db, token or "")
-                sessions.revoke_any(db, found, origin=COMMAND, reason="command")
+                sessions.revoke_any(db, found, origin=COMMAND, reason=Reason.COMMAND)
                 ended = 1
         typer.echo(ended)
 

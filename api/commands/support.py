@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from authentication.accounts import users
+from authentication.emails import LoginName
 from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
@@ -65,7 +66,7 @@ def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
 
 def get_user(db: Session, who: str) -> User:
     """By e-mail, username or id. Raises NotFound."""
-    user = users.find_by_identifier(db, who)
+    user = users.find_by_name(db, LoginName.parse(who))
     if user is None and who.isdecimal() and len(who) <= len(str(limits.MAX_ID)):
         user = users.find_by_id(db, int(who))
     if user is None:

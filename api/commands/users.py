@@ -9,6 +9,7 @@ from api.commands import support
 from authentication.accounts import password_change, registration, users
 from authentication.accounts.registration import DEFAULT_ROLE, Registration
 from authentication.audit import COMMAND
+from authentication.passwords import strength
 from authentication.passwords.hasher import PasswordHasher
 
 PasswordStdin = Annotated[
@@ -49,7 +50,9 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as db:
-            password_change.refuse_weak_for(support.get_user(db, who), password, settings)
+            user = support.get_user(db, who)
+            words = strength.words_about(user, user.email)
+        strength.reject_weak(password, settings=settings, words=words)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
             user = support.get_user(db, who)

@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from api.routing.route_group import flatten
 from api.settings import SharedMetrics
-from authentication.audit import Event
+from authentication.audit import Event, Reason
 from authentication.instrumentation import Observer
 from authentication.service import Service
 
@@ -35,18 +35,7 @@ _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 # Clients can send any method and any path, and must not be able to create time series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNMATCHED = "unmatched"
-_REASONS = frozenset(
-    {
-        # Why a login fails.
-        *("unknown user", "wrong password", "disabled", "ended while logging in"),
-        *("invalid_scope", "session_limit_reached"),
-        # Why a refresh fails.
-        *("unknown token", "expired", "session ended", "another client"),
-        # Why a session ends.
-        *("logout", "ended_by_user", "ended_by_administrator", "password_changed", "command"),
-        *("user_disabled", "session_limit", "refresh_token_reuse", "revoked_by_holder"),
-    }
-)
+_REASONS = frozenset(Reason)
 
 # They hold the time of creation of each counter, and would double the number of series.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -124,7 +113,7 @@ class Metrics(Observer):
                 self._refreshes.labels(_known_reason(detail.get("reason"))).inc()
             case Event.REFRESH_REUSED:
                 self._refreshes.labels("reused").inc()
-                self._revoked.labels("refresh_token_reuse").inc()
+                self._revoked.labels(Reason.REFRESH_TOKEN_REUSE).inc()
             case Event.SESSION_REVOKED | Event.SESSIONS_REVOKED:
                 reason = _known_reason(detail.get("reason"))
                 self._revoked.labels(reason).inc(detail.get("count", 1))

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from authentication import policies
+from authentication.audit import Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
@@ -58,7 +59,7 @@ def revoke_api_key(
     api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with that key is rejected."""
-    api_keys.revoke_own(db, identity, api_key_id, origin=origin, reason="revoked_by_user")
+    api_keys.revoke_own(db, identity, api_key_id, origin=origin, reason=Reason.BY_USER)
 
 
 @router.post(

@@ -58,7 +58,7 @@ async def introspect(request: Request) -> Response:
 def _count_miss(request: Request, *key: str) -> None:
     """Scanning is slowed down (RFC 7662, 4); whoever asks about a live token is always answered."""
     service: Service = request.app.state.service
-    service.floods.count_miss(*key, limit=service.settings.introspection_misses_per_minute)
+    service.unknown_tokens.count(*key, limit=service.settings.introspection_misses_per_minute)
 
 
 def _caller(request: Request) -> str:

@@ -42,7 +42,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     )
     if not known:
         limit = service.settings.revocation_misses_per_minute
-        service.floods.count_miss("revoke", origin.ip or "", limit=limit)
+        service.unknown_tokens.count("revoke", origin.ip or "", limit=limit)
     return Response()
 
 

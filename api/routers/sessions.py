@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
 from api.openapi.problems import problems
+from authentication.audit import Reason
 from authentication.credentials import sessions
 from schemas.sessions import SessionRead, SessionsEnded
 
@@ -38,7 +39,7 @@ def end_session(
     session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
 ) -> None:
     """The next request with a token of that session is rejected."""
-    sessions.revoke_own(db, identity, session_id, origin=origin, reason="ended_by_user")
+    sessions.revoke_own(db, identity, session_id, origin=origin, reason=Reason.BY_USER)
 
 
 @router.delete(
@@ -58,7 +59,7 @@ def end_sessions(
         db,
         identity.user_id,
         origin=origin,
-        reason="ended_by_user",
+        reason=Reason.BY_USER,
         keep=identity.session_id if keep_current else None,
     )
     return SessionsEnded(ended=ended)

@@ -11,10 +11,11 @@ from api.openapi.problems import problems
 from api.request import forms
 from authentication.credentials import sessions
 from authentication.credentials.issuance import TokenPair
+from authentication.emails import LoginName
 from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
-from authentication.grants.password import Attempt
-from authentication.grants.refresh_token import Exchange
+from authentication.grants.password import LoginRequest
+from authentication.grants.refresh_token import RefreshRequest
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -48,15 +49,15 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
     client_id = forms.client_id(request, form)
     match _grant_type(form):
         case "password" if service.settings.password_grant:
-            attempt = Attempt(
-                identifier=forms.required(form, "username"),
+            login = LoginRequest(
+                name=LoginName.parse(forms.required(form, "username")),
                 password=forms.required(form, "password"),
                 scope=form.get("scope"),
                 client_id=client_id,
             )
-            return _respond(await password_grant.log_in(service, attempt, origin=origin))
+            return _respond(await password_grant.log_in(service, login, origin=origin))
         case "refresh_token":
-            exchange = Exchange(
+            exchange = RefreshRequest(
                 refresh_token=forms.required(form, "refresh_token"),
                 scope=form.get("scope"),
                 client_id=client_id,
@@ -83,13 +84,13 @@ def _grant_type(form: dict[str, str]) -> str:
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not reveal whether the user exists."""
-    attempt = Attempt(
-        identifier=body.identifier,
+    login = LoginRequest(
+        name=LoginName.parse(body.identifier),
         password=body.password,
         scope=body.scope,
         client_id=body.client_id,
     )
-    return _respond(await password_grant.log_in(service, attempt, origin=origin))
+    return _respond(await password_grant.log_in(service, login, origin=origin))
 
 
 @router.post(

@@ -5,14 +5,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.accounts import users
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
-from authentication.errors import HashingBusy, TooManyAttempts, WrongPassword
-from authentication.passwords import hasher
+from authentication.errors import WrongPassword
+from authentication.passwords import strength
 from authentication.service import Service
-from authentication.settings import AuthenticationSettings
-from authentication.throttling import limits
 from counterfoil.errors import InvalidToken
 from counterfoil.identity import Identity
 from database import queries
@@ -32,20 +29,16 @@ async def change_password(
 
     Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
-    hasher.refuse_weak(
-        new,
-        settings=service.settings,
-        context=hasher.known_of(identity.email, identity),
-        field="new_password",
-    )
+    words = strength.words_about(identity, identity.email)
+    strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
     checked = await check_password(service, identity, current, origin)
-    hashed = await service.hashing.run(lambda: service.hasher.hash(new), account=checked.id)
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=checked.id)
 
     def change(db: Session) -> None:
         user = lock_unchanged(db, checked, identity)
         store_password(db, user, hashed, origin=origin, keep=identity.session_id)
         if end_api_keys:
-            api_keys.revoke_all(db, user.id, origin=origin, reason="password_changed")
+            api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
 
     await service.database.run(change)
 
@@ -56,62 +49,42 @@ def store_password(
     """Store a new hash and end every session but the one to keep."""
     user.hashed_password = hashed
     db.flush()
-    limits.forgive(db, user.id)
+    queries.throttle_counters.delete_of_user(db, user.id)
     audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
-    sessions.revoke_all(db, user.id, origin=origin, reason="password_changed", keep=keep)
-
-
-def refuse_weak_for(user: User, password: str, settings: AuthenticationSettings) -> None:
-    """Raises WeakPassword, also for what others know of the user."""
-    hasher.refuse_weak(password, settings=settings, context=hasher.known_of(user.email, user))
+    sessions.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED, keep=keep)
 
 
 async def check_password(
     service: Service, identity: Identity, password: str, origin: Origin
 ) -> User:
     """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
-    counters = limits.for_password_check(service.settings, identity.user_id)
+    async with service.throttle.admit_password_check(identity.user_id, origin) as admission:
+        user = admission.user
+        is_right, _ = await admission.hash(
+            lambda: service.hasher.verify(password, user.hashed_password, upgrade=False)
+        )
 
-    def count(db: Session) -> tuple[User, TooManyAttempts | None]:
-        user = users.lock(db, identity.user_id)
-        return user, limits.take(db, counters, origin=origin)
+    def record(db: Session) -> None:
+        if is_right:
+            admission.record_success(db)
+        else:
+            audit.record(db, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user.id))
 
-    with service.hashing.reserve(identity.user_id) as place:
-        user, refusal = await service.database.run(count)
-        if refusal is not None:
-            raise refusal
-        try:
-            correct, _ = await place.run(
-                lambda: service.hasher.verify(password, user.hashed_password), account=user.id
-            )
-        except HashingBusy:
-            await limits.take_back(service, counters)
-            raise
-    if not correct:
-        await service.database.run(lambda db: _record_wrong_password(db, identity.user_id, origin))
+    await service.database.run(record)
+    if not is_right:
         raise WrongPassword
-
-    def note_success(db: Session) -> None:
-        # Hashing takes long enough for the user to be deleted meanwhile, counters and all.
-        if queries.users.lock(db, identity.user_id) is None:
-            raise InvalidToken
-        limits.note_success(db, counters)
-
-    await service.database.run(note_success)
     return user
-
-
-def _record_wrong_password(db: Session, user_id: int, origin: Origin) -> None:
-    audit.record(db, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user_id))
 
 
 def lock_unchanged(db: Session, checked: User, identity: Identity) -> User:
     """The user whose password was checked a moment ago.
 
-    Raises WrongPassword if it is no longer their password, and InvalidToken if the session that
-    sent it has ended meanwhile: hashing takes long enough for that.
+    Raises WrongPassword if it is no longer their password, and InvalidToken if they or the session
+    that sent it are gone: hashing takes long enough for that.
     """
-    user = users.lock(db, checked.id)
+    user = queries.users.lock(db, checked.id)
+    if user is None:
+        raise InvalidToken
     if identity.session_id and not queries.sessions.lock_valid(db, identity.session_id):
         raise InvalidToken
     if user.hashed_password != checked.hashed_password:

@@ -10,10 +10,9 @@ from authentication import audit
 from authentication.accounts import password_change, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
-from authentication.errors import EmailTaken, UsernameTaken, WrongPassword
+from authentication.errors import WrongPassword
 from authentication.service import Service
 from counterfoil.identity import Identity
-from database import queries
 from database.models import User
 
 
@@ -35,7 +34,7 @@ async def change_profile(
     the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
     fields = dict(change.fields)
-    users.refuse_username(fields.get("username"))
+    users.reject_username(fields.get("username"))
     if change.email is not None:
         fields["email"] = normalise_email(change.email)
     checked = None
@@ -51,7 +50,9 @@ async def change_profile(
         if checked is None and _changes_email(fields, user.email):
             # The address has become another one since the request was looked at.
             raise WrongPassword
-        _refuse_held_by_others(db, user, fields)
+        users.reject_taken(
+            db, email=fields.get("email"), username=fields.get("username"), user_id=user.id
+        )
         return _store(db, user, fields, origin)
 
     try:
@@ -64,17 +65,6 @@ async def change_profile(
 def _changes_email(fields: dict[str, Any], current: str) -> bool:
     # What an administrator inserted by SQL may be in capitals, and is the same address.
     return "email" in fields and fields["email"] != current.lower()
-
-
-def _refuse_held_by_others(db: Session, user: User, fields: dict[str, Any]) -> None:
-    if fields.get("email") is not None:
-        holder = queries.users.find_by_email(db, fields["email"])
-        if holder is not None and holder.id != user.id:
-            raise EmailTaken
-    if fields.get("username") is not None:
-        holder = queries.users.find_by_username(db, fields["username"])
-        if holder is not None and holder.id != user.id:
-            raise UsernameTaken
 
 
 def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:

@@ -9,12 +9,10 @@ from authentication import audit
 from authentication.accounts import roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
-from authentication.errors import EmailTaken, UsernameTaken
-from authentication.passwords import hasher
+from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from authentication.throttling import limits
-from database import queries
+from authentication.throttling import known_networks
 from database.models import User
 
 DEFAULT_ROLE = "user"
@@ -39,35 +37,34 @@ async def register(service: Service, registration: Registration, *, origin: Orig
     Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
     """
     email = check_registration(registration, service.settings)
-    with service.hashing.reserve() as place:
-        counters = limits.for_registration(service.settings, origin)
-        await limits.admit(service, counters, origin=origin)
-        await service.database.run(
-            lambda db: _refuse_taken(db, email, registration.username), read_only=True
-        )
-        hashed = await place.run(lambda: service.hasher.hash(registration.password))
 
-    def write(db: Session) -> User:
-        user = create(db, registration, email, hashed, origin=origin)
-        limits.note_address(db, user_id=user.id, origin=origin)
+    def reject_taken(db: Session) -> None:
+        users.reject_taken(db, email=email, username=registration.username)
+
+    def store(db: Session) -> User:
+        user = _add(db, registration, email, hashed, origin)
+        known_networks.remember_first(db, user.id, origin.network)
         return user
 
+    async with service.throttle.admit_registration(origin) as admission:
+        await service.database.run(reject_taken, read_only=True)
+        hashed = await admission.hash(lambda: service.hasher.hash(registration.password))
     try:
-        return await service.database.run(write)
+        return await service.database.run(store)
     except IntegrityError:
-        # Somebody was quicker. Their row is there now, so that the check can say which it is.
-        return await service.database.run(write)
+        # Another registration was quicker. Its row is there now, and says which name is taken.
+        await service.database.run(reject_taken, read_only=True)
+        return await service.database.run(store)
 
 
 def check_registration(registration: Registration, settings: AuthenticationSettings) -> str:
     """The address in its normal form. Raises InvalidField, WeakPassword."""
     email = normalise_email(registration.email)
-    users.refuse_username(registration.username)
-    users.refuse_name("name", registration.name)
-    users.refuse_name("surname", registration.surname)
-    hasher.refuse_weak(
-        registration.password, settings=settings, context=hasher.known_of(email, registration)
-    )
+    users.reject_username(registration.username)
+    users.reject_name("name", registration.name)
+    users.reject_name("surname", registration.surname)
+    words = strength.words_about(registration, email)
+    strength.reject_weak(registration.password, settings=settings, words=words)
     return email
 
 
@@ -75,7 +72,11 @@ def create(
     db: Session, registration: Registration, email: str, hashed: str, *, origin: Origin
 ) -> User:
     """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
-    _refuse_taken(db, email, registration.username)
+    users.reject_taken(db, email=email, username=registration.username)
+    return _add(db, registration, email, hashed, origin)
+
+
+def _add(db: Session, registration: Registration, email: str, hashed: str, origin: Origin) -> User:
     user = User(
         email=email,
         username=registration.username,
@@ -87,7 +88,6 @@ def create(
     )
     db.add(user)
     db.flush()
-    db.refresh(user, ["created_at", "updated_at"])
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
     audit.record(
@@ -98,10 +98,3 @@ def create(
         roles=sorted(registration.roles),
     )
     return user
-
-
-def _refuse_taken(db: Session, email: str, username: str | None) -> None:
-    if queries.users.find_by_email(db, email) is not None:
-        raise EmailTaken
-    if username is not None and queries.users.find_by_username(db, username) is not None:
-        raise UsernameTaken

@@ -5,10 +5,16 @@ import re
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
-from authentication.emails import normalise_email
-from authentication.errors import InvalidField, LastAdministrator, NotFound
+from authentication.emails import LoginName
+from authentication.errors import (
+    EmailTaken,
+    InvalidField,
+    LastAdministrator,
+    NotFound,
+    UsernameTaken,
+)
 from authentication.permissions import ADMIN
 from database import limits, queries
 from database.models import User
@@ -21,15 +27,9 @@ def find_by_id(db: Session, user_id: int) -> User | None:
     return queries.users.find(db, user_id) if user_id <= limits.MAX_ID else None
 
 
-def find_by_identifier(db: Session, identifier: str) -> User | None:
-    """By e-mail address, in any spelling, or by username. None also for what can be neither."""
-    if "@" not in identifier:
-        is_username = _USERNAME.fullmatch(identifier) is not None
-        return queries.users.find_by_username(db, identifier) if is_username else None
-    try:
-        return queries.users.find_by_email(db, normalise_email(identifier))
-    except InvalidField:
-        return None
+def find_by_name(db: Session, name: LoginName) -> User | None:
+    """By e-mail address or by username, with roles."""
+    return queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
 
 
 def lock(db: Session, user_id: int) -> User:
@@ -38,6 +38,19 @@ def lock(db: Session, user_id: int) -> User:
     if user is None:
         raise NotFound("There is no such user.")
     return user
+
+
+def reject_taken(
+    db: Session, *, email: str | None, username: str | None, user_id: int | None = None
+) -> None:
+    """Raises EmailTaken, UsernameTaken if that is the name of another user."""
+    lowered = username.lower() if username else None
+    names = [name for name in (email, lowered) if name is not None]
+    taken = queries.users.find_taken(db, names, besides=user_id) if names else set()
+    if email in taken:
+        raise EmailTaken
+    if lowered in taken:
+        raise UsernameTaken
 
 
 def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> User:
@@ -50,8 +63,8 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     event = Event.USER_ENABLED if active else Event.USER_DISABLED
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
-        # They would be refused anyway, but enabling the account must not bring them back.
-        sessions.revoke_all(db, user_id, origin=origin, reason="user_disabled")
+        # They would be rejected anyway, but enabling the account must not bring them back.
+        sessions.revoke_all(db, user_id, origin=origin, reason=Reason.USER_DISABLED)
     return user
 
 
@@ -76,16 +89,16 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
     return user
 
 
-def refuse_username(username: str | None) -> None:
+def reject_username(username: str | None) -> None:
     """Raises InvalidField for what no username looks like."""
     if username is not None and not _USERNAME.fullmatch(username):
         most = limits.MAX_USERNAME_LENGTH
         raise InvalidField("username", f"Use letters, digits and . _ + - only, at most {most}.")
 
 
-def refuse_name(field: str, name: str | None) -> None:
+def reject_name(field: str, name: str | None) -> None:
     """Raises InvalidField for a name or surname that is too long, or not fit to be printed."""
-    # The command line passes on what HTTP's schemas would refuse.
+    # The command line passes on what HTTP's schemas would reject.
     if name is not None and not (name.isprintable() and len(name) <= limits.MAX_LABEL_LENGTH):
         most = limits.MAX_LABEL_LENGTH
         raise InvalidField(field, f"Use printable characters only, at most {most}.")

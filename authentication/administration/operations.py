@@ -15,14 +15,12 @@ from authentication import audit
 from authentication.accounts import roles, users
 from authentication.administration import paging
 from authentication.administration.paging import Page
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.errors import NotFound
 from database import queries
 from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
-
-REASON = "ended_by_administrator"
 
 T = TypeVar("T")
 
@@ -127,7 +125,7 @@ def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin
 def revoke_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
     """Revoke all sessions of a user, and logins in progress. Returns how many. Raises NotFound."""
     get_user(db, user_id)
-    return sessions.revoke_all(db, user_id, origin=origin, reason=REASON)
+    return sessions.revoke_all(db, user_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
 
 
 def list_sessions(
@@ -155,7 +153,7 @@ def list_sessions(
 
 def revoke_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
     """Revoke one session of any user. Raises NotFound if it is not live."""
-    sessions.revoke_any(db, session_id, origin=origin, reason=REASON)
+    sessions.revoke_any(db, session_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
 
 
 def revoke_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
@@ -181,7 +179,7 @@ def list_api_keys(db: Session, user_id: int) -> Sequence[ApiKey]:
 
 def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:
     """Revoke a key of any user. Raises NotFound if it is not live."""
-    api_keys.revoke_any(db, api_key_id, origin=origin, reason=REASON)
+    api_keys.revoke_any(db, api_key_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
 
 
 def list_audit_events(
@@ -215,9 +213,11 @@ def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
 
 
 def _revoke(db: Session, locked: Sequence[tuple[UUID, int]], origin: Origin) -> None:
-    queries.sessions.revoke_batch(db, [session_id for session_id, _ in locked], reason=REASON)
+    queries.sessions.revoke_batch(
+        db, [session_id for session_id, _ in locked], reason=Reason.BY_ADMINISTRATOR
+    )
     events = [
-        (audit.user(user_id), {"session": str(session_id), "reason": REASON})
+        (audit.user(user_id), {"session": str(session_id), "reason": Reason.BY_ADMINISTRATOR})
         for session_id, user_id in locked
     ]
     audit.record_all(db, Event.SESSION_REVOKED, events, origin=origin)

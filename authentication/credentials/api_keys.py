@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
 from authentication.permissions import Scopes
@@ -118,14 +118,14 @@ def rotate(
 
 
 def revoke_own(
-    db: Session, identity: Identity, api_key_id: UUID, *, origin: Origin, reason: str
+    db: Session, identity: Identity, api_key_id: UUID, *, origin: Origin, reason: Reason
 ) -> None:
     """Revoke a key of the caller's. Raises NotFound if it has ended or is not theirs."""
     revoke_of_user(db, api_key_id, user_id=identity.user_id, origin=origin, reason=reason)
 
 
 def revoke_of_user(
-    db: Session, api_key_id: UUID, *, user_id: int, origin: Origin, reason: str
+    db: Session, api_key_id: UUID, *, user_id: int, origin: Origin, reason: Reason
 ) -> None:
     """Revoke a key of this user. Raises NotFound if it has ended or is another user's."""
     revoked = queries.api_keys.revoke_of_user(db, api_key_id, user_id=user_id)
@@ -134,7 +134,7 @@ def revoke_of_user(
     _record(db, Event.API_KEY_REVOKED, revoked, origin, reason=reason)
 
 
-def revoke_any(db: Session, api_key_id: UUID, *, origin: Origin, reason: str) -> None:
+def revoke_any(db: Session, api_key_id: UUID, *, origin: Origin, reason: Reason) -> None:
     """Revoke a key of any user, which must be authorized before. Raises NotFound."""
     revoked = queries.api_keys.revoke(db, api_key_id)
     if revoked is None:
@@ -142,7 +142,7 @@ def revoke_any(db: Session, api_key_id: UUID, *, origin: Origin, reason: str) ->
     _record(db, Event.API_KEY_REVOKED, revoked, origin, reason=reason)
 
 
-def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: str) -> int:
+def revoke_all(db: Session, user_id: int, *, origin: Origin, reason: Reason) -> int:
     """Revoke every key of a user. Returns how many were revoked."""
     revoked = queries.api_keys.revoke_all(db, user_id=user_id)
     for key in revoked:
@@ -161,7 +161,7 @@ def get_id_by_key(db: Session, text: str) -> UUID:
 def _create(
     db: Session, user_id: int, request: KeyRequest, available: Usable, origin: Origin
 ) -> NewKey:
-    # The command line passes on what HTTP's schemas would refuse.
+    # The command line passes on what HTTP's schemas would reject.
     if not (request.name.isprintable() and 0 < len(request.name) <= limits.MAX_LABEL_LENGTH):
         raise InvalidField("name", f"Use 1 to {limits.MAX_LABEL_LENGTH} printable characters.")
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)

@@ -10,7 +10,7 @@ from authentication import permissions, policies
 from authentication.permissions import Scopes
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
-from counterfoil.permissions import of_session
+from counterfoil.permissions import usable
 from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken, User
@@ -41,7 +41,7 @@ def issue(
 ) -> TokenPair:
     """A new pair in the session. `granted` stays with the refresh token; `scopes` may be less.
 
-    It takes the place of the pair that was exchanged for it, if one was.
+    It takes the place of the pair that was exchanged for it, if one was, and uses that up.
     """
     now = clock.read(db)
     access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
@@ -58,6 +58,8 @@ def issue(
     else:
         used, stored = exchanged
         used.access_token_id = queries.access_tokens.replace(db, stored, fields).id
+        # Within the grace it is used again, which must not prolong the grace.
+        used.first_used_at = used.first_used_at or now
     db.add(_refresh_token(settings, stored, refresh.digest, session, granted, now))
     db.flush()
     return TokenPair(
@@ -72,8 +74,8 @@ def issue(
 
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
     """What a token with these scopes may do now. Wants the user with roles."""
-    grants = ";".join(f"{role.name}={role.scopes}" for role in user.roles)
-    return of_session(scopes, grants).scopes
+    roles = {role.name: frozenset(role.scopes.split()) for role in user.roles}
+    return usable(scopes, roles).scopes
 
 
 def _refresh_token(

@@ -9,14 +9,12 @@ from contextlib import suppress
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys
 from authentication.errors import NotFound
 from counterfoil import tokens
 from counterfoil.tokens import TokenKind
 from database import queries
-
-_REASON = "revoked_by_holder"
 
 
 def revoke(db: Session, text: str, *, origin: Origin) -> bool:
@@ -46,7 +44,7 @@ def _revoke_access_token(db: Session, digest: bytes, origin: Origin) -> bool:
             origin=origin,
             subject=audit.user(token.user_id),
             session=str(token.session_id),
-            reason=_REASON,
+            reason=Reason.BY_HOLDER,
         )
     return token is not None
 
@@ -56,14 +54,14 @@ def _revoke_refresh_token(db: Session, digest: bytes, origin: Origin) -> bool:
     if found is None:
         return False
     session_id = found[0].session_id
-    if queries.sessions.revoke_unrevoked(db, session_id, reason=_REASON):
+    if queries.sessions.revoke_unrevoked(db, session_id, reason=Reason.BY_HOLDER):
         audit.record(
             db,
             Event.SESSION_REVOKED,
             origin=origin,
             subject=audit.user(found[1].user_id),
             session=str(session_id),
-            reason=_REASON,
+            reason=Reason.BY_HOLDER,
         )
     return True
 
@@ -72,5 +70,5 @@ def _revoke_api_key(db: Session, digest: bytes, origin: Origin) -> bool:
     key = queries.api_keys.find_by_digest(db, digest)
     if key is not None:
         with suppress(NotFound):
-            api_keys.revoke_any(db, key.id, origin=origin, reason=_REASON)
+            api_keys.revoke_any(db, key.id, origin=origin, reason=Reason.BY_HOLDER)
     return key is not None

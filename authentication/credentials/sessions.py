@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.errors import NotFound
 from counterfoil import tokens
 from counterfoil.errors import SessionRequired
@@ -51,11 +51,11 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
         raise SessionRequired
     # Of two logouts at once the second finds it done, which is what it asked for.
     with suppress(NotFound):
-        revoke_own(db, identity, identity.session_id, origin=origin, reason="logout")
+        revoke_own(db, identity, identity.session_id, origin=origin, reason=Reason.LOGOUT)
 
 
 def revoke_own(
-    db: Session, identity: Identity, session_id: UUID, *, origin: Origin, reason: str
+    db: Session, identity: Identity, session_id: UUID, *, origin: Origin, reason: Reason
 ) -> None:
     """Revoke a session of the caller's. Raises NotFound if it is not live or not theirs."""
     user_id = identity.user_id
@@ -64,7 +64,7 @@ def revoke_own(
     _record(db, session_id, user_id, origin=origin, reason=reason)
 
 
-def revoke_any(db: Session, session_id: UUID, *, origin: Origin, reason: str) -> None:
+def revoke_any(db: Session, session_id: UUID, *, origin: Origin, reason: Reason) -> None:
     """Revoke a session of any user, which must be authorized before. Raises NotFound."""
     user_id = queries.sessions.revoke(db, session_id, reason=reason)
     if user_id is None:
@@ -73,7 +73,7 @@ def revoke_any(db: Session, session_id: UUID, *, origin: Origin, reason: str) ->
 
 
 def revoke_all(
-    db: Session, user_id: int, *, origin: Origin, reason: str, keep: UUID | None = None
+    db: Session, user_id: int, *, origin: Origin, reason: Reason, keep: UUID | None = None
 ) -> int:
     """Revoke every session of a user but the one to keep. Returns how many were revoked.
 
@@ -101,7 +101,7 @@ def revoke_all(
     return len(revoked)
 
 
-def revoke_everywhere(db: Session, *, origin: Origin, reason: str) -> int:
+def revoke_everywhere(db: Session, *, origin: Origin, reason: Reason) -> int:
     """Revoke every session of every user. Returns how many were revoked."""
     queries.users.lock_all(db)
     count = queries.sessions.revoke_everywhere(db, reason=reason)
@@ -110,7 +110,7 @@ def revoke_everywhere(db: Session, *, origin: Origin, reason: str) -> int:
     return count
 
 
-def _record(db: Session, session_id: UUID, user_id: int, *, origin: Origin, reason: str) -> None:
+def _record(db: Session, session_id: UUID, user_id: int, *, origin: Origin, reason: Reason) -> None:
     audit.record(
         db,
         Event.SESSION_REVOKED,

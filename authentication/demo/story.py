@@ -15,7 +15,7 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from authentication import audit, policies
-from authentication.audit import Event
+from authentication.audit import Event, Reason
 from authentication.demo import names
 from authentication.errors import NotEmpty
 from authentication.settings import AuthenticationSettings
@@ -114,13 +114,15 @@ class _Generator:
         session = self._session(user_id, ip)
         for mistake in range(self._random.choice((0, 0, 0, 0, 1, 2))):
             failed_at = session["created_at"] - timedelta(seconds=20 * (mistake + 1))
-            self._add_event(failed_at, Event.LOGIN_FAILED, user_id, ip, reason="wrong password")
+            self._add_event(
+                failed_at, Event.LOGIN_FAILED, user_id, ip, reason=Reason.WRONG_PASSWORD
+            )
         self._rows.sessions.append(session)
         details = {"session": str(session["id"]), "client_id": session["client_id"]}
         self._add_event(session["created_at"], Event.LOGIN_SUCCEEDED, user_id, ip, **details)
         self._add_tokens(session)
         if not is_active or self._random.random() < 0.15:
-            self._revoke(session, ip, reason="logout" if is_active else "user_disabled")
+            self._revoke(session, ip, reason=Reason.LOGOUT if is_active else Reason.USER_DISABLED)
 
     def _session(self, user_id: int, ip: str) -> Row:
         client_id, user_agent = self._random.choice(names.CLIENTS)
@@ -166,7 +168,7 @@ class _Generator:
             }
         )
 
-    def _revoke(self, session: Row, ip: str, *, reason: str) -> None:
+    def _revoke(self, session: Row, ip: str, *, reason: Reason) -> None:
         session["revoked_at"], session["revoked_reason"] = session["last_used_at"], reason
         details = {"session": str(session["id"]), "reason": reason}
         self._add_event(
@@ -199,7 +201,9 @@ class _Generator:
         began = self._now - timedelta(days=3, hours=self._random.uniform(0, 12))
         for attempt in range(60):
             at = began + timedelta(seconds=7 * attempt)
-            self._add_event(at, Event.LOGIN_FAILED, None, "203.0.113.66", reason="unknown user")
+            self._add_event(
+                at, Event.LOGIN_FAILED, None, "203.0.113.66", reason=Reason.UNKNOWN_USER
+            )
 
     def _add_event(
         self, at: datetime, event: Event, user_id: int | None, ip: str, **detail: str | None

@@ -13,9 +13,10 @@ from authentication import policies
 from authentication.accounts import password_change
 from authentication.audit import Origin
 from authentication.credentials.issuance import TokenPair
+from authentication.emails import LoginName
 from authentication.errors import ConfirmationRequired
 from authentication.grants import password as password_grant
-from authentication.grants.password import Attempt
+from authentication.grants.password import LoginRequest
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import InvalidToken
@@ -31,14 +32,14 @@ _STEP_SECONDS = 60
 
 async def begin(service: Service, identifier: str, password: str, *, origin: Origin) -> TokenPair:
     """Log in. Raises what a login raises."""
-    attempt = Attempt(
-        identifier=identifier,
-        password=password,
+    request = LoginRequest(
+        LoginName.parse(identifier),
+        password,
         client_id=CLIENT_ID,
         session_kind=SessionKind.CONSOLE,
     )
     settings = lifetimes(service.settings)
-    return await password_grant.log_in(service, attempt, origin=origin, settings=settings)
+    return await password_grant.log_in(service, request, origin=origin, settings=settings)
 
 
 def lifetimes(settings: AuthenticationSettings) -> AuthenticationSettings:

@@ -1,12 +1,11 @@
 """Exchanges a refresh token for a new pair, once; its return betrays a theft."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
-from authentication.audit import Event, Origin
+from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidRefreshToken, InvalidScope
@@ -17,11 +16,11 @@ from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
 from counterfoil.tokens import TokenKind
 from database import clock, queries
-from database.models import AccessToken, LoginSession, RefreshToken
+from database.models import AccessToken, LoginSession, RefreshToken, User
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RefreshRequest:
     """What a client sends to refresh. `scope` may narrow the new access token."""
 
     refresh_token: str
@@ -29,123 +28,114 @@ class Exchange:
     client_id: str | None = None
 
 
-async def refresh(service: Service, exchange: Exchange, *, origin: Origin) -> TokenPair:
+async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) -> TokenPair:
     """Use the token up and issue a new pair in its session.
 
     Raises InvalidRefreshToken, also for a token that was used before: the whole session then ends,
-    because either this caller or the earlier one is a thief. Raises InvalidScope, and then nothing
+    because either this client or the earlier one is a thief. Raises InvalidScope, and then nothing
     is used up.
     """
+    exchange = _Exchange(service.settings, request, origin)
     outcome = None
-    if tokens.kind_of(exchange.refresh_token) is TokenKind.REFRESH:
-        outcome = await service.database.run(
-            lambda db: _exchange(db, service.settings, exchange, origin)
-        )
+    if tokens.kind_of(request.refresh_token) is TokenKind.REFRESH:
+        outcome = await service.database.run(exchange.run)
     if outcome is None:
-        service.refusals.note(exchange.refresh_token, origin.ip)
+        service.refusals.note(request.refresh_token, origin.ip)
         raise InvalidRefreshToken
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
 
 
-def _exchange(
-    db: Session, settings: AuthenticationSettings, exchange: Exchange, origin: Origin
-) -> TokenPair | CounterfoilError | None:
-    """None for a token that we never issued, or have forgotten."""
-    digest = tokens.digest(exchange.refresh_token)
-    found = queries.refresh_tokens.find_and_lock_user(db, digest)
-    if found is None:
-        return None
-    # Locked, so that of several exchanges at once each sees what the one before it did.
-    session = queries.sessions.lock_valid(db, found[0].session_id)
-    found = queries.refresh_tokens.lock(db, digest)
-    if session is None or found is None:
-        return _refuse(db, found[0] if found else None, origin, reason="session ended")
-    token, _ = found
-    if session.kind != SessionKind.API:
-        return _refuse(db, token, origin, reason="another kind of session")
-    if session.client_id is not None and session.client_id != exchange.client_id:
-        return _refuse(db, token, origin, reason="another client")
-    origin = origin.acting_as(audit.user(session.user_id))
-    try:
-        # To a savepoint, where there is need for one: the refusal is recorded, the use undone.
-        with db.begin_nested() if exchange.scope else nullcontext():
-            if not _use(db, settings, token):
-                return _refuse_used(db, token, session, origin)
-            return _issue(db, settings, exchange, found, session, origin)
-    except InvalidScope as error:
-        _refuse(db, token, origin, reason=error.code)
-        return error
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """All that a refresh reads and writes, in one transaction.
+
+    Failures are returned: raising them would roll back their audit events, and the revocation of a
+    session whose token was stolen.
+    """
+
+    settings: AuthenticationSettings
+    request: RefreshRequest
+    origin: Origin
+
+    def run(self, db: Session) -> TokenPair | CounterfoilError | None:
+        """None for a token that was never issued, or has been pruned."""
+        digest = tokens.digest(self.request.refresh_token)
+        found = queries.refresh_tokens.find_and_lock_user(db, digest)
+        if found is None:
+            return None
+        token, user = found
+        # Locked, so that of several exchanges at once each sees what the one before it did.
+        session = queries.sessions.lock_valid(db, token.session_id)
+        pair = queries.refresh_tokens.lock(db, digest)
+        if session is None or pair is None:
+            return self._reject(db, token, user, reason=Reason.SESSION_ENDED)
+        if session.kind != SessionKind.API:
+            return self._reject(db, token, user, reason=Reason.ANOTHER_KIND)
+        if session.client_id is not None and session.client_id != self.request.client_id:
+            return self._reject(db, token, user, reason=Reason.ANOTHER_CLIENT)
+        if not policies.is_refreshable(self.settings, clock.read(db), token):
+            return self._reject_unusable(db, token, user)
+        return self._issue(db, pair, session, user)
+
+    def _issue(
+        self,
+        db: Session,
+        pair: tuple[RefreshToken, AccessToken],
+        session: LoginSession,
+        user: User,
+    ) -> TokenPair | InvalidScope:
+        token, _ = pair
+        available = issuance.effective_scopes(user, token.scopes)
+        try:
+            narrowed = permissions.narrow(self.request.scope, available)
+        except InvalidScope as error:
+            self._record(db, Event.REFRESH_FAILED, token, user, reason=Reason.INVALID_SCOPE)
+            return error
+        session.last_used_at = clock.read(db)
+        issued = issuance.issue(
+            db,
+            self.settings,
+            session=session,
+            user=user,
+            granted=token.scopes,
+            scopes=token.scopes if narrowed is None else narrowed,
+            exchanged=pair,
+        )
+        self._record(db, Event.TOKEN_REFRESHED, token, user)
+        return issued
+
+    def _reject_unusable(self, db: Session, token: RefreshToken, user: User) -> InvalidRefreshToken:
+        """It has expired, or it was used before: then its session is revoked."""
+        if token.first_used_at is None:
+            self._record(db, Event.REFRESH_FAILED, token, user, reason=Reason.EXPIRED)
+        else:
+            queries.sessions.revoke(db, token.session_id, reason=Reason.REFRESH_TOKEN_REUSE)
+            self._record(db, Event.REFRESH_REUSED, token, user)
+        return InvalidRefreshToken()
+
+    def _reject(
+        self, db: Session, token: RefreshToken, user: User, *, reason: Reason
+    ) -> InvalidRefreshToken:
+        """Whether it was the user who sent it is not known."""
+        _record(db, Event.REFRESH_FAILED, self.origin, token, user, reason=reason)
+        return InvalidRefreshToken()
+
+    def _record(
+        self, db: Session, event: Event, token: RefreshToken, user: User, **detail: Reason
+    ) -> None:
+        _record(db, event, self.origin.acting_as(audit.user(user.id)), token, user, **detail)
 
 
-def _use(db: Session, settings: AuthenticationSettings, token: RefreshToken) -> bool:
-    if token.first_used_at is None:
-        return queries.refresh_tokens.use(db, token.id)
-    now = clock.read(db)
-    return token.expires_at > now and policies.is_within_grace(settings, now, token.first_used_at)
-
-
-def _issue(
-    db: Session,
-    settings: AuthenticationSettings,
-    exchange: Exchange,
-    found: tuple[RefreshToken, AccessToken],
-    session: LoginSession,
-    origin: Origin,
-) -> TokenPair:
-    token, _ = found
-    user = queries.users.find(db, session.user_id)
-    if user is None:
-        raise InvalidRefreshToken
-    available = issuance.effective_scopes(user, token.scopes)
-    narrowed = permissions.narrow(exchange.scope, available)
-    pair = issuance.issue(
-        db,
-        settings,
-        session=session,
-        user=user,
-        granted=token.scopes,
-        scopes=token.scopes if narrowed is None else narrowed,
-        exchanged=found,
-    )
-    session.last_used_at = clock.read(db)
+def _record(
+    db: Session, event: Event, origin: Origin, token: RefreshToken, user: User, **detail: Reason
+) -> None:
     audit.record(
         db,
-        Event.TOKEN_REFRESHED,
+        event,
         origin=origin,
         subject=audit.user(user.id),
-        session=str(session.id),
+        session=str(token.session_id),
+        **detail,
     )
-    return pair
-
-
-def _refuse_used(
-    db: Session, token: RefreshToken, session: LoginSession, origin: Origin
-) -> InvalidRefreshToken:
-    if token.first_used_at is None:
-        return _refuse(db, token, origin, reason="expired")
-    queries.sessions.revoke(db, session.id, reason="refresh_token_reuse")
-    audit.record(
-        db,
-        Event.REFRESH_REUSED,
-        origin=origin,
-        subject=audit.user(session.user_id),
-        session=str(session.id),
-    )
-    return InvalidRefreshToken()
-
-
-def _refuse(
-    db: Session, token: RefreshToken | None, origin: Origin, *, reason: str
-) -> InvalidRefreshToken:
-    user_id = queries.sessions.find_user_id(db, token.session_id) if token else None
-    audit.record(
-        db,
-        Event.REFRESH_FAILED,
-        origin=origin,
-        subject=audit.user(user_id) if user_id else None,
-        session=str(token.session_id) if token else None,
-        reason=reason,
-    )
-    return InvalidRefreshToken()

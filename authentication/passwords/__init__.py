@@ -1,1 +1,1 @@
-"""Hashing passwords, and the queue of those who wait for it."""
+"""Passwords: how they are hashed, who waits for that, and which are too weak."""

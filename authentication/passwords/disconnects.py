@@ -1,39 +1,42 @@
-"""Lets work that takes long find out that nobody waits for its answer any more."""
+"""Lets work that takes long find out that its client has disconnected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-UntilGone = Callable[[], Awaitable[None]]
-"""Returns once the caller has hung up."""
+UntilDisconnected = Callable[[], Awaitable[None]]
+"""Returns once the client of the request has disconnected."""
 
 T = TypeVar("T")
 
-_until_gone: ContextVar[UntilGone | None] = ContextVar("until_gone", default=None)
+_until_disconnected: ContextVar[UntilDisconnected | None] = ContextVar(
+    "until_disconnected", default=None
+)
 
 
-def introduce(until_gone: UntilGone) -> None:
-    """Tell how the caller of the request that begins here is seen to go."""
-    _until_gone.set(until_gone)
+def watch(until_disconnected: UntilDisconnected) -> None:
+    """Say how a disconnect is noticed in the request that begins here."""
+    _until_disconnected.set(until_disconnected)
 
 
 async def wait(answer: "asyncio.Future[T]", *, seconds: float) -> bool:
-    """Wait until there is an answer, the time is over or the caller has gone.
+    """Wait until there is an answer, the time is over or the client has disconnected.
 
     Returns False if only the time is over.
     """
-    going = _watch()
+    disconnect = _disconnect()
     try:
         done, _ = await asyncio.wait(
-            {answer, *going}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            {answer, *disconnect}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
     finally:
-        for task in going:
+        for task in disconnect:
             task.cancel()
     return bool(done)
 
 
-def _watch() -> set["asyncio.Future[Any]"]:
-    until_gone = _until_gone.get()
-    return set() if until_gone is None else {asyncio.ensure_future(until_gone())}
+def _disconnect() -> set["asyncio.Future[Any]"]:
+    """To be waited for. Empty outside of requests."""
+    until_disconnected = _until_disconnected.get()
+    return set() if until_disconnected is None else {asyncio.ensure_future(until_disconnected())}

@@ -1,12 +1,14 @@
-"""The threads in which passwords are hashed, and the queue of those who wait for one.
+"""The queue of passwords that wait to be hashed, and the threads that hash them.
 
-A password takes a quarter of a second of a core, so it is hashed at low priority, in a few threads,
-and past a bounded queue the answer is 503. Users who are known where they come from, or logged in,
-have places there that strangers cannot fill, and take turns with them; in a flood strangers are
-served slowly. Nobody waits longer than the deadline, and who hangs up makes room.
+A password takes a quarter of a second of a core, so passwords are hashed at low priority in a few
+threads, and past a bounded queue the answer is 503. Trusted users (those who are logged in, or who
+come from a network that they have logged in from before) have a queue of their own, which takes
+turns with that of all other clients, and slots that others cannot take. Nobody waits past the
+deadline, and a client that disconnects frees its slot.
 """
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -14,42 +16,56 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from authentication.errors import HashingBusy
 from authentication.instrumentation import NOBODY, Observer
 from authentication.passwords import disconnects
-from authentication.passwords.pacing import Pace
 from authentication.settings import AuthenticationSettings
 
 _LOWER_PRIORITY = 10
+# Of the deadline. Hashes do not all take equally long, and the last one has to be done in time.
+_SHARE_FOR_WAITING = 0.8
 
 T = TypeVar("T")
 
 
-class _Job(Generic[T]):
-    """One piece of work. `running` is there once a thread has been found for it."""
+class Slot:
+    """Room for one password. `hashing` is there once a thread has been found for it."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.work = work
-        self.queued_at = self.began_at = time.perf_counter()
-        self.answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.running: asyncio.Future[T] | None = None
+    def __init__(self, *, is_reserved: bool) -> None:
+        self.is_reserved = is_reserved
+        self.trusted_user_id: int | None = None
+        self.work: Callable[[], Any]
+        self.queued_at = 0.0
+        self.answer: asyncio.Future[Any] | None = None
+        self.hashing: asyncio.Future[Any] | None = None
 
-    def finish(self, done: "asyncio.Future[T]") -> None:
-        if done.cancelled() or self.answer.done():
+    def put(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """What is to be done in it. Returns the answer to come."""
+        self.work, self.queued_at = work, time.perf_counter()
+        self.answer = asyncio.get_running_loop().create_future()
+        return self.answer
+
+    def settle(self, hashing: "asyncio.Future[Any]") -> None:
+        """Hand on what came of it, if the client still waits."""
+        error = None if hashing.cancelled() else hashing.exception()
+        if self.answer is None or self.answer.done():
+            return
+        if hashing.cancelled():
             self.answer.cancel()
-        elif error := done.exception():
+        elif error is not None:
             self.answer.set_exception(error)
         else:
-            self.answer.set_result(done.result())
+            self.answer.set_result(hashing.result())
 
 
-class HashingThreads:
+class HashingQueue:
     """Belongs to the event loop it is used on.
 
     `is_in_demand` tells whether others need the processor. While they do, one thread stays idle:
-    on a core that computes, whoever wakes up has to wait, whatever the priorities.
+    on a core that computes, whatever wakes up has to wait, whatever the priorities.
     """
 
     def __init__(
@@ -62,178 +78,146 @@ class HashingThreads:
         self.deadline_seconds = settings.hashing_deadline_seconds
         self._observer = observer
         self._is_in_demand = is_in_demand
-        self._pace = Pace(is_in_demand=is_in_demand)
         self._free = settings.hashing_threads + settings.hashing_queue
         self._free_reserved = settings.hashing_reserve
-        self._preferred: set[int] = set()
-        self._known: deque[_Job[Any]] = deque()
-        self._strangers: deque[_Job[Any]] = deque()
-        self._turns = deque([self._known, self._strangers])
-        self._end_of_rest: asyncio.TimerHandle | None = None
+        # Those who are in the trusted queue, or have a reserved slot: each of them once.
+        self._trusted_user_ids: set[int] = set()
+        self._trusted: deque[Slot] = deque()
+        self._untrusted: deque[Slot] = deque()
+        self._turns = deque([self._trusted, self._untrusted])
         self._running = 0
-        self._most = settings.hashing_threads
-        self._threads = ThreadPoolExecutor(
-            self._most, thread_name_prefix="hashing", initializer=_lower_priority
+        self._hash_seconds = 0.0
+        self._threads = settings.hashing_threads
+        self._executor = ThreadPoolExecutor(
+            self._threads, thread_name_prefix="hashing", initializer=_lower_priority
         )
 
     def is_full(self) -> bool:
-        """Whether strangers are refused at this moment."""
-        most = self._pace.most_waiting(
-            threads=self._allowed(), deadline_seconds=self.deadline_seconds
-        )
-        return not self._free or len(self._strangers) >= most
+        """Whether untrusted clients are rejected at this moment."""
+        return not self._free or len(self._untrusted) >= self._most_in_time()
 
     @contextmanager
-    def reserve(self, account: int | None = None) -> Iterator["HashingPlace"]:
-        """A place in the queue, to be had before anything else is done. Raises HashingBusy.
+    def reserve(self, user_id: int | None = None) -> Iterator[Slot]:
+        """A slot, to be had before anything else is done. Raises HashingBusy.
 
-        With an account, that is a user's id, it may be one of those kept from strangers.
+        For a trusted user, who is named by `user_id`, it may be one of those kept from others.
         """
-        place = HashingPlace(self, is_reserved=self._take(account))
-        if place.is_reserved:
-            place.prefer(account)
+        slot = self._take(user_id)
         try:
-            yield place
+            yield slot
         finally:
-            place.leave()
+            self._leave(slot)
 
-    async def run(self, work: Callable[[], T], *, account: int | None = None) -> T:
-        """Do one piece of work. Raises HashingBusy instead of queueing past the limit."""
-        with self.reserve(account) as place:
-            return await place.run(work, account=account)
+    async def run(self, work: Callable[[], T], *, user_id: int | None = None) -> T:
+        """Do one piece of work in a slot of its own. Raises HashingBusy."""
+        with self.reserve(user_id) as slot:
+            return await self.run_in(slot, work, user_id=user_id)
 
-    def _take(self, account: int | None) -> bool:
-        """Returns whether it is a reserved one."""
-        is_stranger = account is None or account in self._preferred
-        if self._free and not (is_stranger and self.is_full()):
+    async def run_in(self, slot: Slot, work: Callable[[], T], *, user_id: int | None = None) -> T:
+        """Wait for a thread, and for the work to be done there. `user_id` is as for `reserve`.
+
+        Raises HashingBusy past the deadline, and when the client has disconnected.
+        """
+        self._trust(slot, user_id)
+        answer = slot.put(work)
+        self._queue_of(slot).append(slot)
+        self._observer.hashing_queued()
+        self._start()
+        in_time = await disconnects.wait(answer, seconds=self.deadline_seconds)
+        if not answer.done():
+            raise HashingBusy if in_time else self._reject()
+        return answer.result()
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        for waiting in self._turns:
+            for slot in waiting:
+                if slot.answer is not None:
+                    slot.answer.cancel()
+            waiting.clear()
+        self._executor.shutdown(cancel_futures=True)
+
+    def _take(self, user_id: int | None) -> Slot:
+        is_trusted = user_id is not None and user_id not in self._trusted_user_ids
+        if self._free and (is_trusted or not self.is_full()):
             self._free -= 1
-            return False
-        if is_stranger or not self._free_reserved:
-            self._pace.note_refusal()
-            raise self.refuse()
+            return Slot(is_reserved=False)
+        if not is_trusted or not self._free_reserved:
+            raise self._reject()
         self._free_reserved -= 1
-        return True
+        slot = Slot(is_reserved=True)
+        self._trust(slot, user_id)
+        return slot
 
-    def give_back(self, place: "HashingPlace") -> None:
-        if place.is_reserved:
-            self._free_reserved += 1
-        else:
-            self._free += 1
-        if place.account is not None:
-            self._preferred.discard(place.account)
+    def _trust(self, slot: Slot, user_id: int | None) -> None:
+        """Once for each user, as nobody may fill the trusted queue with a single account."""
+        if user_id is not None and user_id not in self._trusted_user_ids:
+            self._trusted_user_ids.add(user_id)
+            slot.trusted_user_id = user_id
 
-    def prefer(self, account: int) -> bool:
-        """Whether the account may go before strangers. Whoever fills the queue by one may not."""
-        if account in self._preferred:
-            return False
-        self._preferred.add(account)
-        return True
-
-    def refuse(self) -> HashingBusy:
+    def _reject(self) -> HashingBusy:
         self._observer.hashing_refused()
         return HashingBusy()
 
-    def queue(self, job: _Job[Any], *, known: bool) -> None:
-        (self._known if known else self._strangers).append(job)
-        self._observer.hashing_queued()
-        self._send()
+    def _queue_of(self, slot: Slot) -> deque[Slot]:
+        return self._untrusted if slot.trusted_user_id is None else self._trusted
 
-    def drop(self, job: _Job[Any]) -> None:
-        """Nobody waits for it any more. What has begun goes on to its end."""
-        job.answer.cancel()
-        if job.running is None:
-            (self._known if job in self._known else self._strangers).remove(job)
-            self._observer.hashing_given_up()
-
-    def _send(self) -> None:
-        while self._running < self._allowed() and (job := self._next()) is not None:
+    def _start(self) -> None:
+        while self._running < self._usable_threads() and (slot := self._next()) is not None:
             self._running += 1
-            job.began_at = time.perf_counter()
-            self._observer.hashing_began(waited=job.began_at - job.queued_at)
-            job.running = asyncio.wrap_future(self._threads.submit(self._do, job.work))
-            job.running.add_done_callback(self._end(job))
-        if self._strangers and self._end_of_rest is None and (rest := self._pace.rest_seconds()):
-            self._end_of_rest = asyncio.get_running_loop().call_later(rest, self._go_on)
+            self._observer.hashing_began(waited=time.perf_counter() - slot.queued_at)
+            slot.hashing = asyncio.wrap_future(self._executor.submit(self._hash, slot.work))
+            slot.hashing.add_done_callback(partial(self._end, slot))
 
-    def _go_on(self) -> None:
-        self._end_of_rest = None
-        self._send()
+    def _usable_threads(self) -> int:
+        return max(1, self._threads - 1) if self._is_in_demand() else self._threads
 
-    def _allowed(self) -> int:
-        return max(1, self._most - 1) if self._is_in_demand() else self._most
-
-    def _next(self) -> _Job[Any] | None:
+    def _next(self) -> Slot | None:
         for _ in range(len(self._turns)):
             self._turns.rotate()
-            is_resting = self._turns[0] is self._strangers and self._pace.rest_seconds() > 0
-            if self._turns[0] and not is_resting:
+            if self._turns[0]:
                 return self._turns[0].popleft()
         return None
 
-    def _end(self, job: _Job[Any]) -> Callable[["asyncio.Future[Any]"], None]:
-        def end(done: "asyncio.Future[Any]") -> None:
-            self._running -= 1
-            job.finish(done)
-            self._pace.note_hash(time.perf_counter() - job.began_at)
-            self._send()
-
-        return end
-
-    def _do(self, work: Callable[[], T]) -> T:
+    def _hash(self, work: Callable[[], T]) -> T:
         began = time.perf_counter()
         try:
             return work()
         finally:
-            self._observer.hashed(seconds=time.perf_counter() - began)
+            self._hash_seconds = time.perf_counter() - began
+            self._observer.hashed(seconds=self._hash_seconds)
 
-    def close(self) -> None:
-        """Drop what has not begun."""
-        if self._end_of_rest is not None:
-            self._end_of_rest.cancel()
-        for waiting in self._turns:
-            for job in waiting:
-                job.answer.cancel()
-            waiting.clear()
-        self._threads.shutdown(cancel_futures=True)
+    def _end(self, slot: Slot, hashing: "asyncio.Future[Any]") -> None:
+        self._running -= 1
+        slot.settle(hashing)
+        self._start()
 
-
-class HashingPlace:
-    """One of the places in the queue, good for one piece of work at a time."""
-
-    def __init__(self, threads: HashingThreads, *, is_reserved: bool) -> None:
-        self.is_reserved = is_reserved
-        self.account: int | None = None
-        self._threads = threads
-        self._job: _Job[Any] | None = None
-
-    def prefer(self, account: int | None) -> None:
-        """Go before strangers, unless the account does so at another place already."""
-        if account is not None and self.account is None and self._threads.prefer(account):
-            self.account = account
-
-    async def run(self, work: Callable[[], T], *, account: int | None = None) -> T:
-        """Wait for a thread, and for the work to be done there. `account` is as for `reserve`.
-
-        Raises HashingBusy past the deadline, and when the caller has hung up.
-        """
-        self.prefer(account)
-        job = _Job(work)
-        self._job = job
-        self._threads.queue(job, known=self.account is not None)
-        in_time = await disconnects.wait(job.answer, seconds=self._threads.deadline_seconds)
-        if not job.answer.done():
-            raise HashingBusy if in_time else self._threads.refuse()
-        return job.answer.result()
-
-    def leave(self) -> None:
-        """Make room, but not while the work goes on for somebody who has given up."""
-        job = self._job
-        if job is not None and not job.answer.done():
-            self._threads.drop(job)
-        if job is None or job.running is None or job.running.done():
-            self._threads.give_back(self)
+    def _leave(self, slot: Slot) -> None:
+        """Free the slot, but not while a thread works for a client that has given up."""
+        if slot.answer is not None and not slot.answer.done():
+            slot.answer.cancel()
+            if slot.hashing is None:
+                self._queue_of(slot).remove(slot)
+                self._observer.hashing_given_up()
+        if slot.hashing is None or slot.hashing.done():
+            self._free_slot(slot)
         else:
-            job.running.add_done_callback(lambda _: self._threads.give_back(self))
+            slot.hashing.add_done_callback(lambda _: self._free_slot(slot))
+
+    def _free_slot(self, slot: Slot) -> None:
+        if slot.is_reserved:
+            self._free_reserved += 1
+        else:
+            self._free += 1
+        if slot.trusted_user_id is not None:
+            self._trusted_user_ids.discard(slot.trusted_user_id)
+
+    def _most_in_time(self) -> float:
+        """How many can be hashed within the deadline, if each takes as long as the last did."""
+        if not self._hash_seconds:
+            return math.inf
+        seconds = _SHARE_FOR_WAITING * self.deadline_seconds * self._usable_threads()
+        return max(1.0, seconds / self._hash_seconds)
 
 
 def _lower_priority() -> None:

@@ -1,77 +1,117 @@
-"""What one worker remembers by itself to turn a flood away: recent refusals, and failed guesses.
+"""What one worker remembers by itself in a flood: recent rejections, and counts of unknown tokens.
 
-Neither touches the database. A refusal is remembered for so short a time that nobody is kept out
+Neither asks the database. A rejection is remembered for so short a time that no client is kept out
 longer than by the database's count; guesses at 256-bit tokens need no exact count.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 from authentication.errors import TooManyAttempts
+from authentication.throttling.limits import Exceeded, retry_after
 
-_REFUSAL_SECONDS = 1.0
-_MISS_WINDOW_SECONDS = 60.0
-_MOST_REMEMBERED = 10_000
+_REJECTION_SECONDS = 1.0
+_WINDOW_SECONDS = 60.0
+_MAX_ENTRIES = 10_000
+
+Clock = Callable[[], float]
+"""Tells seconds, of which only differences matter."""
 
 
 class _Entry(NamedTuple):
-    ends_at: float
     value: int
+    ends_at: float
 
 
-class FloodMemory:
-    """`clock` tells seconds; only differences matter."""
+class _Memory:
+    """Numbers, each until its time has come, and no more than a fixed number of them."""
 
-    def __init__(self, *, is_on: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
-        self._is_on = is_on
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._refusals: dict[bytes, _Entry] = {}
-        self._misses: dict[bytes, _Entry] = {}
+        self._entries: dict[bytes, _Entry] = {}
 
-    def refuse_again(self, *key: str) -> None:
-        """Raises TooManyAttempts if the same was refused a moment ago."""
-        if refusal := self.find_refusal(*key):
-            raise refusal
+    def __len__(self) -> int:
+        return len(self._entries)
 
-    def find_refusal(self, *key: str) -> TooManyAttempts | None:
-        """What the same was told a moment ago, if that was a refusal."""
-        entry = self._find(self._refusals, _digest(key))
+    def get(self, *key: str) -> _Entry | None:
+        entry = self._entries.get(_digest(key))
+        return entry if entry is not None and entry.ends_at > self._clock() else None
+
+    def put(self, *key: str, value: int, ends_at: float) -> None:
+        digest = _digest(key)
+        if digest not in self._entries and len(self._entries) >= _MAX_ENTRIES:
+            # The oldest is the first. A flood from so many places is not stopped here.
+            del self._entries[next(iter(self._entries))]
+        self._entries[digest] = _Entry(value, ends_at)
+
+
+class RecentRejections:
+    """Logins that were rejected a moment ago, so that the same need not be counted again."""
+
+    def __init__(self, *, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._memory = _Memory(clock)
+
+    def add(
+        self, name: str, network: str | None, exceeded: Sequence[Exceeded], *, is_known: bool
+    ) -> None:
+        """A login by this name was rejected. `is_known` if its user had come from there before.
+
+        If not, any other client would be rejected at the same account, or from the same network,
+        whichever has exceeded its limit.
+        """
+        self._put("login", name, network or "", seconds=retry_after(exceeded))
+        if is_known:
+            return
+        of_network = [one for one in exceeded if one.limit.is_of_network]
+        of_account = [one for one in exceeded if not one.limit.is_of_network]
+        if of_network:
+            self._put("network", network or "", seconds=retry_after(of_network))
+        if of_account:
+            self._put("account", name, seconds=retry_after(of_account))
+
+    def find(self, name: str, network: str | None) -> TooManyAttempts | None:
+        """The rejection of this very login."""
+        return self._find("login", name, network or "")
+
+    def find_for_unknown(self, name: str, network: str | None) -> TooManyAttempts | None:
+        """The rejection of any login to the account, or from the network, that is not known."""
+        return self._find("network", network or "") or self._find("account", name)
+
+    def _put(self, *key: str, seconds: int) -> None:
+        self._memory.put(*key, value=seconds, ends_at=self._clock() + _REJECTION_SECONDS)
+
+    def _find(self, *key: str) -> TooManyAttempts | None:
+        entry = self._memory.get(*key)
         return None if entry is None else TooManyAttempts(entry.value)
 
-    def note_refusal(self, refusal: TooManyAttempts, *key: str) -> None:
-        """Answer the same by yourself for a moment."""
-        ends_at = self._clock() + _REFUSAL_SECONDS
-        self._put(self._refusals, _digest(key), _Entry(ends_at, refusal.retry_after_seconds))
 
-    def count_miss(self, *key: str, limit: int) -> None:
-        """Note a token or a caller that is not known. Raises TooManyAttempts past the limit.
+class UnknownTokenCounter:
+    """How many tokens that nobody knows a client has sent in the last minute."""
 
-        Call it when the lookup has found nothing, and never when it has found something: then
-        whoever floods us with garbage can keep nobody from getting an answer about a real token.
+    def __init__(self, *, is_on: bool = True, clock: Clock = time.monotonic) -> None:
+        self._is_on = is_on
+        self._clock = clock
+        self._memory = _Memory(clock)
+
+    def count(self, *key: str, limit: int) -> None:
+        """Count one more. Raises TooManyAttempts past the limit.
+
+        To be called when a lookup has found nothing, and never when it has found something: then
+        no flood of made-up tokens can keep anyone from getting an answer about a real one.
         """
         if not self._is_on:
             return
-        digest = _digest(key)
-        entry = self._find(self._misses, digest)
-        ends_at = entry.ends_at if entry else self._clock() + _MISS_WINDOW_SECONDS
+        entry = self._memory.get(*key)
         count = entry.value + 1 if entry else 1
-        self._put(self._misses, digest, _Entry(ends_at, count))
+        ends_at = entry.ends_at if entry else self._clock() + _WINDOW_SECONDS
+        self._memory.put(*key, value=count, ends_at=ends_at)
         if count > limit:
             raise TooManyAttempts(max(1, round(ends_at - self._clock())))
 
-    def _find(self, entries: dict[bytes, _Entry], key: bytes) -> _Entry | None:
-        entry = entries.get(key)
-        return entry if entry is not None and entry.ends_at > self._clock() else None
-
-    def _put(self, entries: dict[bytes, _Entry], key: bytes, entry: _Entry) -> None:
-        if key not in entries and len(entries) >= _MOST_REMEMBERED:
-            # The oldest is the first. Whoever floods us from so many places is not stopped here.
-            del entries[next(iter(entries))]
-        entries[key] = entry
-
 
 def _digest(key: tuple[str, ...]) -> bytes:
-    # Of one length, however long the names are that somebody thinks up.
+    # Of one length, however long the names are that a client makes up.
     return sha256("\x00".join(key).encode()).digest()

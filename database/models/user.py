@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock, limits
 from database.base import Base, UTCDateTime
+from database.models.known_address import KnownAddress
 from database.models.role import Role, user_roles
 from database.search import word_index
 
@@ -37,6 +38,7 @@ class User(Base):
     roles: Mapped[list[Role]] = relationship(
         secondary=user_roles, lazy="raise", order_by=Role.name, passive_deletes=True
     )
+    known_addresses: Mapped[list[KnownAddress]] = relationship(lazy="raise", viewonly=True)
 
     __table_args__ = (
         # An address inserted by SQL may have upper-case letters and must still be unique.

@@ -1,9 +1,8 @@
-"""Finds, locks and uses refresh tokens."""
+"""Finds refresh tokens, and locks what belongs to them."""
 
-from sqlalchemy import Select, and_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import Session, joinedload
 
-from database import clock
 from database.models import AccessToken, LoginSession, RefreshToken, User
 
 
@@ -12,8 +11,8 @@ def find_by_digest(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToke
     return _one(db, _with_access_token(digest))
 
 
-def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
-    """The same, with a lock that keeps the user from being deleted during the transaction.
+def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, User] | None:
+    """A refresh token with its user and their roles. Locks the user against deletion.
 
     Otherwise a transaction that deletes the user would lock the user first and the session second,
     and this one the reverse, which is a deadlock.
@@ -22,12 +21,16 @@ def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, Access
         _with_access_token(digest)
         .join(LoginSession, LoginSession.id == RefreshToken.session_id)
         .join(User, User.id == LoginSession.user_id)
+        .with_only_columns(RefreshToken, User)
+        .options(joinedload(User.roles))
+        .with_for_update(of=User, read=True, key_share=True)
     )
-    return _one(db, query.with_for_update(of=User, read=True, key_share=True))
+    row = db.execute(query).unique().one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 def lock(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
-    """The same, with the access token locked.
+    """A refresh token with the access token it was issued with. Locks the access token.
 
     A DELETE of access tokens cascades to their refresh tokens, so the access token must be locked
     first.
@@ -57,19 +60,3 @@ def _one(
 ) -> tuple[RefreshToken, AccessToken] | None:
     row = db.execute(query.execution_options(populate_existing=True)).one_or_none()
     return (row[0], row[1]) if row else None
-
-
-def use(db: Session, refresh_token_id: int) -> bool:
-    """Mark a token as used. Returns True to exactly one of any number of concurrent callers."""
-    used = db.scalars(
-        update(RefreshToken)
-        .where(
-            RefreshToken.id == refresh_token_id,
-            RefreshToken.first_used_at.is_(None),
-            RefreshToken.expires_at > clock.now(),
-        )
-        .values(first_used_at=clock.now())
-        .returning(RefreshToken.id)
-        .execution_options(synchronize_session=False)
-    )
-    return used.one_or_none() is not None

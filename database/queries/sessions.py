@@ -1,14 +1,54 @@
 """Finds, lists and revokes sessions."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from datetime import datetime
+from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import ColumnElement, Row, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
 from database.models import LoginSession, User
 from database.queries import live
+
+
+def begin(
+    db: Session,
+    *,
+    user_id: int,
+    epoch: int,
+    kind: str,
+    now: datetime,
+    expires_at: datetime,
+    client_id: str | None,
+    ip: str | None,
+    user_agent: str | None,
+) -> LoginSession | None:
+    """Insert a session, unless its user was disabled or their epoch was raised meanwhile.
+
+    The statement locks the user until the end of the transaction, so that of a login and the
+    revocation of all sessions one waits for the other.
+    """
+    values = {
+        LoginSession.id: uuid4(),
+        LoginSession.user_id: user_id,
+        LoginSession.epoch: epoch,
+        LoginSession.kind: kind,
+        LoginSession.client_id: client_id,
+        LoginSession.ip: ip,
+        LoginSession.user_agent: user_agent,
+        LoginSession.created_at: now,
+        LoginSession.last_used_at: now,
+        LoginSession.confirmed_at: now,
+        LoginSession.expires_at: expires_at,
+    }
+    unchanged = (
+        select(*(literal(value, column.type) for column, value in values.items()))
+        .where(User.id == user_id, User.is_active, User.session_epoch == epoch)
+        .with_for_update(of=User, key_share=True)
+    )
+    added = insert(LoginSession).from_select([column.key for column in values], unchanged)
+    return db.scalar(added.returning(LoginSession))
 
 
 def list_live(db: Session, *, user_id: int) -> Sequence[LoginSession]:

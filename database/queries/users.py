@@ -3,42 +3,51 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database.models import Role, User
 from database.search import has_words
 
+# A user has a few roles and addresses only, so that a join is cheaper than another statement.
+_WITH_ROLES = joinedload(User.roles)
+_WITH_KNOWN_ADDRESSES = joinedload(User.known_addresses)
+
 
 def find(db: Session, user_id: int) -> User | None:
     """A user by id, with roles."""
-    return _find(db, User.id == user_id)
+    return _one(db, select(User).where(User.id == user_id).options(_WITH_ROLES))
 
 
-def find_by_email(db: Session, email: str) -> User | None:
-    """A user by normalised e-mail address, with roles."""
-    return _find(db, func.lower(User.email) == email)
-
-
-def find_by_username(db: Session, username: str) -> User | None:
-    """A user by username, ignoring case, with roles."""
-    return _find(db, func.lower(User.username) == username.lower())
-
-
-def _find(db: Session, condition: ColumnElement[bool]) -> User | None:
-    return db.scalar(select(User).where(condition).options(selectinload(User.roles)))
+def find_by_name(db: Session, name: str, *, is_email: bool) -> User | None:
+    """A user by normalised e-mail address or username, with roles and known addresses."""
+    if not name.isprintable():
+        # PostgreSQL would not even compare NUL or a lone surrogate.
+        return None
+    column = func.lower(User.email if is_email else User.username)
+    query = select(User).where(column == name)
+    return _one(db, query.options(_WITH_ROLES, _WITH_KNOWN_ADDRESSES))
 
 
 def lock(db: Session, user_id: int) -> User | None:
     """A user by id, with roles, locked until the end of the transaction."""
-    return db.scalar(
-        select(User)
-        .where(User.id == user_id)
-        .options(selectinload(User.roles))
-        .with_for_update(of=User, key_share=True)
-        .execution_options(populate_existing=True)
-    )
+    query = select(User).where(User.id == user_id).options(_WITH_ROLES)
+    locking = query.with_for_update(of=User, key_share=True)
+    return _one(db, locking.execution_options(populate_existing=True))
+
+
+def _one(db: Session, query: Select[User]) -> User | None:
+    return db.scalars(query).unique().one_or_none()
+
+
+def find_taken(db: Session, names: Sequence[str], *, besides: int | None = None) -> set[str]:
+    """Which of these lower-case addresses and usernames other users than that one have."""
+    columns = func.lower(User.email), func.lower(User.username)
+    query = select(*columns).where(or_(*(column.in_(names) for column in columns)))
+    if besides is not None:
+        query = query.where(User.id != besides)
+    return {name for row in db.execute(query) for name in row}.intersection(names)
 
 
 def search(
@@ -67,15 +76,6 @@ def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
     """The e-mail addresses of these users by id. Users that do not exist are left out."""
     rows = db.execute(select(User.id, User.email).where(User.id.in_(user_ids)))
     return dict(rows.all())
-
-
-def find_ids(db: Session, names: Sequence[str]) -> dict[str, int]:
-    """User ids by lower-case e-mail address and username, of users that have one of these names."""
-    columns = func.lower(User.email), func.lower(User.username)
-    found = db.execute(
-        select(User.id, *columns).where(columns[0].in_(names) | columns[1].in_(names))
-    )
-    return {name: user_id for user_id, *both in found for name in both if name is not None}
 
 
 def matching_ids(db: Session, text: str) -> Select[tuple[int]]:

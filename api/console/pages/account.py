@@ -15,7 +15,7 @@ from authentication import audit
 from authentication.accounts import password_change
 from authentication.administration import operations
 from authentication.administration.operations import AuditFilter, SessionFilter
-from authentication.audit import Origin
+from authentication.audit import Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, NotFound, WrongPassword
@@ -81,7 +81,7 @@ def revoke_others(
     """Revoke all of the user's sessions except this one, and logins in progress."""
     identity = user.identity
     revoked = sessions.revoke_all(
-        db, identity.user_id, origin=origin, reason="ended_by_user", keep=identity.session_id
+        db, identity.user_id, origin=origin, reason=Reason.BY_USER, keep=identity.session_id
     )
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
 
@@ -131,7 +131,7 @@ def _passwords(form: Form) -> tuple[str, str]:
 def _revoke(db: Session, session_id: UUID, user: SignedInUser, origin: Origin) -> bool:
     """Returns False if the user has no such live session."""
     try:
-        sessions.revoke_own(db, user.identity, session_id, origin=origin, reason="ended_by_user")
+        sessions.revoke_own(db, user.identity, session_id, origin=origin, reason=Reason.BY_USER)
     except NotFound:
         return False
     return True

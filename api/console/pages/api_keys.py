@@ -14,6 +14,7 @@ from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, Signe
 from api.dependencies import ServiceDep, SessionDep
 from api.request.parameters import UserId
 from authentication import permissions
+from authentication.audit import Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.errors import InvalidField
@@ -78,7 +79,7 @@ def revoke(
     api_key_id: UUID,
 ) -> Response:
     """Revoke one of the signed-in user's keys."""
-    api_keys.revoke_own(db, user.identity, api_key_id, origin=origin, reason="revoked_by_user")
+    api_keys.revoke_own(db, user.identity, api_key_id, origin=origin, reason=Reason.BY_USER)
     return redirect(request, "/account", notice="key-revoked")
 
 
@@ -93,7 +94,7 @@ def revoke_of_user(
     api_key_id: UUID,
 ) -> Response:
     """Revoke a key of any user, as an administrator."""
-    reason = "revoked_by_administrator"
+    reason = Reason.BY_ADMINISTRATOR
     api_keys.revoke_of_user(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
 

@@ -114,7 +114,7 @@ def test_nobody_can_change_the_key_of_another_user(
 
 
 def test_an_administrator_sees_and_revokes_the_keys_of_a_user(
-    admin: ConsoleClient, api: Client
+    admin: ConsoleClient, api: Client, sql: Sql
 ) -> None:
     tokens = api.sign_up("ada@example.org")
     made = api.http.post("/api-keys", json={"name": "Ada's"}, headers=tokens.headers).json()
@@ -126,6 +126,8 @@ def test_an_administrator_sees_and_revokes_the_keys_of_a_user(
     admin.submit(f"/users/2/api-keys/{made['id']}/revoke")
     assert "The API key is revoked." in admin.text
     assert api.me(made["key"]).status_code == 401
+    [(detail,)] = sql("SELECT detail FROM audit_events WHERE event = 'api_key.revoked'")
+    assert "ended_by_administrator" in str(detail), "as /admin records it"
 
 
 def test_a_new_password_revokes_the_keys_on_request(ada: ConsoleClient, api: Client) -> None:

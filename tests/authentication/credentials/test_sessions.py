@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from authentication.audit import Origin
+from authentication.audit import Origin, Reason
 from authentication.credentials import sessions
 from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
@@ -203,5 +203,5 @@ def test_the_current_session_is_kept_only_if_it_is_still_live(client: Client, sq
     service = client.http.app.state.service  # type: ignore[attr-defined]
     with service.database.transaction() as db:
         keep = UUID(current["id"])
-        sessions.revoke_all(db, user, origin=Origin(), reason="test", keep=keep)
+        sessions.revoke_all(db, user, origin=Origin(), reason=Reason.COMMAND, keep=keep)
     assert client.me(tokens).status_code == 401

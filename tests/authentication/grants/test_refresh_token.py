@@ -9,7 +9,7 @@ from authentication import policies
 from authentication.audit import Origin
 from authentication.errors import InvalidRefreshToken
 from authentication.grants import refresh_token as refresh_grant
-from authentication.grants.refresh_token import Exchange
+from authentication.grants.refresh_token import RefreshRequest
 from authentication.settings import AuthenticationSettings
 from tests.support.administrator import Sql, count, events, give_role, run_in_bare_sqlite, take_role
 from tests.support.client import Client, MakeClient, Tokens, read_tokens
@@ -100,8 +100,8 @@ def test_an_exchange_that_began_first_but_came_second_is_a_reuse(client: Client)
     with service.database.transaction() as late:
         late.connection()
         assert client.refresh(tokens.refresh_token).status_code == 200
-        exchange = Exchange(tokens.refresh_token)
-        outcome = refresh_grant._exchange(late, service.settings, exchange, Origin())
+        request = RefreshRequest(tokens.refresh_token)
+        outcome = refresh_grant._Exchange(service.settings, request, Origin()).run(late)
     assert isinstance(outcome, InvalidRefreshToken)
 
 

@@ -12,15 +12,15 @@ from starlette.types import ASGIApp, Message
 from authentication.errors import HashingBusy
 from authentication.instrumentation import Observer
 from authentication.passwords import disconnects
-from authentication.passwords.queue import HashingThreads
+from authentication.passwords.queue import HashingQueue
 from authentication.settings import AuthenticationSettings
 from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.waiting import until
 
 
-def threads(running: int, waiting: int, **settings: Any) -> HashingThreads:
-    return HashingThreads(
+def threads(running: int, waiting: int, **settings: Any) -> HashingQueue:
+    return HashingQueue(
         AuthenticationSettings(hashing_threads=running, hashing_queue=waiting, **settings)
     )
 
@@ -48,7 +48,24 @@ def test_past_its_queue_work_is_refused_at_once() -> None:
     asyncio.run(flood())
 
 
-def test_a_client_that_hangs_up_keeps_its_place_until_its_hash_is_done() -> None:
+def test_no_more_may_wait_than_can_be_hashed_within_the_deadline() -> None:
+    async def flood() -> None:
+        hashing, release = threads(1, 10, hashing_deadline_seconds=100), threading.Event()
+        # The last hash took a quarter of the deadline, of which four fifths may be spent waiting.
+        hashing._hash_seconds = 25
+        under_way = [asyncio.create_task(hashing.run(release.wait)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(HashingBusy):
+            await hashing.run(release.wait)
+        known = asyncio.create_task(hashing.run(release.wait, user_id=1))
+        release.set()
+        assert await asyncio.gather(known, *under_way) == [True] * 6
+        hashing.close()
+
+    asyncio.run(flood())
+
+
+def test_a_client_that_hangs_up_keeps_its_slot_until_its_hash_is_done() -> None:
     async def hang_up() -> None:
         hashing, release = threads(1, 1), threading.Event()
         begun = asyncio.Event()
@@ -71,7 +88,32 @@ def test_a_client_that_hangs_up_keeps_its_place_until_its_hash_is_done() -> None
     asyncio.run(hang_up())
 
 
-def test_a_place_that_was_not_used_is_free_again() -> None:
+async def give_up(hashing: HashingQueue) -> None:
+    """Give up on a hash under way and on one that waits; their slots are freed."""
+    release = threading.Event()
+    tasks = [asyncio.create_task(hashing.run(release.wait)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # The one under way keeps its thread, so only one slot is free.
+    with_one_free = asyncio.create_task(hashing.run(release.wait))
+    await asyncio.sleep(0)
+    with pytest.raises(HashingBusy):
+        await hashing.run(lambda: None)
+    release.set()
+    assert await with_one_free
+
+
+def test_a_client_that_hangs_up_leaves_no_hole_in_the_limit() -> None:
+    hashing = threads(1, 1)
+    try:
+        asyncio.run(give_up(hashing))
+    finally:
+        hashing.close()
+
+
+def test_a_slot_that_was_not_used_is_free_again() -> None:
     hashing = threads(1, 1)
     for _ in range(5):
         with pytest.raises(KeyError), hashing.reserve():
@@ -81,7 +123,7 @@ def test_a_place_that_was_not_used_is_free_again() -> None:
     hashing.close()
 
 
-def test_whoever_waits_too_long_is_refused_and_makes_room() -> None:
+def test_a_client_that_waits_too_long_is_rejected_and_frees_its_slot() -> None:
     async def wait() -> None:
         hashing, release = threads(1, 1, hashing_deadline_seconds=0.2), threading.Event()
         done: list[str] = []
@@ -103,7 +145,7 @@ def test_whoever_waits_too_long_is_refused_and_makes_room() -> None:
     asyncio.run(wait())
 
 
-def test_whoever_hangs_up_while_waiting_makes_room() -> None:
+def test_a_client_that_disconnects_while_waiting_frees_its_slot() -> None:
     async def hang_up() -> None:
         hashing, release, gone = threads(1, 1), threading.Event(), asyncio.Event()
         under_way = asyncio.create_task(hashing.run(release.wait))
@@ -112,7 +154,7 @@ def test_whoever_hangs_up_while_waiting_makes_room() -> None:
         async def until_gone() -> None:
             await gone.wait()
 
-        disconnects.introduce(until_gone)
+        disconnects.watch(until_gone)
         waiting = asyncio.create_task(hashing.run(lambda: pytest.fail("hashed for nobody")))
         await asyncio.sleep(0)
         assert hashing.is_full()
@@ -127,13 +169,13 @@ def test_whoever_hangs_up_while_waiting_makes_room() -> None:
     asyncio.run(hang_up())
 
 
-def test_those_who_are_known_take_turns_with_strangers() -> None:
+def test_trusted_users_take_turns_with_all_others() -> None:
     async def queue() -> list[str]:
         hashing, release = threads(1, 10), threading.Event()
         order: list[str] = []
 
-        def hash_for(name: str, account: int | None) -> asyncio.Task[None]:
-            return asyncio.create_task(hashing.run(lambda: order.append(name), account=account))
+        def hash_for(name: str, user_id: int | None) -> asyncio.Task[None]:
+            return asyncio.create_task(hashing.run(lambda: order.append(name), user_id=user_id))
 
         waiting = [asyncio.create_task(hashing.run(lambda: release.wait() and None))]
         waiting += [hash_for("a", None), hash_for("b", None)]
@@ -148,7 +190,7 @@ def test_those_who_are_known_take_turns_with_strangers() -> None:
     assert order in (["Ada", "a", "Bob", "b", "Ada again"], ["a", "Ada", "b", "Bob", "Ada again"])
 
 
-def test_the_reserved_places_are_for_those_who_are_known_and_one_for_each() -> None:
+def test_the_reserved_slots_are_for_trusted_users_and_one_for_each() -> None:
     hashing = threads(1, 1, hashing_reserve=2)
     with hashing.reserve(), hashing.reserve(1):
         assert hashing.is_full()
@@ -167,7 +209,7 @@ def test_the_reserved_places_are_for_those_who_are_known_and_one_for_each() -> N
 def test_while_tokens_are_checked_one_thread_stays_idle(is_in_demand: bool, at_once: int) -> None:
     async def hash_three() -> int:
         counter, release = BegunCounter(), threading.Event()
-        hashing = HashingThreads(
+        hashing = HashingQueue(
             AuthenticationSettings(hashing_threads=2), counter, is_in_demand=lambda: is_in_demand
         )
         waiting = [asyncio.create_task(hashing.run(release.wait)) for _ in range(3)]
@@ -182,13 +224,13 @@ def test_while_tokens_are_checked_one_thread_stays_idle(is_in_demand: bool, at_o
     assert asyncio.run(hash_three()) == at_once
 
 
-def hashing_of(client: Client) -> HashingThreads:
-    found: HashingThreads = client.http.app.state.service.hashing  # type: ignore[attr-defined]
+def hashing_of(client: Client) -> HashingQueue:
+    found: HashingQueue = client.http.app.state.service.hashing  # type: ignore[attr-defined]
     return found
 
 
 @contextmanager
-def all_places_taken(client: Client) -> Iterator[None]:
+def all_slots_taken(client: Client) -> Iterator[None]:
     with ExitStack() as taken:
         while not hashing_of(client).is_full():
             taken.enter_context(hashing_of(client).reserve())
@@ -202,8 +244,8 @@ def test_token_checks_do_not_wait_for_passwords_being_hashed(
     tokens = client.sign_up()
     release = threading.Event()
     try:
-        hashing_of(client)._threads.submit(release.wait)
-        with all_places_taken(client):
+        hashing_of(client)._executor.submit(release.wait)
+        with all_slots_taken(client):
             assert client.me(tokens).status_code == 200
             busy = client.try_to_log_in()
             assert (busy.status_code, busy.json()["code"]) == (503, "busy")
@@ -221,7 +263,7 @@ def test_a_login_that_waits_too_long_is_told_to_come_back_and_does_not_count(
     hashing_of(client).deadline_seconds = 0.05
     release = threading.Event()
     try:
-        hashing_of(client)._threads.submit(release.wait)
+        hashing_of(client)._executor.submit(release.wait)
         busy = client.try_to_log_in(password="wrong")
         assert (busy.status_code, busy.json()["code"]) == (503, "busy")
         assert int(busy.headers["Retry-After"]) >= 1

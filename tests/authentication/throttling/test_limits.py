@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from authentication.throttling import limits
-from authentication.throttling.memory import FloodMemory
+from authentication.throttling.memory import RecentRejections
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
 
@@ -44,7 +44,8 @@ class World:
 
     def let_a_moment_pass(self) -> None:
         """What a worker remembers by itself of refusals, it has forgotten after a second."""
-        self.http.app.state.service.floods = FloodMemory()  # type: ignore[attr-defined]
+        throttle = self.http.app.state.service.throttle  # type: ignore[attr-defined]
+        throttle._rejections = RecentRejections()
 
 
 @pytest.fixture
@@ -103,9 +104,7 @@ def test_a_flood_at_one_account_from_everywhere_reads_and_writes_nothing_for_eac
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert world.guess(ip=ELSEWHERE, times=4)[-1] == 429
-    monkeypatch.setattr(limits, "take", lambda *_, **__: pytest.fail("counted once more"))
-    # A refusal is remembered for a second.
-    monkeypatch.setattr("authentication.throttling.known_networks._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "count", lambda *_, **__: pytest.fail("counted once more"))
     assert [world.guess("ADA@example.org", ip=f"192.0.2.{n}")[0] for n in range(5)] == [429] * 5
     monkeypatch.undo()
     assert world.log_in(ip=HOME).status_code == 200

@@ -1,9 +1,14 @@
-"""What one worker remembers to turn a flood away."""
+"""What one worker remembers to answer a flood by itself."""
 
 import pytest
 
 from authentication.errors import TooManyAttempts
-from authentication.throttling.memory import FloodMemory
+from authentication.throttling.limits import Exceeded, Limit
+from authentication.throttling.memory import RecentRejections, UnknownTokenCounter
+from database.queries.throttle_counters import CounterKey
+
+HOME = "203.0.113.9"
+ELSEWHERE = "198.51.100.7"
 
 
 class Clock:
@@ -16,36 +21,55 @@ class Clock:
         return self.seconds
 
 
-def test_a_refusal_is_repeated_for_a_moment_and_no_longer() -> None:
+def exceeded(seconds: int, *, is_of_network: bool = False) -> Exceeded:
+    limit = Limit("a limit", 1, CounterKey(b"", None, None), is_of_network=is_of_network)
+    return Exceeded(limit, 2, seconds)
+
+
+def seconds_of(rejection: TooManyAttempts | None) -> int | None:
+    return None if rejection is None else rejection.retry_after_seconds
+
+
+def test_a_rejection_is_repeated_for_a_moment_and_no_longer() -> None:
     clock = Clock()
-    memory = FloodMemory(clock=clock)
-    memory.refuse_again("login", "ada", "203.0.113.9")
-    memory.note_refusal(TooManyAttempts(900), "login", "ada", "203.0.113.9")
-    with pytest.raises(TooManyAttempts) as refusal:
-        memory.refuse_again("login", "ada", "203.0.113.9")
-    assert refusal.value.retry_after_seconds == 900
-    memory.refuse_again("login", "ada", "198.51.100.7")
+    rejections = RecentRejections(clock=clock)
+    assert rejections.find("ada", HOME) is None
+    rejections.add("ada", HOME, [exceeded(900)], is_known=True)
+    assert seconds_of(rejections.find("ada", HOME)) == 900
+    assert rejections.find("ada", ELSEWHERE) is None
+    assert rejections.find_for_unknown("ada", ELSEWHERE) is None
     clock.seconds += 1.1
-    memory.refuse_again("login", "ada", "203.0.113.9")
+    assert rejections.find("ada", HOME) is None
 
 
-def test_misses_are_counted_for_each_by_themselves_in_a_window_of_a_minute() -> None:
+def test_a_client_that_is_not_known_is_rejected_for_all_like_it() -> None:
+    rejections = RecentRejections(clock=Clock())
+    over = [exceeded(900), exceeded(300, is_of_network=True)]
+    rejections.add("ada", ELSEWHERE, over, is_known=False)
+    assert seconds_of(rejections.find("ada", ELSEWHERE)) == 900
+    assert rejections.find("ada", HOME) is None, "where she may be known"
+    assert seconds_of(rejections.find_for_unknown("ada", HOME)) == 900
+    assert seconds_of(rejections.find_for_unknown("bob", ELSEWHERE)) == 300
+    assert rejections.find_for_unknown("bob", HOME) is None
+
+
+def test_unknown_tokens_are_counted_for_each_client_in_a_window_of_a_minute() -> None:
     clock = Clock()
-    memory = FloodMemory(clock=clock)
-    memory.count_miss("revoke", "203.0.113.9", limit=2)
-    memory.count_miss("revoke", "203.0.113.9", limit=2)
-    memory.count_miss("revoke", "198.51.100.7", limit=2)
+    counter = UnknownTokenCounter(clock=clock)
+    counter.count("revoke", HOME, limit=2)
+    counter.count("revoke", HOME, limit=2)
+    counter.count("revoke", ELSEWHERE, limit=2)
     clock.seconds += 45
-    with pytest.raises(TooManyAttempts) as refusal:
-        memory.count_miss("revoke", "203.0.113.9", limit=2)
-    assert refusal.value.retry_after_seconds == 15
+    with pytest.raises(TooManyAttempts) as rejection:
+        counter.count("revoke", HOME, limit=2)
+    assert rejection.value.retry_after_seconds == 15
     clock.seconds += 15.1
-    memory.count_miss("revoke", "203.0.113.9", limit=2)
+    counter.count("revoke", HOME, limit=2)
 
 
 def test_a_flood_from_ever_new_places_fills_no_memory() -> None:
-    memory = FloodMemory(clock=Clock())
+    rejections, counter = RecentRejections(clock=Clock()), UnknownTokenCounter(clock=Clock())
     for n in range(10_500):
-        memory.count_miss("revoke", str(n), limit=1)
-        memory.note_refusal(TooManyAttempts(1), "login", str(n))
-    assert len(memory._misses) == len(memory._refusals) == 10_000
+        counter.count("revoke", str(n), limit=1)
+        rejections.add(str(n), HOME, [exceeded(1)], is_known=True)
+    assert len(counter._memory) == len(rejections._memory) == 10_000

@@ -15,12 +15,10 @@ from starlette.types import Message, Send
 from database import revisions
 from database.engine import deadlines
 from database.errors import NewerTables, is_outage, reason_of
-from database.settings import DatabaseSettings
+from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings
 
 log = logging.getLogger("counterfoil.startup")
 
-# After this exit status uvicorn and gunicorn do not start another worker.
-_NO_RESTART_STATUS = 3
 _PAUSE_SECONDS = 0.5
 
 
@@ -35,7 +33,7 @@ class CannotReach(CannotStart):
 def exit_with(reason: str) -> NoReturn:
     """Write why to standard error, and exit with a status that stops a supervisor as well."""
     sys.stderr.write(f"counterfoil: {reason}\n")
-    raise SystemExit(_NO_RESTART_STATUS)
+    raise SystemExit(WRONG_SETTINGS_STATUS)
 
 
 def warn_unless_bounded(*, is_bounded: bool) -> None:

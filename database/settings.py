@@ -17,6 +17,9 @@ from sqlalchemy.exc import ArgumentError
 
 PREFIX = "COUNTERFOIL_"
 
+# After this exit status uvicorn and gunicorn do not start another worker.
+WRONG_SETTINGS_STATUS = 3
+
 
 class InvalidSettings(Exception):
     """The message is one line for the person who starts the service."""

@@ -1,4 +1,4 @@
-"""The commands of an administrator: results on stdout, talk on stderr, exit status 0, 1 or 2."""
+"""The commands of an administrator: results on stdout, talk on stderr, exit status 0 to 3."""
 
 import typer
 

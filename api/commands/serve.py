@@ -11,7 +11,7 @@ from api.commands import support
 from api.settings import Settings, load
 from authentication.accounts import users
 from database.engine.session import Database
-from database.settings import InvalidSettings
+from database.settings import WRONG_SETTINGS_STATUS, InvalidSettings
 
 
 def serve(
@@ -30,7 +30,9 @@ def serve(
         sockets = inherited_sockets.take_over()
         # Here as well as in each worker, which uvicorn would start again and again.
         startup.prepare_database_now(settings.database)
-    except (InvalidSettings, startup.CannotStart) as error:
+    except InvalidSettings as error:
+        support.fail(str(error), status=WRONG_SETTINGS_STATUS)
+    except startup.CannotStart as error:
         support.fail(str(error))
     host, port = host or settings.api.host, settings.api.port if port is None else port
     _announce(settings, _url(*sockets[0].getsockname()[:2]) if sockets else _url(host, port))

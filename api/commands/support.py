@@ -9,6 +9,7 @@ import typer
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from api.settings import load
 from authentication.accounts import users
 from authentication.emails import LoginName
 from authentication.errors import NotFound
@@ -18,7 +19,7 @@ from database import limits, revisions
 from database.engine.session import Database
 from database.errors import NewerTables, reason_of
 from database.models import User
-from database.settings import DatabaseSettings, InvalidSettings, one_clear_line
+from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings, InvalidSettings
 
 BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
 
@@ -28,12 +29,15 @@ UserOption = Annotated[str | None, typer.Option(help="E-mail, username or id.")]
 
 @contextmanager
 def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
-    """The settings; and what goes wrong in the block becomes one line and exit status 1."""
+    """The settings; and what goes wrong in the block becomes one line and exit status 1.
+
+    A wrong setting, of this layer or another, exits with status 3, as it does under any server.
+    """
     try:
-        with one_clear_line():
-            found = DatabaseSettings(), AuthenticationSettings()
+        loaded = load()
     except InvalidSettings as error:
-        fail(str(error))
+        fail(str(error), status=WRONG_SETTINGS_STATUS)
+    found = loaded.database, loaded.authentication
     try:
         yield found
     except (CounterfoilError, NewerTables) as error:
@@ -90,7 +94,7 @@ def printable(text: str | None) -> str:
     return "".join(c if c.isprintable() else "?" for c in text) if text else "-"
 
 
-def fail(message: str) -> NoReturn:
-    """Say why, and exit with status 1."""
+def fail(message: str, *, status: int = 1) -> NoReturn:
+    """Say why, and exit."""
     typer.echo(f"counterfoil: {message}", err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(status)

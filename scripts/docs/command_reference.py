@@ -27,6 +27,7 @@ standard error. The exit status is
 | 0 | done |
 | 1 | rejected, or the database cannot be used; one line on standard error gives the reason |
 | 2 | wrong arguments |
+| 3 | a setting is wrong; one line on standard error names it |
 
 A user is given by e-mail address, username or id. The actions of commands are in the audit log with
 the actor `command`. In the examples `password.txt` has a password, `token.txt` a token and

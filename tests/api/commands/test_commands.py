@@ -336,7 +336,7 @@ def test_a_wrong_setting_is_said_in_one_line_without_its_value(
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
     result = command("check")
-    assert_failed(result, name)
+    assert_failed(result, name, status=3)
     assert "s3cret" not in result.stderr
 
 

@@ -33,33 +33,40 @@ async def change_profile(
     Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
     the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
-    fields = dict(change.fields)
-    users.reject_username(fields.get("username"))
-    if change.email is not None:
-        fields["email"] = normalise_email(change.email)
+    fields = _normalised(change)
     checked = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
         checked = await password_change.check_password(service, identity, password, origin)
 
     def write(db: Session) -> User:
-        if checked is not None:
-            user = password_change.lock_unchanged(db, checked, identity)
-        else:
-            user = users.lock(db, identity.user_id)
-        if checked is None and _changes_email(fields, user.email):
-            # The address has become another one since the request was looked at.
-            raise WrongPassword
-        users.reject_taken(
-            db, email=fields.get("email"), username=fields.get("username"), user_id=user.id
-        )
+        user = _lock(db, identity, fields, checked)
+        email, username = fields.get("email"), fields.get("username")
+        users.reject_taken(db, email=email, username=username, user_id=user.id)
         return _store(db, user, fields, origin)
 
     try:
         return await service.database.run(write)
     except IntegrityError:
-        # Somebody was quicker. Their row is there now, so that the check can say which it is.
+        # Another request was quicker. Its row is there now, and says which name is taken.
         return await service.database.run(write)
+
+
+def _normalised(change: ProfileChange) -> dict[str, Any]:
+    users.reject_username(change.fields.get("username"))
+    email = {} if change.email is None else {"email": normalise_email(change.email)}
+    return {**change.fields, **email}
+
+
+def _lock(db: Session, identity: Identity, fields: dict[str, Any], checked: User | None) -> User:
+    """The user, whose password has been checked if the address is to change."""
+    if checked is not None:
+        return password_change.lock_unchanged(db, checked, identity)
+    user = users.lock(db, identity.user_id)
+    if _changes_email(fields, user.email):
+        # The address has become another one since the request was looked at.
+        raise WrongPassword
+    return user
 
 
 def _changes_email(fields: dict[str, Any], current: str) -> bool:

@@ -106,17 +106,17 @@ class _Login:
     def _add_session(self, db: Session, user: User) -> LoginSession | None:
         """None if the user has been disabled or deleted, or all their sessions were ended."""
         now = clock.read(db)
-        return queries.sessions.begin(
-            db,
-            user_id=user.id,
-            epoch=user.session_epoch,
-            kind=self.request.session_kind,
-            client_id=self.request.client_id,
-            ip=self.origin.ip,
-            user_agent=self.origin.user_agent,
-            now=now,
-            expires_at=policies.session_end(self.settings, now),
-        )
+        fields = {
+            "kind": self.request.session_kind,
+            "client_id": self.request.client_id,
+            "ip": self.origin.ip,
+            "user_agent": self.origin.user_agent,
+            "created_at": now,
+            "last_used_at": now,
+            "confirmed_at": now,
+            "expires_at": policies.session_end(self.settings, now),
+        }
+        return queries.sessions.begin(db, user_id=user.id, epoch=user.session_epoch, fields=fields)
 
     def _issue(self, db: Session, user: User, session: LoginSession) -> TokenPair:
         """The first tokens of the session. Raises InvalidScope, SessionLimitReached."""

@@ -6,7 +6,7 @@ hashing, and is then counted in the database: only after that is the password lo
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -19,11 +19,12 @@ from authentication.emails import LoginName
 from authentication.errors import HashingBusy, TooManyAttempts
 from authentication.passwords.queue import HashingQueue, Slot
 from authentication.settings import AuthenticationSettings
-from authentication.throttling import attempts, known_networks, limits
+from authentication.throttling import attempts, limits
 from authentication.throttling.attempts import Attempt, U
+from authentication.throttling.known_networks import KnownNetworks
 from authentication.throttling.limits import Exceeded
 from authentication.throttling.memory import RecentRejections
-from database import queries
+from counterfoil.errors import DatabaseUnavailable
 from database.engine.session import Database
 from database.models import User
 
@@ -59,8 +60,7 @@ class Throttle:
         self._database = database
         self._hashing = hashing
         self._rejections = RecentRejections()
-        # In a flood every login is looked up, which must leave connections for those let in.
-        self._looking_up = asyncio.Semaphore(1)
+        self._known_networks = KnownNetworks(database)
 
     @asynccontextmanager
     async def admit_login(
@@ -124,7 +124,8 @@ class Throttle:
     async def _give_back(self, attempt: Attempt[Any]) -> None:
         """The password was not looked at in the end."""
         if attempt.gives_back:
-            with anyio.CancelScope(shield=True):
+            # Without a database it counts as a failure does.
+            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
                 await self._database.run(lambda db: limits.give_back(db, attempt.counted))
 
     async def _find_trusted_user(self, name: LoginName, origin: Origin) -> int | None:
@@ -139,10 +140,7 @@ class Throttle:
         rejection = self._rejections.find_for_unknown(name.normalised, network)
         if rejection is None and not self._hashing.is_full():
             return None
-        async with self._looking_up:
-            user_id = await self._database.run(
-                lambda db: _find_trusted_user(db, name, network), read_only=True
-            )
+        user_id = await self._known_networks.find_user_id(name.normalised, network)
         if user_id is None and rejection is not None:
             raise rejection
         return user_id
@@ -152,8 +150,3 @@ class Throttle:
     ) -> None:
         is_known = attempt.trusted_user_id is not None
         self._rejections.add(name.normalised, origin.network, exceeded, is_known=is_known)
-
-
-def _find_trusted_user(db: Session, name: LoginName, network: str | None) -> int | None:
-    user = queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
-    return user.id if user and known_networks.is_known(user, network) else None

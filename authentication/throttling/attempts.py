@@ -20,10 +20,10 @@ U = TypeVar("U", bound=User | None)
 
 @dataclass(frozen=True)
 class Attempt(Generic[U]):
-    """`user` is whose password it is about. It counts towards the limits in `counted`.
+    """Counts towards the limits in `counted`. `user` is whose password it is about.
 
-    `trusted_user_id` names a user who need not wait behind untrusted clients, and `gives_back` says
-    whether an attempt that never came to be hashed counts no more.
+    `trusted_user_id` is the id of a user who need not wait behind untrusted clients. `gives_back`
+    says whether it counts no more if its password was not hashed in the end.
     """
 
     user: U
@@ -57,11 +57,9 @@ def login(
     user = queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
     if not settings.login_throttle:
         return LoginAttempt(user)
-    network = origin.network
-    if user is None:
-        of_account = limits.for_account(settings, "login", None, f"name {name.normalised}")
-    else:
-        of_account = limits.for_account(settings, "login", user.id, f"user {user.id}")
+    user_id, network = user.id if user else None, origin.network
+    account = f"user {user_id}" if user else f"name {name.normalised}"
+    of_account = limits.for_account(settings, "login", user_id, account)
     if user and network and known_networks.is_known(user, network):
         own = limits.for_account(settings, "login", user.id, str(user.id), network)
         in_a_row = [limit for limit in of_account if limit.is_consecutive]

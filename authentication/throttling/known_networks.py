@@ -1,13 +1,21 @@
-"""The networks that a user has logged in from before, stored as digests."""
+"""The networks that users have logged in from before, stored as digests."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context
 from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
+from counterfoil.errors import DatabaseUnavailable
 from database import queries
+from database.engine.session import Database
 from database.models import User
 
 _MOST_PER_USER = 20
+# Long enough for a flood to share queries, and too short for many answers to be due at once.
+_PAUSE_SECONDS = 0.02
 
 
 def is_known(user: User, network: str | None) -> bool:
@@ -33,6 +41,54 @@ def remember_first(db: Session, user_id: int, network: str | None) -> None:
     """The user has just registered there."""
     if network is not None:
         queries.known_addresses.add(db, user_id=user_id, digest=_digest(user_id, network))
+
+
+# Ids of users, each with the digest of a network, by the users' names. None if there is no answer.
+_Known = Mapping[str, Sequence[tuple[int, bytes]]] | None
+
+
+class KnownNetworks:
+    """Looks up logins together that arrive within a moment: in a flood, each would cost a query.
+
+    Belongs to the event loop it is used on.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._names: set[str] = set()
+        self._query: asyncio.Task[_Known] | None = None
+
+    async def find_user_id(self, name: str, network: str | None) -> int | None:
+        """The user with this normalised name, if they have logged in from there before.
+
+        Raises DatabaseUnavailable.
+        """
+        # PostgreSQL rejects NUL and lone surrogates, and with them the whole query.
+        if network is None or not name.isprintable():
+            return None
+        known = await asyncio.shield(self._join_query(name))
+        if known is None:
+            raise DatabaseUnavailable("the known networks cannot be read")
+        found = (one for one, digest in known.get(name, ()) if digest == _digest(one, network))
+        return next(found, None)
+
+    def _join_query(self, name: str) -> "asyncio.Task[_Known]":
+        if self._query is None:
+            self._names = set()
+            query = self._ask(self._names)
+            # In a context of its own: it must not use up the time of the request that came first.
+            self._query = asyncio.get_running_loop().create_task(query, context=Context())
+        self._names.add(name)
+        return self._query
+
+    async def _ask(self, names: set[str]) -> _Known:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        self._query = None
+        with suppress(DatabaseUnavailable):
+            return await self._database.run(
+                lambda db: queries.known_addresses.list_by_names(db, names), read_only=True
+            )
+        return None
 
 
 def _digests(user: User) -> set[bytes]:

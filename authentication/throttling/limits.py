@@ -21,26 +21,26 @@ from authentication.settings import DAY, AuthenticationSettings
 from database import queries
 from database.queries.throttle_counters import Count, CounterKey
 
-# How long the failures on an account that does not exist are remembered. On one that does, until
-# its user logs in; but names that clients make up must not be kept for ever.
+# Failures in a row on an account are kept until its user logs in. Those on a name that is nobody's
+# are not kept for ever, as clients can make up any number of names.
 _UNKNOWN_ACCOUNT_SECONDS = 7 * DAY
-# What a client is told where a limit does not end by itself.
+# For a limit that does not end by itself.
 _RETRY_AFTER_SECONDS = DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many attempts may fail, counted under a key. The audit log calls it by its name."""
+    """How many attempts may fail, counted under a key. `name` is how the audit log calls it."""
 
     name: str
-    most: int
+    maximum: int
     key: CounterKey
     is_consecutive: bool = False
     is_of_network: bool = False
 
 
 class Exceeded(NamedTuple):
-    """A limit that an attempt is over, as the so manieth."""
+    """A limit that an attempt exceeds. `attempts` includes this one."""
 
     limit: Limit
     attempts: int
@@ -71,14 +71,14 @@ def for_account(
 
 
 def for_network(settings: AuthenticationSettings, network: str) -> Limit:
-    """Logins to all accounts that do not know the network."""
+    """Logins from a network, to all accounts of users who have not logged in from there before."""
     key = CounterKey(_digest("login", network), None, settings.login_window_seconds)
-    most = settings.login_attempts_per_address
-    return Limit("login attempts per address", most, key, is_of_network=True)
+    maximum = settings.login_attempts_per_address
+    return Limit("login attempts per address", maximum, key, is_of_network=True)
 
 
 def for_registration(settings: AuthenticationSettings, network: str) -> Limit:
-    """Accounts made from one network."""
+    """Registrations from a network."""
     key = CounterKey(_digest("register", network), None, settings.registration_window_seconds)
     return Limit("registrations per address", settings.registrations_per_address, key)
 
@@ -93,7 +93,7 @@ def count(db: Session, limits: Sequence[Limit], *, origin: Origin) -> list[Excee
     exceeded = [
         Exceeded(limit, found.attempts, _retry_after(limit, found))
         for limit in limits
-        if (found := counts[limit.key.digest]).attempts > limit.most
+        if (found := counts[limit.key.digest]).attempts > limit.maximum
     ]
     if exceeded:
         over = {one.limit for one in exceeded}
@@ -113,7 +113,7 @@ def record_success(db: Session, limits: Sequence[Limit]) -> None:
 
 
 def retry_after(exceeded: Sequence[Exceeded]) -> int:
-    """In how many seconds all of these have ended."""
+    """Seconds until an attempt is within all of these limits again."""
     return max(one.retry_after_seconds for one in exceeded)
 
 
@@ -126,7 +126,7 @@ def _retry_after(limit: Limit, found: Count) -> int:
 
 def _record(db: Session, exceeded: Sequence[Exceeded], origin: Origin) -> None:
     # Only what first exceeds a limit: a flood must not fill the audit log as well.
-    first = [one.limit for one in exceeded if one.attempts == one.limit.most + 1]
+    first = [one.limit for one in exceeded if one.attempts == one.limit.maximum + 1]
     events = [
         (audit.user(limit.key.user_id) if limit.key.user_id else None, {"limit": limit.name})
         for limit in first

@@ -1,11 +1,28 @@
 """Stores the network addresses from which users have logged in."""
 
-from sqlalchemy import select, update
+from collections.abc import Collection
+
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import KnownAddress
+from database.models import KnownAddress, User
 from database.queries import upsert
+
+
+def list_by_names(db: Session, names: Collection[str]) -> dict[str, list[tuple[int, bytes]]]:
+    """User ids and digests by lower-case e-mail address and username, of users with these names."""
+    columns = func.lower(User.email), func.lower(User.username)
+    rows = db.execute(
+        select(*columns, KnownAddress.user_id, KnownAddress.address_digest)
+        .join(KnownAddress, KnownAddress.user_id == User.id)
+        .where(or_(*(column.in_(names) for column in columns)))
+    )
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for email, username, user_id, digest in rows:
+        for name in (email, username):
+            found.setdefault(name, []).append((user_id, digest))
+    return found
 
 
 def add(db: Session, *, user_id: int, digest: bytes) -> None:

@@ -1,7 +1,7 @@
 """Finds, lists and revokes sessions."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Row, insert, literal, select, update
@@ -13,41 +13,21 @@ from database.queries import live
 
 
 def begin(
-    db: Session,
-    *,
-    user_id: int,
-    epoch: int,
-    kind: str,
-    now: datetime,
-    expires_at: datetime,
-    client_id: str | None,
-    ip: str | None,
-    user_agent: str | None,
+    db: Session, *, user_id: int, epoch: int, fields: Mapping[str, Any]
 ) -> LoginSession | None:
     """Insert a session, unless its user was disabled or their epoch was raised meanwhile.
 
     The statement locks the user until the end of the transaction, so that of a login and the
     revocation of all sessions one waits for the other.
     """
-    values = {
-        LoginSession.id: uuid4(),
-        LoginSession.user_id: user_id,
-        LoginSession.epoch: epoch,
-        LoginSession.kind: kind,
-        LoginSession.client_id: client_id,
-        LoginSession.ip: ip,
-        LoginSession.user_agent: user_agent,
-        LoginSession.created_at: now,
-        LoginSession.last_used_at: now,
-        LoginSession.confirmed_at: now,
-        LoginSession.expires_at: expires_at,
-    }
+    values = {"id": uuid4(), "user_id": user_id, "epoch": epoch, **fields}
+    types = {column.key: column.type for column in LoginSession.__table__.columns}
     unchanged = (
-        select(*(literal(value, column.type) for column, value in values.items()))
+        select(*(literal(value, types[name]) for name, value in values.items()))
         .where(User.id == user_id, User.is_active, User.session_epoch == epoch)
         .with_for_update(of=User, key_share=True)
     )
-    added = insert(LoginSession).from_select([column.key for column in values], unchanged)
+    added = insert(LoginSession).from_select(list(values), unchanged)
     return db.scalar(added.returning(LoginSession))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authentication.emails import normalise_email
+from authentication.emails import LoginName, normalise_email
 from authentication.errors import InvalidField
 
 
@@ -56,3 +56,11 @@ def test_what_is_no_address_is_refused_without_being_repeated(text: str) -> None
     with pytest.raises(InvalidField) as refused:
         normalise_email(text)
     assert refused.value.detail == "This is not an e-mail address that we can use."
+
+
+def test_a_login_name_is_an_address_in_its_normal_form_or_a_username_in_small_letters() -> None:
+    assert LoginName.parse("ADA@Example.ORG") == LoginName(
+        "ADA@Example.ORG", "ada@example.org", is_email=True
+    )
+    for raw in ("Ada.L", "no@body@nowhere", "n o b o d y", ""):
+        assert LoginName.parse(raw) == LoginName(raw, raw.lower(), is_email=False)

@@ -42,6 +42,22 @@ def test_ending_all_sessions_waits_for_the_user_before_it_holds_a_session(
 
 
 @on_postgresql
+@pytest.mark.parametrize("change", ["session_epoch = session_epoch + 1", "is_active = false"])
+def test_a_login_that_waits_for_its_user_begins_no_session_if_they_have_changed(
+    client: Client, database_url: str, sql: Sql, change: str
+) -> None:
+    client.register()
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as other:
+        other.cursor().execute(f"UPDATE users SET {change}")
+        login = thread.submit(client.try_to_log_in)
+        while not sql(WAITING):
+            time.sleep(0.01)
+        other.commit()
+        assert login.result().status_code == 401
+    assert sql("SELECT count(*) FROM sessions") == [(0,)]
+
+
+@on_postgresql
 def test_a_use_is_noted_without_waiting_for_anyone(
     client: Client, database_url: str, sql: Sql
 ) -> None:

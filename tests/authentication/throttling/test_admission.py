@@ -1,12 +1,11 @@
-"""An attempt whose password was not looked at counts no more, and a flood is looked up in line."""
+"""An attempt whose password was not looked at counts no more, and a flood shares queries."""
 
 import asyncio
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from authentication.audit import Origin
@@ -14,9 +13,10 @@ from authentication.emails import LoginName
 from authentication.grants import password as password_grant
 from authentication.grants.password import LoginRequest
 from authentication.service import Service
-from authentication.throttling import admission
+from authentication.throttling.known_networks import KnownNetworks
+from database import queries
 from tests.support.administrator import Sql
-from tests.support.client import Client, MakeClient
+from tests.support.client import PASSWORD, Client, MakeApp, MakeClient
 from tests.support.waiting import until
 
 ATTEMPTS = "SELECT max(attempts) FROM throttle_counters WHERE user_id IS NOT NULL"
@@ -54,21 +54,31 @@ def test_a_login_that_is_cancelled_while_it_waits_does_not_count(
     assert sql(ATTEMPTS) == [(0,)]
 
 
-def test_in_a_flood_logins_are_looked_up_one_at_a_time(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+async def find_all(known: KnownNetworks) -> list[int | None]:
+    names = [f"user{number}@example.org" for number in range(50)]
+    return await asyncio.gather(
+        *(known.find_user_id(name, "203.0.113.9") for name in ("ada@example.org", *names)),
+        known.find_user_id("ada@example.org", "198.51.100.7"),
+        known.find_user_id("nul\x00", "203.0.113.9"),
+    )
+
+
+def test_in_a_flood_logins_share_a_query_and_each_gets_its_own_answer(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.register()
-    hashing, under_way, most = service_of(client).hashing, threading.Lock(), []
+    asked: list[int] = []
+    ask = queries.known_addresses.list_by_names
 
-    def look_up(_db: Session, _name: LoginName, _network: str | None) -> None:
-        most.append(under_way.acquire(blocking=False))
-        time.sleep(0.02)
-        under_way.release()
+    def count(db: Session, names: set[str]) -> Any:
+        asked.append(len(names))
+        return ask(db, names)
 
-    monkeypatch.setattr(admission, "_find_trusted_user", look_up)
-    with ExitStack() as taken, ThreadPoolExecutor(5) as threads:
-        while not hashing.is_full():
-            taken.enter_context(hashing.reserve())
-        answers = list(threads.map(lambda _: client.try_to_log_in(), range(5)))
-    assert [answer.status_code for answer in answers] == [503] * 5
-    assert most == [True] * 5
+    monkeypatch.setattr(queries.known_addresses, "list_by_names", count)
+    app = make_app(trusted_proxies="127.0.0.1")
+    with TestClient(app, client=("127.0.0.1", 50000)) as http:
+        body = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
+        http.post("/register", json=body, headers={"X-Forwarded-For": "203.0.113.9"})
+        known = app.state.service.throttle._known_networks
+        assert http.portal is not None
+        assert http.portal.call(find_all, known) == [1, *[None] * 52]
+    assert asked == [51]

@@ -1,7 +1,7 @@
-"""The time between SIGTERM and the stop, in which load balancers notice that the service leaves.
+"""The drain: the time between SIGTERM and the stop, in which a load balancer can notice.
 
 `/health/ready` answers 503 from the beginning, and everything else is served as before. A second
-signal, or SIGINT as by Ctrl+C, stops the service without waiting.
+signal ends the drain, and SIGINT, which Ctrl+C sends, stops the service without one.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 log = logging.getLogger("counterfoil.server")
 
-# What the supervisor sends to its workers. They have one thing to do, and no answer to give.
+# The supervisor sends this to its workers when the drain begins.
 _BEGIN_SIGNAL = signal.SIGUSR1
 
 
 class Drain:
-    """Begins once, and is over after so many seconds."""
+    """A period of so many seconds that begins at most once."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._end = math.inf
 
     def begin(self) -> bool:
-        """Returns False if there is nothing to wait for, or if it has begun before."""
+        """Returns False if it lasts for no time, or has begun before."""
         if self.has_begun or not self._seconds:
             return False
         self._end = time.monotonic() + self._seconds
-        log.info("not ready any more; stopping in %g seconds", self._seconds)
+        log.info("draining: not ready, stopping in %g seconds", self._seconds)
         return True
 
     @property
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by Python for SIGTERM and SIGINT."""
         if sig == signal.SIGTERM and self.started:
-            # Python may be in the middle of writing to the log, so this must not do so as well.
+            # A signal handler must not log: it may have interrupted the writing of a log line.
             asyncio.get_running_loop().call_soon_threadsafe(self._drain_or_exit, sig)
         else:
             super().handle_exit(sig, frame)
@@ -102,12 +102,12 @@ class Supervisor(Multiprocess):
         """Called by uvicorn once, when the drain is over."""
         super().terminate_all()
         for listening in self.sockets:
-            # A new client is refused at once, and does not wait for workers that have left.
+            # New clients are refused at once, and do not wait in the queue of this socket.
             listening.close()
 
 
 def obey_supervisor(app: FastAPI) -> None:
-    """Let a worker know when the drain begins."""
+    """Have a worker report that it is not ready when the supervisor begins to drain."""
 
     def begin(sig: int, frame: FrameType | None) -> None:
         app.state.is_draining = True

@@ -33,6 +33,8 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = [first + second for first in _BASE62 for second in _BASE62]
 _CHECKSUM_LENGTH = 6
 _FORMAT = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
+# Also one that was cut off or misspelt.
+_LOOKALIKE = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
 
 
 def create(kind: TokenKind) -> NewToken:
@@ -53,6 +55,11 @@ def kind_of(text: str) -> TokenKind | None:
 def digest(text: str) -> bytes:
     """What the database stores: 32 bytes, the same as `sha256('cfa_...')` in PostgreSQL."""
     return sha256(text.encode()).digest()
+
+
+def redact(text: str) -> str:
+    """The text for a log: of whatever looks like a token, only the prefix is left."""
+    return text if "cf" not in text else _LOOKALIKE.sub(r"\1[removed]", text)
 
 
 def _checksum(body: str) -> str:

@@ -4,9 +4,8 @@ A request with a token in its query string is rejected, but it is logged all the
 """
 
 import logging
-import re
 
-_TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]+")
+from counterfoil import tokens
 
 
 class SecretFilter(logging.Filter):
@@ -28,4 +27,4 @@ def install() -> None:
 def _clean(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return _TOKEN.sub(r"\1...", value.partition("?")[0])
+    return tokens.redact(value.partition("?")[0])

@@ -6,7 +6,6 @@ logging itself.
 
 import json
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,13 +17,12 @@ from starlette.types import Scope
 from api.middleware import request_id
 from api.request import client_address
 from api.settings import ApiSettings, LogFormat, Network
+from counterfoil import tokens
 from counterfoil.authenticator import RESOLVED
 
 access = logging.getLogger("counterfoil.access")
 
 _LONGEST_PATH = 2000
-# A last check, so that no token is logged by mistake.
-_TOKEN = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
 
 
 def configuration(settings: ApiSettings) -> dict[str, Any]:
@@ -120,7 +118,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         known = {name: value for name, value in entry.items() if value is not None}
-        return _without_tokens(json.dumps(known))
+        return tokens.redact(json.dumps(known))
 
 
 class TextFormatter(logging.Formatter):
@@ -136,7 +134,7 @@ class TextFormatter(logging.Formatter):
         lines = [line if identifier is None else f"{line} [{identifier}]"]
         if record.exc_info:
             lines += ["    " + line for line in self.formatException(record.exc_info).splitlines()]
-        return _without_tokens("\n".join(map(_printable, lines)))
+        return tokens.redact("\n".join(map(_printable, lines)))
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -156,7 +154,3 @@ def _printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
-
-
-def _without_tokens(line: str) -> str:
-    return line if "cf" not in line else _TOKEN.sub(r"\1[removed]", line)

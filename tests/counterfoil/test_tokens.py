@@ -42,3 +42,19 @@ def test_nothing_may_be_added_to_a_token(kind: TokenKind, more: str) -> None:
     text = tokens.create(kind).text
     assert tokens.kind_of(text + more) is None
     assert tokens.kind_of(more + text) is None
+
+
+@settings(REPEATABLE, max_examples=300)
+@given(KINDS, st.text(max_size=20), st.integers(20, 53))
+def test_a_token_in_a_text_is_redacted_even_if_it_is_cut_off(
+    kind: TokenKind, before: str, length: int
+) -> None:
+    part = tokens.create(kind).text[:length]
+    redacted = tokens.redact(f"{before} {part} after")
+    assert redacted.endswith(f" {kind}[removed] after")
+    assert part not in redacted
+
+
+def test_a_word_that_only_begins_like_a_token_is_left() -> None:
+    text = "cfa_ and cfa_short, cfz_" + "a" * 49
+    assert tokens.redact(text) == text

@@ -1,7 +1,6 @@
 """Errors of the OAuth endpoints, which speak RFC 6749, 5.2 instead of problem details."""
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from http import HTTPStatus
@@ -13,9 +12,7 @@ from starlette.exceptions import HTTPException
 from api.errors import headers_of
 from authentication import errors
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
-from counterfoil.problems import RETRY_AFTER
-
-log = logging.getLogger("counterfoil.errors")
+from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 P = ParamSpec("P")
 
@@ -75,8 +72,8 @@ def oauth_errors(
         except HTTPException as error:
             return from_http(error)
         except DatabaseUnavailable as error:
-            log.warning("database unavailable: %s", error)
-            return _unavailable("The database cannot be reached at the moment.").response()
+            log_unavailable(error)
+            return _unavailable(error.detail).response()
 
     return answering
 

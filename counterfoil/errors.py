@@ -63,4 +63,8 @@ class DatabaseUnavailable(Exception):
     """The database is down, too slow or too busy to answer within the deadline.
 
     A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
+    Its text is for the log; `code` and `detail` are for the answer.
     """
+
+    code = "database_unavailable"
+    detail = "The database cannot be reached at the moment."

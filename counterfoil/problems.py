@@ -73,10 +73,10 @@ def rejected(error: CounterfoilError) -> Response:
 
 def unavailable(error: DatabaseUnavailable) -> Response:
     """The answer when no token can be judged. Never a 401, which would log people out."""
+    log_unavailable(error)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, error.detail, headers=RETRY_AFTER)
+
+
+def log_unavailable(error: DatabaseUnavailable) -> None:
+    """For every answer to it, whatever its form."""
     log.warning("database unavailable: %s", error)
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "database_unavailable",
-        "The database cannot be reached at the moment.",
-        headers=RETRY_AFTER,
-    )

@@ -16,7 +16,7 @@ from api.console.signed_in_user import SignInRequired
 from api.middleware import request_id
 from api.request.forms import InvalidForm
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable, InvalidToken
-from counterfoil.problems import RETRY_AFTER
+from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -129,9 +129,9 @@ async def _counterfoil_error(request: Request, error: CounterfoilError) -> Respo
     return show(request, status_of(error), error.detail, headers=headers_of(error))
 
 
-async def _database_unavailable(request: Request, error: Exception) -> Response:
-    log.warning("database unavailable: %s", error)
-    detail = "The database cannot be reached. Nothing was shown or changed; try again shortly."
+async def _database_unavailable(request: Request, error: DatabaseUnavailable) -> Response:
+    log_unavailable(error)
+    detail = f"{error.detail} Nothing was shown or changed; try again shortly."
     return show(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=RETRY_AFTER)
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from authentication.permissions import INTROSPECT
+from counterfoil.errors import DatabaseUnavailable
 from counterfoil.fastapi import SCHEME_NAME
 from database import limits
 
@@ -49,7 +50,7 @@ _MEANINGS = {
     503: _Meaning(
         "The service is temporarily unavailable; see Retry-After.",
         "temporarily_unavailable",
-        "The database cannot be reached at the moment.",
+        DatabaseUnavailable.detail,
     ),
 }
 _HEADERS = {

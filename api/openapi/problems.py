@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from counterfoil.errors import DatabaseUnavailable
+
 
 class _Meaning(NamedTuple):
     """What a status means here, with an example of the body's `code` and `detail`."""
@@ -56,8 +58,8 @@ MEANINGS = {
     ),
     503: _Meaning(
         "The database cannot be reached, or the service is busy; see Retry-After.",
-        "database_unavailable",
-        "The database cannot be reached at the moment.",
+        DatabaseUnavailable.code,
+        DatabaseUnavailable.detail,
     ),
 }
 _HEADERS = {

@@ -6,7 +6,6 @@ to say. Parameters only ever add demands, so a query string that a client has a 
 the client's own request, but never weaken what the configuration of the proxy demands.
 """
 
-import logging
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -27,9 +26,7 @@ from counterfoil.errors import (
 )
 from counterfoil.fastapi import authenticate
 from counterfoil.identity import Identity
-from counterfoil.problems import RETRY_AFTER
-
-_log = logging.getLogger("counterfoil.errors")
+from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 # Described in api/openapi/forward_auth.py: FastAPI cannot describe a route for any method.
 router = APIRouter(route_class=FastRoute, include_in_schema=False)
@@ -69,7 +66,7 @@ async def verify(request: Request) -> Response:
     except CounterfoilError as error:
         return _reject(error)
     except DatabaseUnavailable as error:
-        _log.warning("database unavailable: %s", error)
+        log_unavailable(error)
         return _empty(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_AFTER)
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api import errors as http_errors
-from counterfoil.errors import CounterfoilError
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from tests.support.client import Client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +31,9 @@ def tree(error: type[CounterfoilError] = CounterfoilError) -> Iterator[type[Coun
 def codes_of_the_tree() -> dict[str, HTTPStatus]:
     """Without those that only stand for their children."""
     concrete = [one for one in tree() if one.code != CounterfoilError.code]
-    return {one.code: status_of(one) for one in concrete}
+    codes = {one.code: status_of(one) for one in concrete}
+    # Not of the tree, as it is no rejection.
+    return {**codes, DatabaseUnavailable.code: HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def status_of(error: type[CounterfoilError]) -> HTTPStatus:

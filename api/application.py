@@ -30,7 +30,7 @@ from api.routers import (
 )
 from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
-from authentication.instrumentation import NOBODY, Observer
+from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.service import Service
 from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
@@ -45,8 +45,8 @@ class Counterfoil(FastAPI):
         """Called once, when the first request or the start comes in."""
         settings: Settings = self.state.settings
         on_end: list[OnEnd] = []
-        if isinstance(self.state.observer, Metrics):
-            on_end.append(self.state.observer.on_request)
+        if isinstance(self.state.instrumentation, Metrics):
+            on_end.append(self.state.instrumentation.on_request)
         if settings.api.access_log:
             on_end.append(AccessLog(settings.api.proxy_networks).on_request)
         return RequestMiddleware(
@@ -89,7 +89,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.has_bounded_connections = False
     app.state.is_draining = False
     app.state.proxy_networks = settings.api.proxy_networks
-    app.state.observer = NOBODY if settings.api.metrics is Exposure.OFF else Metrics()
+    app.state.instrumentation = (
+        NullInstrumentation() if settings.api.metrics is Exposure.OFF else Metrics()
+    )
     access_log.install()
     errors.install(app)
     description.install(app)
@@ -121,9 +123,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    observer: Observer = app.state.observer
+    instrumentation: Instrumentation = app.state.instrumentation
     service = Service(
-        settings=settings.authentication, database_settings=settings.database, observer=observer
+        settings=settings.authentication,
+        database_settings=settings.database,
+        instrumentation=instrumentation,
     )
     try:
         await service.open()
@@ -150,10 +154,10 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
 @asynccontextmanager
 async def _sampled_metrics(service: Service) -> AsyncIterator[None]:
     """Sample what the metrics cannot count, while the service runs."""
-    if not isinstance(service.observer, Metrics):
+    if not isinstance(service.instrumentation, Metrics):
         yield
         return
-    watching = asyncio.get_running_loop().create_task(service.observer.watch(service))
+    watching = asyncio.get_running_loop().create_task(service.instrumentation.watch(service))
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Tells whoever watches the service what happens in it. By default nobody does."""
+"""Where metrics learn what happens in the service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,42 +6,46 @@ from typing import Any
 from authentication.audit import Event
 
 
-class Observer:
-    """Forgets all it is told; metrics override what they count.
+class Instrumentation:
+    """Does nothing by itself; metrics override what they count.
 
-    It is called on the event loop and in threads, so it must neither wait nor raise. Times are in
-    seconds.
+    The methods are called on the event loop and in threads, so they must neither block nor raise.
+    Times are in seconds.
     """
 
-    def looked_up(self, *, tokens: int, seconds: float, failed: bool) -> None:
+    def lookup_finished(self, *, tokens: int, seconds: float, failed: bool) -> None:
         """One query for so many tokens has been answered, or has failed."""
 
     def hashing_queued(self) -> None:
         """A password has been put into the queue."""
 
-    def hashing_began(self, *, waited: float) -> None:
-        """It has been taken out of the queue."""
+    def hashing_started(self, *, waited: float) -> None:
+        """A password has been taken out of the queue to be hashed."""
 
-    def hashed(self, *, seconds: float) -> None:
-        """It has been hashed."""
+    def hashing_finished(self, *, seconds: float) -> None:
+        """A password has been hashed."""
 
-    def hashing_given_up(self) -> None:
-        """It has been taken out unhashed: nobody waits for it any more."""
+    def hashing_abandoned(self) -> None:
+        """A password has been taken out of the queue unhashed, as its client has disconnected."""
 
-    def hashing_refused(self) -> None:
-        """The queue was full, or it took too long."""
+    def hashing_rejected(self) -> None:
+        """A password was not hashed: the queue was full, or the deadline has passed."""
 
-    def recorded(self, event: Event, detail: Mapping[str, Any]) -> None:
+    def event_committed(self, event: Event, detail: Mapping[str, Any]) -> None:
         """An audit event has been committed: a login, a refresh, a revocation and so on."""
 
-    def noted(self, *, credentials: int, lag: float) -> None:
-        """Uses have been written, the oldest of them so long after it happened."""
+    def last_used_written(self, *, credentials: int, lag: float) -> None:
+        """The times of last use of so many credentials have been written.
 
-    def not_noted(self, *, credentials: int) -> None:
-        """Uses could not be written, and are forgotten."""
+        `lag` is the time since the oldest of these uses.
+        """
 
-    def pruned(self, table: str, rows: int) -> None:
+    def last_used_dropped(self, *, credentials: int) -> None:
+        """The times of last use of so many credentials could not be written, and are lost."""
+
+    def rows_pruned(self, table: str, rows: int) -> None:
         """Rows that could no longer be used have been removed."""
 
 
-NOBODY = Observer()
+class NullInstrumentation(Instrumentation):
+    """For a service without metrics."""

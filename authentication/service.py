@@ -6,7 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.instrumentation import NOBODY, Observer
+from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
@@ -29,24 +29,26 @@ class Service:
         *,
         settings: AuthenticationSettings,
         database_settings: DatabaseSettings,
-        observer: Observer = NOBODY,
+        instrumentation: Instrumentation = NullInstrumentation(),
     ) -> None:
         self.settings = settings
-        self.observer = observer
+        self.instrumentation = instrumentation
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._announce)
         self.hasher = PasswordHasher(settings)
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
-        self.last_used = LastUsedWriter(settings, self.database, observer)
+        self.last_used = LastUsedWriter(settings, self.database, instrumentation)
         self.refusals = RefusalLog(settings, self.database)
-        self.pruning_worker = PruningWorker(settings, self.database, observer)
+        self.pruning_worker = PruningWorker(settings, self.database, instrumentation)
         self.resolver = Resolver(
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
             on_use=self.last_used.note,
-            on_lookup=observer.looked_up,
+            on_lookup=instrumentation.lookup_finished,
         )
-        self.hashing = HashingQueue(settings, observer, is_in_demand=self.resolver.is_in_demand)
+        self.hashing = HashingQueue(
+            settings, instrumentation, is_in_demand=self.resolver.is_in_demand
+        )
         self.throttle = Throttle(settings, self.database, self.hashing)
 
     async def open(self) -> None:
@@ -73,4 +75,4 @@ class Service:
     def _announce(self, db: Session) -> None:
         """What was rolled back has not happened, so events count once they are committed."""
         for recorded, detail in audit.take_recorded(db):
-            self.observer.recorded(recorded, detail)
+            self.instrumentation.event_committed(recorded, detail)

@@ -20,7 +20,7 @@ from starlette.types import Scope
 from api.routing.route_group import flatten
 from api.settings import SharedMetrics
 from authentication.audit import Event, Reason
-from authentication.instrumentation import Observer
+from authentication.instrumentation import Instrumentation
 from authentication.service import Service
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -41,7 +41,7 @@ _REASONS = frozenset(Reason)
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Metrics(Observer):
+class Metrics(Instrumentation):
     """The metrics of one application. `watch` samples those that no event reports."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Metrics(Observer):
         children[0]()
         children[1](seconds)
 
-    def looked_up(self, *, tokens: int, seconds: float, failed: bool) -> None:
+    def lookup_finished(self, *, tokens: int, seconds: float, failed: bool) -> None:
         if failed:
             self._lookups_failed()
         else:
@@ -87,20 +87,20 @@ class Metrics(Observer):
     def hashing_queued(self) -> None:
         self._hashing_waiting.inc()
 
-    def hashing_began(self, *, waited: float) -> None:
+    def hashing_started(self, *, waited: float) -> None:
         self._hashing_waiting.dec()
         self._hashing_wait.observe(waited)
 
-    def hashed(self, *, seconds: float) -> None:
+    def hashing_finished(self, *, seconds: float) -> None:
         self._hashing.observe(seconds)
 
-    def hashing_given_up(self) -> None:
+    def hashing_abandoned(self) -> None:
         self._hashing_waiting.dec()
 
-    def hashing_refused(self) -> None:
+    def hashing_rejected(self) -> None:
         self._hashing_refused.inc()
 
-    def recorded(self, event: Event, detail: Mapping[str, Any]) -> None:
+    def event_committed(self, event: Event, detail: Mapping[str, Any]) -> None:
         self._events.labels(event).inc()
         match event:
             case Event.LOGIN_SUCCEEDED:
@@ -118,14 +118,14 @@ class Metrics(Observer):
                 reason = _known_reason(detail.get("reason"))
                 self._revoked.labels(reason).inc(detail.get("count", 1))
 
-    def noted(self, *, credentials: int, lag: float) -> None:
+    def last_used_written(self, *, credentials: int, lag: float) -> None:
         self._uses.labels("written").inc(credentials)
         self._lag.observe(lag)
 
-    def not_noted(self, *, credentials: int) -> None:
+    def last_used_dropped(self, *, credentials: int) -> None:
         self._uses.labels("dropped").inc(credentials)
 
-    def pruned(self, table: str, rows: int) -> None:
+    def rows_pruned(self, table: str, rows: int) -> None:
         self._pruned.labels(table).inc(rows)
 
     def _template(self, scope: Scope) -> str:

@@ -29,7 +29,7 @@ def read_metrics(request: Request) -> Response:
         _demand_token(request, settings.metrics_token)
     elif settings.metrics is Exposure.LOCAL and not _is_local(request):
         raise HTTPException(HTTPStatus.FORBIDDEN, "Only this machine may read the metrics.")
-    return Response(state.observer.render(state.service), media_type=CONTENT_TYPE_LATEST)
+    return Response(state.instrumentation.render(state.service), media_type=CONTENT_TYPE_LATEST)
 
 
 def _demand_token(request: Request, expected: SecretStr) -> None:

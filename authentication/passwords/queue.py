@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from authentication.errors import HashingBusy
-from authentication.instrumentation import NOBODY, Observer
+from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.passwords import disconnects
 from authentication.settings import AuthenticationSettings
 
@@ -71,12 +71,12 @@ class HashingQueue:
     def __init__(
         self,
         settings: AuthenticationSettings,
-        observer: Observer = NOBODY,
+        instrumentation: Instrumentation = NullInstrumentation(),
         *,
         is_in_demand: Callable[[], bool] = lambda: False,
     ) -> None:
         self.deadline_seconds = settings.hashing_deadline_seconds
-        self._observer = observer
+        self._instrumentation = instrumentation
         self._is_in_demand = is_in_demand
         self._free = settings.hashing_threads + settings.hashing_queue
         self._free_reserved = settings.hashing_reserve
@@ -121,7 +121,7 @@ class HashingQueue:
         self._trust(slot, user_id)
         answer = slot.put(work)
         self._queue_of(slot).append(slot)
-        self._observer.hashing_queued()
+        self._instrumentation.hashing_queued()
         self._start()
         in_time = await disconnects.wait(answer, seconds=self.deadline_seconds)
         if not answer.done():
@@ -156,7 +156,7 @@ class HashingQueue:
             slot.trusted_user_id = user_id
 
     def _reject(self) -> HashingBusy:
-        self._observer.hashing_refused()
+        self._instrumentation.hashing_rejected()
         return HashingBusy()
 
     def _queue_of(self, slot: Slot) -> deque[Slot]:
@@ -165,7 +165,7 @@ class HashingQueue:
     def _start(self) -> None:
         while self._running < self._usable_threads() and (slot := self._next()) is not None:
             self._running += 1
-            self._observer.hashing_began(waited=time.perf_counter() - slot.queued_at)
+            self._instrumentation.hashing_started(waited=time.perf_counter() - slot.queued_at)
             slot.hashing = asyncio.wrap_future(self._executor.submit(self._hash, slot.work))
             slot.hashing.add_done_callback(partial(self._end, slot))
 
@@ -185,7 +185,7 @@ class HashingQueue:
             return work()
         finally:
             self._hash_seconds = time.perf_counter() - began
-            self._observer.hashed(seconds=self._hash_seconds)
+            self._instrumentation.hashing_finished(seconds=self._hash_seconds)
 
     def _end(self, slot: Slot, hashing: "asyncio.Future[Any]") -> None:
         self._running -= 1
@@ -198,7 +198,7 @@ class HashingQueue:
             slot.answer.cancel()
             if slot.hashing is None:
                 self._queue_of(slot).remove(slot)
-                self._observer.hashing_given_up()
+                self._instrumentation.hashing_abandoned()
         if slot.hashing is None or slot.hashing.done():
             self._free_slot(slot)
         else:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from sqlalchemy.orm import Session
 
-from authentication.instrumentation import NOBODY, Observer
+from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.pruning import prune
 from authentication.pruning.prune import TABLE_START, PrunedElsewhere, Retention
 from authentication.settings import AuthenticationSettings
@@ -35,12 +35,15 @@ class PruningWorker:
     """
 
     def __init__(
-        self, settings: AuthenticationSettings, database: Database, observer: Observer = NOBODY
+        self,
+        settings: AuthenticationSettings,
+        database: Database,
+        instrumentation: Instrumentation = NullInstrumentation(),
     ) -> None:
         self._interval = settings.prune_interval_seconds
         self._retention = Retention(settings.prune_keep_days, settings.audit_keep_days)
         self._database = database
-        self._observer = observer
+        self._instrumentation = instrumentation
         self._batch_rows = prune.BATCH_ROWS
         self._position = TABLE_START
         self._stopping = threading.Event()
@@ -109,6 +112,6 @@ class PruningWorker:
     def _count(self, rows: Mapping[str, int]) -> None:
         deleted = {table: number for table, number in rows.items() if number}
         for table, number in deleted.items():
-            self._observer.pruned(table, number)
+            self._instrumentation.rows_pruned(table, number)
         if deleted:
             log.info("pruned %s", deleted)

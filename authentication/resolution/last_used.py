@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authentication import policies
-from authentication.instrumentation import NOBODY, Observer
+from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import DatabaseUnavailable
@@ -31,10 +31,13 @@ class LastUsedWriter:
     """`note` is called on the event loop for each use, and does no more than remember it."""
 
     def __init__(
-        self, settings: AuthenticationSettings, database: Database, observer: Observer = NOBODY
+        self,
+        settings: AuthenticationSettings,
+        database: Database,
+        instrumentation: Instrumentation = NullInstrumentation(),
     ) -> None:
         self._settings = settings
-        self._observer = observer
+        self._instrumentation = instrumentation
         self._database = database
         self._sessions: set[UUID] = set()
         self._api_keys: set[UUID] = set()
@@ -91,14 +94,16 @@ class LastUsedWriter:
         except (DatabaseUnavailable, DBAPIError) as error:
             # Whatever is wrong with the database now, it may be over by the next use.
             log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
-            self._observer.not_noted(credentials=uses)
+            self._instrumentation.last_used_dropped(credentials=uses)
         except Exception:
             # This task is the only one there is: whatever went wrong, the next round must come.
             log.exception("uses of %d credentials were not noted", uses)
-            self._observer.not_noted(credentials=uses)
+            self._instrumentation.last_used_dropped(credentials=uses)
         else:
             if oldest is not None:
-                self._observer.noted(credentials=uses, lag=time.monotonic() - oldest)
+                self._instrumentation.last_used_written(
+                    credentials=uses, lag=time.monotonic() - oldest
+                )
 
     def _store(
         self,

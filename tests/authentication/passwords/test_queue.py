@@ -10,7 +10,7 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from authentication.errors import HashingBusy
-from authentication.instrumentation import Observer
+from authentication.instrumentation import Instrumentation
 from authentication.passwords import disconnects
 from authentication.passwords.queue import HashingQueue
 from authentication.settings import AuthenticationSettings
@@ -25,11 +25,11 @@ def threads(running: int, waiting: int, **settings: Any) -> HashingQueue:
     )
 
 
-class BegunCounter(Observer):
+class BegunCounter(Instrumentation):
     def __init__(self) -> None:
         self.begun = 0
 
-    def hashing_began(self, *, waited: float) -> None:  # noqa: ARG002
+    def hashing_started(self, *, waited: float) -> None:  # noqa: ARG002
         self.begun += 1
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
-from authentication.instrumentation import Observer
+from authentication.instrumentation import Instrumentation
 from authentication.pruning.prune import Retention, count_prunable, prune_all
 from authentication.pruning.worker import PruningWorker
 from authentication.settings import AuthenticationSettings
@@ -24,13 +24,13 @@ MakeClient = Callable[..., Client]
 ALL_TABLES = ("sessions", "access_tokens", "refresh_tokens", "api_keys")
 
 
-class CountingObserver(Observer):
+class CountingInstrumentation(Instrumentation):
     """Adds up the rows that were pruned."""
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
 
-    def pruned(self, table: str, rows: int) -> None:
+    def rows_pruned(self, table: str, rows: int) -> None:
         self.rows[table] = self.rows.get(table, 0) + rows
 
 
@@ -246,14 +246,14 @@ def test_while_another_process_prunes_this_one_does_not(
 ) -> None:
     client.sign_up()
     backdate("sessions", "revoked_at", 8)
-    observer = CountingObserver()
-    worker = PruningWorker(AuthenticationSettings(), database, observer)
+    instrumentation = CountingInstrumentation()
+    worker = PruningWorker(AuthenticationSettings(), database, instrumentation)
     with another_that_prunes(database_url):
         worker.run_round()
-        assert observer.rows == {}
+        assert instrumentation.rows == {}
         assert count("sessions") == 1
     worker.run_round()
-    assert observer.rows == {"sessions": 1, "access_tokens": 1}
+    assert instrumentation.rows == {"sessions": 1, "access_tokens": 1}
 
 
 def test_a_database_that_is_down_does_not_stop_the_worker(

@@ -140,14 +140,14 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
 
 
 def _authenticator(service: Service, settings: Settings) -> Authenticator:
-    def note_rejection(token: str, scope: Scope) -> None:
+    def record_rejection(token: str, scope: Scope) -> None:
         address = client_address.of(Request(scope), settings.api.proxy_networks)
-        service.refusals.note(token, address)
+        service.rejected_tokens.record(token, address)
 
     return Authenticator(
         service.resolver,
         api_key_headers=settings.api.api_key_headers,
-        on_rejected=note_rejection,
+        on_rejected=record_rejection,
     )
 
 

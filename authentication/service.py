@@ -11,7 +11,7 @@ from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
 from authentication.resolution.last_used import LastUsedWriter
-from authentication.resolution.rejected_tokens import RefusalLog
+from authentication.resolution.rejected_tokens import RejectedTokenAuditor
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
 from authentication.throttling.memory import UnknownTokenCounter
@@ -38,12 +38,12 @@ class Service:
         self.hasher = PasswordHasher(settings)
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, instrumentation)
-        self.refusals = RefusalLog(settings, self.database)
+        self.rejected_tokens = RejectedTokenAuditor(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, instrumentation)
         self.resolver = Resolver(
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
-            on_use=self.last_used.note,
+            on_use=self.last_used.record_use,
             on_lookup=instrumentation.lookup_finished,
         )
         self.hashing = HashingQueue(
@@ -55,7 +55,7 @@ class Service:
         """A database that cannot be reached yet is connected to as soon as it can be."""
         await self.resolver.open()
         self.last_used.start()
-        self.refusals.start()
+        self.rejected_tokens.start()
         self.pruning_worker.start()
 
     async def check(self) -> None:
@@ -67,7 +67,7 @@ class Service:
         """Finish what is in flight, write what waits to be written, disconnect."""
         await self.resolver.close()
         await self.last_used.stop()
-        await self.refusals.stop()
+        await self.rejected_tokens.stop()
         await asyncio.to_thread(self.pruning_worker.stop)
         self.hashing.close()
         self.database.close()

@@ -42,7 +42,7 @@ async def find_signed_in_user(request: Request) -> SignedInUser | None:
     if token:
         identity = await service.resolver.resolve(token, session_kind=SessionKind.CONSOLE)
         if identity is None:
-            service.refusals.note(token, origin_of(request).ip)
+            service.rejected_tokens.record(token, origin_of(request).ip)
     return SignedInUser(identity, token) if token and identity else None
 
 

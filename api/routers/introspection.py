@@ -39,7 +39,7 @@ async def introspect(request: Request) -> Response:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
         ip = origin_of(request).ip
-        state.service.refusals.note(caller, ip)
+        state.service.rejected_tokens.record(caller, ip)
         _count_miss(request, "caller", ip or "")
         raise _invalid_client(request) from None
     except InsufficientScope as error:

@@ -40,7 +40,7 @@ async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) 
     if tokens.kind_of(request.refresh_token) is TokenKind.REFRESH:
         outcome = await service.database.run(exchange.run)
     if outcome is None:
-        service.refusals.note(request.refresh_token, origin.ip)
+        service.rejected_tokens.record(request.refresh_token, origin.ip)
         raise InvalidRefreshToken
     if isinstance(outcome, CounterfoilError):
         raise outcome

@@ -1,7 +1,7 @@
-"""Notes when credentials were last used and extends rolling tokens, behind the requests' back.
+"""Records in the background when credentials were last used, and extends rolling tokens.
 
-Uses are gathered for a moment and written by a few statements for all of them; a session is written
-at most once a minute. What is lost with a crash is only that note.
+Uses are written in batches, by a few statements for all of them, and at most once a minute for each
+session. A crash loses nothing but the last batch.
 """
 
 import logging
@@ -24,11 +24,11 @@ from database.engine.session import Database
 log = logging.getLogger("counterfoil.last_used")
 
 # What cannot be written while the database is down is dropped beyond this.
-_MOST_WAITING = 50_000
+_MAX_PENDING = 50_000
 
 
 class LastUsedWriter:
-    """`note` is called on the event loop for each use, and does no more than remember it."""
+    """`record_use` is called on the event loop for each use, and only adds it to the next batch."""
 
     def __init__(
         self,
@@ -46,23 +46,23 @@ class LastUsedWriter:
         self._writer = WriteBehind(self._write)
         self.start, self.stop = self._writer.start, self._writer.stop
 
-    def note(self, kind: CredentialKind, found: LiveCredential) -> None:
-        """Remember a use that is due to be written, and a token that is due to be extended."""
-        if self._is_due(found) and self.waiting() < _MOST_WAITING:
+    def record_use(self, kind: CredentialKind, found: LiveCredential) -> None:
+        """Add a use that is due to be written, and a token that is due to be extended."""
+        if self._is_due(found) and self.waiting() < _MAX_PENDING:
             if kind is CredentialKind.API_KEY:
                 self._api_keys.add(UUID(str(found.credential_id)))
             else:
                 self._sessions.add(UUID(found.session_id))
             if self._oldest is None:
                 self._oldest = time.monotonic()
-            self._writer.wake()
+            self._writer.schedule()
         if self._settings.rolling_tokens and self._is_due_for_renewal(found):
             self._renewals.add(int(found.credential_id))
-            # It must come before the token's end.
-            self._writer.wake(hurry=True)
+            # It must be written before the token expires.
+            self._writer.schedule(immediately=True)
 
     def waiting(self) -> int:
-        """How many uses have been noted and not yet written."""
+        """How many uses are pending."""
         return len(self._sessions) + len(self._api_keys)
 
     def _is_due(self, found: LiveCredential) -> bool:
@@ -93,11 +93,11 @@ class LastUsedWriter:
             await self._database.run(lambda db: self._store(db, sessions, api_keys, renewals))
         except (DatabaseUnavailable, DBAPIError) as error:
             # Whatever is wrong with the database now, it may be over by the next use.
-            log.warning("uses of %d credentials were not noted: %s", uses, type(error).__name__)
+            log.warning("uses of %d credentials were not recorded: %s", uses, type(error).__name__)
             self._instrumentation.last_used_dropped(credentials=uses)
         except Exception:
-            # This task is the only one there is: whatever went wrong, the next round must come.
-            log.exception("uses of %d credentials were not noted", uses)
+            # An exception would end the only task that writes.
+            log.exception("uses of %d credentials were not recorded", uses)
             self._instrumentation.last_used_dropped(credentials=uses)
         else:
             if oldest is not None:

@@ -1,9 +1,8 @@
-"""Notes in the audit log why credentials are refused, behind the requests' back and not too often.
+"""Records in the audit log why credentials are rejected, in the background and in bounded numbers.
 
-Whoever sends a bad token can send it a thousand times a second, so that neither the request nor the
-table may pay for each: a token from one address is one event in ten minutes, tokens that we never
-issued are one event for their address, and where there are too many at once only their number is
-kept.
+A client can send a rejected token a thousand times a second, so neither the request nor the table
+may pay for each. A token from one address is one event in ten minutes, all unknown tokens from one
+address are one event, and if there are too many at once, only their number is recorded.
 """
 
 import logging
@@ -27,25 +26,25 @@ from database import queries
 from database.engine.session import Database
 from database.queries.rejected_tokens import Rejection
 
-log = logging.getLogger("counterfoil.refusals")
+log = logging.getLogger("counterfoil.rejected_tokens")
 
-_QUIET_SECONDS = 600.0
-_MOST_REMEMBERED = 10_000
-_MOST_WAITING = 200
-_MOST_STRANGERS = 10
-_ANYWHERE = object()
+_REPEAT_SECONDS = 600.0
+_MAX_RECENT = 10_000
+_MAX_PENDING = 200
+_MAX_UNKNOWN_EVENTS = 10
+_ANY_ADDRESS = object()
 
 
-class _Bad(NamedTuple):
-    """A credential and where it came from. `kind` is None for what cannot be a token of ours."""
+class _RejectedToken(NamedTuple):
+    """`kind` is None for what cannot be a token of ours."""
 
     kind: TokenKind | None
     digest: bytes
     ip: str | None
 
 
-class RefusalLog:
-    """`note` is called on the event loop for each refusal, and does no more than remember it."""
+class RejectedTokenAuditor:
+    """`record` is called on the event loop for each rejection, and adds it to the next batch."""
 
     def __init__(
         self,
@@ -56,62 +55,63 @@ class RefusalLog:
     ) -> None:
         self._is_on = settings.audit_refused_tokens
         self._database = database
-        self._told = _Told(clock)
-        self._waiting: Counter[_Bad] = Counter()
-        self._uncounted = 0
+        self._recent = _RecentEvents(clock)
+        self._pending: Counter[_RejectedToken] = Counter()
+        # Rejections of which only the number is known.
+        self._overflow = 0
         self._writer = WriteBehind(self._write)
         self.start, self.stop = self._writer.start, self._writer.stop
 
-    def note(self, token: str, ip: str | None) -> None:
-        """A token or API key has been refused."""
+    def record(self, token: str, ip: str | None) -> None:
+        """An access token, a refresh token or an API key has been rejected."""
         if not self._is_on:
             return
         kind = tokens.kind_of(token)
-        bad = _Bad(kind, tokens.digest(token) if kind else b"", ip)
-        if bad not in self._waiting and len(self._waiting) >= _MOST_WAITING:
-            self._uncounted += 1
-        elif bad not in self._told:
-            self._waiting[bad] += 1
-            self._writer.wake()
+        rejected = _RejectedToken(kind, tokens.digest(token) if kind else b"", ip)
+        if rejected not in self._pending and len(self._pending) >= _MAX_PENDING:
+            self._overflow += 1
+        elif rejected not in self._recent:
+            self._pending[rejected] += 1
+            self._writer.schedule()
 
     async def _write(self) -> None:
-        waiting, self._waiting = self._waiting, Counter()
-        uncounted, self._uncounted = self._uncounted, 0
-        if not waiting:
+        if not self._pending:
             return
+        pending, self._pending = self._pending, Counter()
+        overflow, self._overflow = self._overflow, 0
         try:
-            self._uncounted += await self._database.run(
-                lambda db: self._store(db, waiting, uncounted)
+            self._overflow += await self._database.run(
+                lambda db: self._store(db, pending, overflow)
             )
         except (DatabaseUnavailable, DBAPIError) as error:
-            log.warning("%d refusals were not noted: %s", len(waiting), type(error).__name__)
+            log.warning("%d rejections were not recorded: %s", len(pending), type(error).__name__)
         except Exception:
-            # The task that calls this is the only one there is, and the next round must come.
-            log.exception("%d refusals were not noted", len(waiting))
+            # An exception would end the only task that writes.
+            log.exception("%d rejections were not recorded", len(pending))
 
-    def _store(self, db: Session, waiting: Counter[_Bad], uncounted: int) -> int:
-        """Returns how many are still to be counted, some other time."""
-        known = _explain(db, waiting)
-        strangers: Counter[str | None] = Counter()
-        for bad, count in waiting.items():
-            found = known.get(bad.digest)
-            if found is None:
-                strangers[bad.ip] += count
-            elif found.reason is not None and self._told.add(bad):
-                _record_known(db, bad, found, count)
-        for ip, count in strangers.most_common():
-            if len(strangers) <= _MOST_STRANGERS and self._told.add(ip):
+    def _store(self, db: Session, pending: Counter[_RejectedToken], overflow: int) -> int:
+        """Returns how many rejections are left for a later event."""
+        rejections = _explain(db, pending)
+        unknown: Counter[str | None] = Counter()
+        for rejected, count in pending.items():
+            rejection = rejections.get(rejected.digest)
+            if rejection is None:
+                unknown[rejected.ip] += count
+            elif rejection.reason is not None and self._recent.add(rejected):
+                _record_known(db, rejected, rejection, count)
+        for ip, count in unknown.most_common():
+            if len(unknown) <= _MAX_UNKNOWN_EVENTS and self._recent.add(ip):
                 _record_unknown(db, ip, count)
             else:
-                uncounted += count
-        if uncounted and self._told.add(_ANYWHERE):
-            _record_unknown(db, None, uncounted)
+                overflow += count
+        if overflow and self._recent.add(_ANY_ADDRESS):
+            _record_unknown(db, None, overflow)
             return 0
-        return uncounted
+        return overflow
 
 
-class _Told:
-    """What has been told in the last ten minutes, as far as it can be remembered."""
+class _RecentEvents:
+    """What was recorded in the last ten minutes, as far as it can be remembered."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -121,37 +121,37 @@ class _Told:
         return self._until.get(what, -math.inf) > self._clock()
 
     def add(self, what: object) -> bool:
-        """False if it was there."""
+        """Returns False if it was recorded already."""
         if what in self:
             return False
         self._until.pop(what, None)
-        if len(self._until) >= _MOST_REMEMBERED:
-            # The one told longest ago is the first.
+        if len(self._until) >= _MAX_RECENT:
+            # The oldest is the first.
             del self._until[next(iter(self._until))]
-        self._until[what] = self._clock() + _QUIET_SECONDS
+        self._until[what] = self._clock() + _REPEAT_SECONDS
         return True
 
 
-def _explain(db: Session, waiting: Counter[_Bad]) -> dict[bytes, Rejection]:
-    access = [bad.digest for bad in waiting if bad.kind is TokenKind.ACCESS]
-    keys = [bad.digest for bad in waiting if bad.kind is TokenKind.API_KEY]
+def _explain(db: Session, pending: Counter[_RejectedToken]) -> dict[bytes, Rejection]:
+    access = [rejected.digest for rejected in pending if rejected.kind is TokenKind.ACCESS]
+    keys = [rejected.digest for rejected in pending if rejected.kind is TokenKind.API_KEY]
     found = [
         *(queries.rejected_tokens.explain_access_tokens(db, access) if access else ()),
         *(queries.rejected_tokens.explain_api_keys(db, keys) if keys else ()),
     ]
-    return {refusal.digest: refusal for refusal in found}
+    return {rejection.digest: rejection for rejection in found}
 
 
-def _record_known(db: Session, bad: _Bad, found: Rejection, count: int) -> None:
-    named = "session" if bad.kind is TokenKind.ACCESS else "api_key"
+def _record_known(db: Session, rejected: _RejectedToken, rejection: Rejection, count: int) -> None:
+    named = "session" if rejected.kind is TokenKind.ACCESS else "api_key"
     audit.record(
         db,
         Event.TOKEN_REFUSED,
-        origin=Origin(ip=bad.ip),
-        subject=audit.user(found.user_id),
-        reason=found.reason,
+        origin=Origin(ip=rejected.ip),
+        subject=audit.user(rejection.user_id),
+        reason=rejection.reason,
         count=count,
-        **{named: found.credential_id},
+        **{named: rejection.credential_id},
     )
 
 

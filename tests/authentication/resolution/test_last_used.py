@@ -1,4 +1,4 @@
-"""Uses are noted behind the requests' back, now and then; rolling tokens are extended."""
+"""Uses are recorded in the background, in batches; rolling tokens are extended."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ def last_used(sql: Sql) -> str:
     return str(sql("SELECT max(last_used_at) FROM sessions")[0][0])
 
 
-def test_a_use_is_noted_behind_the_request(client: Client, sql: Sql) -> None:
+def test_a_use_is_recorded_in_the_background(client: Client, sql: Sql) -> None:
     tokens = client.sign_up()
     sql(f"UPDATE sessions SET last_used_at = {LONG_AGO}")
     client.me(tokens)
@@ -27,7 +27,7 @@ def test_a_use_is_noted_behind_the_request(client: Client, sql: Sql) -> None:
     assert not client.sessions(tokens)[0]["last_used_at"].startswith("2020")
 
 
-def test_a_use_is_not_noted_again_within_a_minute(client: Client, sql: Sql) -> None:
+def test_a_use_is_not_recorded_again_within_a_minute(client: Client, sql: Sql) -> None:
     tokens = client.sign_up()
     before = last_used(sql)
     client.me(tokens)

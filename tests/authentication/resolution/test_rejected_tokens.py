@@ -1,4 +1,4 @@
-"""Why a credential is refused stands in the audit log, and a flood of bad ones does not fill it."""
+"""The audit log says why a credential was rejected, and a flood of such requests cannot fill it."""
 
 import json
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from tests.support.administrator import Sql
 from tests.support.client import Client, MakeClient, Tokens
 from tests.support.waiting import flush_deferred_writes
 
-Told = Callable[[], list[tuple[str | None, dict[str, Any]]]]
+Recorded = Callable[[], list[tuple[str | None, dict[str, Any]]]]
 
 
 @pytest.fixture
-def told(client: Client, sql: Sql) -> Told:
-    """Subject and detail of each refusal, once all of them are written."""
+def recorded(client: Client, sql: Sql) -> Recorded:
+    """Subject and detail of each rejection, once all of them are written."""
 
     def read() -> list[tuple[str | None, dict[str, Any]]]:
         flush_deferred_writes(client)
@@ -64,71 +64,73 @@ def let_expire(client: Client, sql: Sql, tokens: Tokens) -> None:
     ],
 )
 def test_the_reason_goes_to_the_audit_log(
-    client: Client, sql: Sql, told: Told, end: Callable[..., None], reason: str
+    client: Client, sql: Sql, recorded: Recorded, end: Callable[..., None], reason: str
 ) -> None:
     tokens = client.sign_up()
     db = client.sessions(tokens)[0]["id"]
     end(client, sql, tokens)
     assert client.me(tokens).json()["detail"] == "The token is not valid."
-    assert told() == [("user:1", {"reason": reason, "session": db, "count": 1})]
+    assert recorded() == [("user:1", {"reason": reason, "session": db, "count": 1})]
 
 
-def test_a_refused_api_key_is_named(client: Client, told: Told) -> None:
+def test_a_rejected_api_key_is_named(client: Client, recorded: Recorded) -> None:
     tokens = client.sign_up()
     key = client.create_api_key(tokens)
     client.http.delete(f"/api-keys/{key['id']}", headers=tokens.headers)
     assert client.http.get("/users/me", headers={"X-API-Key": key["key"]}).status_code == 401
-    assert told() == [("user:1", {"reason": "revoked", "api_key": key["id"], "count": 1})]
+    assert recorded() == [("user:1", {"reason": "revoked", "api_key": key["id"], "count": 1})]
 
 
-def test_a_bad_token_is_told_once_however_often_it_comes(client: Client, told: Told) -> None:
+def test_a_rejected_token_is_recorded_once_however_often_it_comes(
+    client: Client, recorded: Recorded
+) -> None:
     tokens = client.sign_up()
     client.http.post("/logout", headers=tokens.headers)
     for _ in range(3):
         client.me(tokens)
-    first = told()
+    first = recorded()
     assert [detail["count"] for _, detail in first] == [3]
     client.me(tokens)
-    assert told() == first
+    assert recorded() == first
 
 
-def test_tokens_that_we_never_issued_are_one_event(client: Client, told: Told) -> None:
+def test_tokens_that_we_never_issued_are_one_event(client: Client, recorded: Recorded) -> None:
     for kind in TokenKind:
         client.me(create(kind).text)
     client.me("garbage")
     client.refresh("garbage")
     client.refresh(create(TokenKind.REFRESH).text)
-    assert told() == [(None, {"reason": "unknown", "count": 6})]
+    assert recorded() == [(None, {"reason": "unknown", "count": 6})]
 
 
 def test_of_a_flood_only_the_number_is_kept(
-    client: Client, told: Told, monkeypatch: pytest.MonkeyPatch
+    client: Client, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rejected_tokens, "_MOST_WAITING", 5)
-    log = client.http.app.state.service.refusals  # type: ignore[attr-defined]
+    monkeypatch.setattr(rejected_tokens, "_MAX_PENDING", 5)
+    auditor = client.http.app.state.service.rejected_tokens  # type: ignore[attr-defined]
     portal = client.http.portal
     assert portal is not None
     for number in range(12):
-        portal.call(log.note, create(TokenKind.ACCESS).text, f"192.0.2.{number}")
-    assert sum(detail["count"] for _, detail in told()) == 12
+        portal.call(auditor.record, create(TokenKind.ACCESS).text, f"192.0.2.{number}")
+    assert sum(detail["count"] for _, detail in recorded()) == 12
     for number in range(100, 140):
-        portal.call(log.note, create(TokenKind.ACCESS).text, f"192.0.2.{number}")
+        portal.call(auditor.record, create(TokenKind.ACCESS).text, f"192.0.2.{number}")
     # The rest waits for its turn.
-    assert len(told()) <= 6 + 5
+    assert len(recorded()) <= 6 + 5
 
 
 def test_what_cannot_be_written_does_not_end_the_writing(
-    client: Client, sql: Sql, told: Told
+    client: Client, sql: Sql, recorded: Recorded
 ) -> None:
     sql("ALTER TABLE audit_events RENAME TO away")
     client.me("garbage")
     flush_deferred_writes(client)
     sql("ALTER TABLE away RENAME TO audit_events")
-    assert told() == []
+    assert recorded() == []
     tokens = client.sign_up()
     client.http.post("/logout", headers=tokens.headers)
     client.me(tokens)
-    assert [detail["reason"] for _, detail in told()] == ["revoked"]
+    assert [detail["reason"] for _, detail in recorded()] == ["revoked"]
 
 
 def test_it_can_be_switched_off(make_client: MakeClient, sql: Sql) -> None:

@@ -39,7 +39,7 @@ __all__ = [
     "requires_role",
 ]
 
-# Managing an account takes a session of its own that has not been narrowed to something else.
+# An account is managed with a session's token that was not restricted to other scopes.
 AccountIdentity = Annotated[
     Identity,
     Security(
@@ -56,7 +56,7 @@ def service_of(request: Request) -> Service:
 
 
 def origin_of(request: Request) -> Origin:
-    """Where the request came from, and who sent it if that is known by now."""
+    """The IP address and the user agent of the request, and its caller if already known."""
     identity: Identity | None = request.scope.get(RESOLVED)
     return Origin(
         actor=identity.actor if identity else "anonymous",
@@ -65,19 +65,19 @@ def origin_of(request: Request) -> Origin:
     )
 
 
-# Coroutines, because FastAPI would hand a plain function to a thread, at the cost of a lookup.
+# Coroutines, because FastAPI runs a plain function in a thread, which costs as much as a lookup.
 async def get_service(request: Request) -> Service:
     """The running service, for a route."""
     return service_of(request)
 
 
 async def get_origin(request: Request) -> Origin:
-    """Where the request came from, for a route."""
+    """The origin of the request, for a route."""
     return origin_of(request)
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:
-    """A transaction that is committed before the answer is sent, and read-only for a GET."""
+    """A transaction that is committed before the response is sent, and read-only for a GET."""
     read_only = request.method in {"GET", "HEAD"}
     async with service_of(request).database.session(read_only=read_only) as db:
         yield db
@@ -85,5 +85,5 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
 
 ServiceDep = Annotated[Service, Depends(get_service)]
 OriginDep = Annotated[Origin, Depends(get_origin)]
-# With FastAPI's default scope, a commit that fails would come after an answer that says it has not.
+# FastAPI's default scope would commit after the response, which then cannot say that it failed.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]

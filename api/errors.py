@@ -1,4 +1,4 @@
-"""Says over HTTP what was refused: statuses from one table, bodies as RFC 9457 has them."""
+"""Maps errors to HTTP: statuses from one table, bodies in the form of RFC 9457."""
 
 from http import HTTPStatus
 from typing import Any
@@ -104,24 +104,24 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 def from_http(error: HTTPException) -> Response:
-    """A problem for what the framework refuses, and for a route of yours that raises one."""
+    """A problem for an HTTPException of the framework, or of a route that an application adds."""
     status = HTTPStatus(error.status_code)
     code = _CODES.get(status, status.name.lower())
     return problem(status, code, str(error.detail), headers=dict(error.headers or {}))
 
 
 def _allowed(request: Request) -> str:
-    """The methods of every route at this path; the framework names those of the first alone."""
+    """The methods of all routes with this path; the framework names only those of the first."""
     methods: set[str] = set()
     for route in flatten(request.app.router.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
             methods.update(getattr(route, "methods", None) or ())
-    # A mounted folder of files has seen to it that nothing matches any more.
+    # In a mounted folder of static files, no route of the application matches the path.
     return ", ".join(sorted(methods or {"GET", "HEAD"}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The last resort shows nothing of the inside; api/middleware.py logs it all."""
+    """The response to any other exception, without details; api/middleware.py logs them."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
     )

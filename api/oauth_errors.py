@@ -1,4 +1,4 @@
-"""Errors of the OAuth endpoints, which speak RFC 6749, 5.2 instead of problem details."""
+"""Error responses of the OAuth endpoints: RFC 6749, 5.2 instead of problem details."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -16,10 +16,10 @@ from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 P = ParamSpec("P")
 
-# The endpoints that are decorated below, for those who answer in place of them.
+# The endpoints that use `oauth_errors`, for the middleware, which responds before they are called.
 PATHS = frozenset({"/token", "/introspect", "/revoke"})
 
-# How these errors are called there; what is not listed is an invalid_request.
+# The codes of RFC 6749, 5.2 for our errors; all others are an invalid_request.
 _CODES: dict[type[CounterfoilError], str] = {
     errors.InvalidCredentials: "invalid_grant",
     errors.InvalidRefreshToken: "invalid_grant",
@@ -29,7 +29,7 @@ _CODES: dict[type[CounterfoilError], str] = {
 }
 
 
-class OAuthRefusal(Exception):
+class OAuthException(Exception):
     """`error` is one of the codes of RFC 6749, 5.2; the description is ASCII."""
 
     def __init__(
@@ -47,7 +47,7 @@ class OAuthRefusal(Exception):
         super().__init__(description)
 
     def response(self) -> Response:
-        """The answer; like the tokens themselves it is not to be stored."""
+        """The response; like one with tokens it must not be stored."""
         return Response(
             json.dumps({"error": self.error, "error_description": self.description}),
             self.status,
@@ -59,41 +59,41 @@ class OAuthRefusal(Exception):
 def oauth_errors(
     endpoint: Callable[P, Awaitable[Response]],
 ) -> Callable[P, Awaitable[Response]]:
-    """Let an endpoint answer for its errors in OAuth's form."""
+    """A decorator: errors of the endpoint become responses in the form of OAuth."""
 
     @wraps(endpoint)
-    async def answering(*args: P.args, **kwargs: P.kwargs) -> Response:
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Response:
         try:
             return await endpoint(*args, **kwargs)
-        except OAuthRefusal as refusal:
-            return refusal.response()
+        except OAuthException as exception:
+            return exception.response()
         except CounterfoilError as error:
-            return _from(error).response()
+            return _translate(error).response()
         except HTTPException as error:
             return from_http(error)
         except DatabaseUnavailable as error:
             log_unavailable(error)
             return _unavailable(error.detail).response()
 
-    return answering
+    return wrapper
 
 
 def from_http(error: HTTPException) -> Response:
-    """What is wrong with the request before anyone has looked into it, such as its size."""
-    refusal = OAuthRefusal(
+    """The response to an error before the endpoint is called, such as a body that is too large."""
+    exception = OAuthException(
         "invalid_request",
         str(error.detail),
         status=error.status_code,
         headers=dict(error.headers or {}),
     )
-    return refusal.response()
+    return exception.response()
 
 
-def _from(error: CounterfoilError) -> OAuthRefusal:
+def _translate(error: CounterfoilError) -> OAuthException:
     code = _CODES.get(type(error), "invalid_request")
     if isinstance(error, errors.TooManyAttempts):
-        # RFC 6749 has no code for it; its clients know this one as "not now".
-        return OAuthRefusal(
+        # RFC 6749 has no code for it; clients understand this one as "try again later".
+        return OAuthException(
             "temporarily_unavailable",
             error.detail,
             status=HTTPStatus.TOO_MANY_REQUESTS,
@@ -101,11 +101,11 @@ def _from(error: CounterfoilError) -> OAuthRefusal:
         )
     if code == "temporarily_unavailable":
         return _unavailable(error.detail)
-    return OAuthRefusal(code, error.detail)
+    return OAuthException(code, error.detail)
 
 
-def _unavailable(description: str) -> OAuthRefusal:
-    return OAuthRefusal(
+def _unavailable(description: str) -> OAuthException:
+    return OAuthException(
         "temporarily_unavailable",
         description,
         status=HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""Everything that a running service holds: opened once, closed once, passed to what needs it."""
+"""The parts of a running service: opened once, closed once, passed to what needs them."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ class Service:
         self.settings = settings
         self.instrumentation = instrumentation
         self.database = Database(database_settings)
-        event.listen(self.database.sessions, "after_commit", self._announce)
+        event.listen(self.database.sessions, "after_commit", self._report_events)
         self.hasher = PasswordHasher(settings)
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.last_used = LastUsedWriter(settings, self.database, instrumentation)
@@ -52,7 +52,7 @@ class Service:
         self.throttle = Throttle(settings, self.database, self.hashing)
 
     async def open(self) -> None:
-        """A database that cannot be reached yet is connected to as soon as it can be."""
+        """Connect. While the database cannot be reached, this is retried in the background."""
         await self.resolver.open()
         self.last_used.start()
         self.rejected_tokens.start()
@@ -64,7 +64,7 @@ class Service:
         await self.database.run(lambda db: db.connection(), read_only=True)
 
     async def close(self) -> None:
-        """Finish what is in flight, write what waits to be written, disconnect."""
+        """Finish lookups in flight, write pending batches, disconnect."""
         await self.resolver.close()
         await self.last_used.stop()
         await self.rejected_tokens.stop()
@@ -72,7 +72,7 @@ class Service:
         self.hashing.close()
         self.database.close()
 
-    def _announce(self, db: Session) -> None:
-        """What was rolled back has not happened, so events count once they are committed."""
+    def _report_events(self, db: Session) -> None:
+        """Called after each commit, as events that were rolled back are not counted."""
         for recorded, detail in audit.take_recorded(db):
             self.instrumentation.event_committed(recorded, detail)

@@ -1,4 +1,4 @@
-"""Tells an application whose token it was sent: the part of Counterfoil that others install.
+"""Tells an application whose token it received: the part of Counterfoil that others install.
 
 `counterfoil.fastapi` has the dependencies of a FastAPI application. Everything else knows neither
 a web framework nor the service's models and settings.

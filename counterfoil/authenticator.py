@@ -13,7 +13,7 @@ from counterfoil.resolver import Resolver
 Headers = Iterable[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
 
-# Where a request's scope holds the identity, once it has been resolved.
+# The key in a request's scope of the identity, once it has been resolved.
 RESOLVED = "counterfoil.identity"
 
 API_KEY_HEADERS = ("X-API-Key", "Token")
@@ -22,7 +22,7 @@ API_KEY_HEADERS = ("X-API-Key", "Token")
 class Authenticator:
     """Belongs to the event loop that its resolver is opened on.
 
-    `on_rejected` is told of each credential that is not live, with the scope of its request.
+    `on_rejected` is called with each credential that is not live, and the scope of its request.
     """
 
     def __init__(
@@ -88,5 +88,5 @@ def header_names(headers: Iterable[str]) -> frozenset[bytes]:
 
 def _bearer(value: bytes) -> str | None:
     scheme, _, token = value.decode("latin-1").partition(" ")
-    # The scheme is case-insensitive (RFC 9110, 11.1). Other schemes are for others.
+    # The scheme is case-insensitive (RFC 9110, 11.1). Other schemes are not ours.
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None

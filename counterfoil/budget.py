@@ -1,7 +1,7 @@
-"""How long one request may wait for the database, all of its waits together.
+"""How long one request may wait for the database in total.
 
-Held in a context variable, so that a request's lookup of its token and its transactions share it
-wherever they run.
+The budget is in a context variable, so that the lookup of the request's token and its transactions
+share it in every thread.
 """
 
 import contextvars
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class _Budget:
-    """Shared by all that one request does, in whichever thread or copied context."""
+    """Copies of a context share this object, and so one budget."""
 
     seconds: float
 
@@ -19,7 +19,7 @@ _budget: contextvars.ContextVar[_Budget | None] = contextvars.ContextVar("budget
 
 
 def set_budget(seconds: float) -> None:
-    """Let the request that begins here wait for the database for so many seconds in all."""
+    """Let the request that begins here wait for the database for so many seconds in total."""
     _budget.set(_Budget(seconds))
 
 

@@ -1,4 +1,4 @@
-"""Why a credential is rejected. None of these knows how HTTP says so: see counterfoil/problems.py.
+"""Why a credential is rejected. These errors know no HTTP: see counterfoil/problems.py.
 
 CounterfoilError
 ├── NotAuthenticated            no credential was sent
@@ -6,9 +6,9 @@ CounterfoilError
 ├── AmbiguousCredentials        more than one was sent
 ├── InsufficientScope           the scopes do not suffice
 ├── InsufficientRole            the roles do not suffice
-└── SessionRequired             an API key was sent where only a session will do
+└── SessionRequired             an API key was sent where a session is required
 
-DatabaseUnavailable             no credential can be judged at the moment
+DatabaseUnavailable             no credential can be checked at the moment
 """
 
 

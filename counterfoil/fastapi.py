@@ -1,4 +1,4 @@
-"""What the routes of a FastAPI application ask for: the caller's identity, scopes and roles.
+"""Dependencies of the routes of a FastAPI application: the caller's identity, scopes and roles.
 
     app = FastAPI()
     Counterfoil(app, database_url="postgresql://...")
@@ -33,11 +33,11 @@ SCHEME_NAME = "Bearer"
 
 
 class Counterfoil:
-    """Judges the tokens of an application by the service's own database, at each request anew.
+    """Checks the tokens that an application receives, in the service's database, at each request.
 
-    `deadline_seconds` is how long a request may wait for that: past it the answer is 503. Answers
-    to rejected credentials are the service's own; everything else of the application stays as it
-    is. Raises ValueError for a URL that is neither PostgreSQL's nor SQLite's.
+    `deadline_seconds` is how long a request may wait for that: after it, the response is 503.
+    Rejected credentials get the same response as from the service; nothing else of the application
+    changes. Raises ValueError for a URL of another database than PostgreSQL or SQLite.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Counterfoil:
 
 
 def install(app: FastAPI, authenticator: Authenticator) -> None:
-    """Let the dependencies below ask this authenticator in this application."""
+    """Let the dependencies below use this authenticator in this application."""
     app.state.counterfoil = authenticator
 
 
 class IdentityDependency(SecurityBase):
-    """Resolves the caller's credential and demands what the route demands, all in one."""
+    """Resolves the caller's credential and checks everything that the route requires of it."""
 
     model = HTTPBearer()
     scheme_name = SCHEME_NAME
@@ -107,7 +107,7 @@ class IdentityDependency(SecurityBase):
 
 
 class OptionalIdentityDependency(SecurityBase):
-    """The caller's identity, or None where no credential was sent. A bad one is rejected."""
+    """The caller's identity, or None if no credential was sent. An invalid one is rejected."""
 
     model = IdentityDependency.model
     scheme_name = SCHEME_NAME
@@ -133,17 +133,17 @@ OptionalIdentity = Annotated[Identity | None, Depends(get_optional_identity)]
 
 
 def requires(*scopes: str) -> Any:
-    """A dependency that demands all these scopes: 403 `insufficient_scope` without them.
+    """A dependency that requires all these scopes: 403 `insufficient_scope` without them.
 
     Use it as `identity: Annotated[Identity, requires("orders:read")]` or in a route's
     `dependencies=[requires("orders:read")]`.
     """
-    # Named twice: the dependency demands them, and FastAPI writes them into the description.
+    # Named twice: the dependency checks them, and FastAPI lists them in the OpenAPI description.
     return Security(IdentityDependency(scopes=frozenset(scopes)), scopes=scopes)
 
 
 def requires_role(*roles: str) -> Any:
-    """A dependency that demands one of these roles: 403 `insufficient_role` without."""
+    """A dependency that requires one of these roles: 403 `insufficient_role` without."""
     return Depends(IdentityDependency(roles=frozenset(roles)))
 
 

@@ -8,14 +8,14 @@ from counterfoil import permissions
 
 
 class CredentialKind(StrEnum):
-    """What a request may carry."""
+    """The kinds of credentials that a request may have."""
 
     ACCESS_TOKEN = "access_token"
     API_KEY = "api_key"
 
 
 class SessionKind(StrEnum):
-    """Where a session was begun, and the only door that its tokens open."""
+    """Where a session was begun, which is the only place where its tokens are accepted."""
 
     API = "api"
     CONSOLE = "console"
@@ -80,12 +80,12 @@ class Identity(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """How the audit log names the caller."""
+        """The name of the caller in the audit log."""
         return f"user:{self.user_id}"
 
 
 def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
-    """The identity that a row of the lookup stands for."""
+    """The identity from a row of the lookup."""
     is_session = kind is CredentialKind.ACCESS_TOKEN
     if is_session:
         usable = permissions.of_session(found.scopes, found.grants)

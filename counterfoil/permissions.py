@@ -67,12 +67,12 @@ def _held(roles: Mapping[str, Scopes], scopes: Scopes) -> tuple[str, ...]:
 
 
 def demand_scopes(available: Scopes, demanded: Scopes) -> None:
-    """Raises InsufficientScope unless all demanded scopes are there."""
+    """Raises InsufficientScope unless all demanded scopes are available."""
     if not demanded <= available:
         raise InsufficientScope(demanded)
 
 
 def demand_role(roles: Iterable[str], demanded: Scopes) -> None:
-    """Raises InsufficientRole unless one of the demanded roles is there."""
+    """Raises InsufficientRole unless one of the demanded roles is among them."""
     if demanded and demanded.isdisjoint(roles):
         raise InsufficientRole(demanded)

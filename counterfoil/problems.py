@@ -1,4 +1,4 @@
-"""Answers over HTTP for credentials that are rejected: problem details with a challenge.
+"""HTTP responses to rejected credentials: problem details with a challenge.
 
 Statuses and challenges are those of RFC 6750, 3; bodies have the form of RFC 9457.
 """
@@ -26,18 +26,18 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
 }
 
 RETRY_AFTER = {"Retry-After": "1"}
-"""Seconds after which it is worth asking again when the service could not answer."""
+"""Seconds after which a client may try again when the service is unavailable."""
 
 INVALID_TOKEN_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
-# What may stand between the quotes of a challenge (RFC 6749, 3.3); the rest could break out of it.
+# What is safe between the quotes of a challenge (RFC 6749, 3.3).
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
 ) -> Response:
-    """An answer in the form of RFC 9457."""
+    """A response in the form of RFC 9457."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -52,7 +52,7 @@ def problem(
 
 
 def challenge(error: CounterfoilError) -> dict[str, str]:
-    """The header that asks for another credential (RFC 6750, 3), where there is one to ask for."""
+    """The header that asks for another credential (RFC 6750, 3), if another would help."""
     match error:
         case errors.NotAuthenticated():
             return {"WWW-Authenticate": "Bearer"}
@@ -67,16 +67,16 @@ def challenge(error: CounterfoilError) -> dict[str, str]:
 
 
 def rejected(error: CounterfoilError) -> Response:
-    """The answer to a credential that was rejected, for any error of counterfoil/errors.py."""
+    """The response to a rejected credential, for any error of counterfoil/errors.py."""
     return problem(STATUSES[type(error)], error.code, error.detail, headers=challenge(error))
 
 
 def unavailable(error: DatabaseUnavailable) -> Response:
-    """The answer when no token can be judged. Never a 401, which would log people out."""
+    """The response when no token can be checked: not 401, after which clients log users out."""
     log_unavailable(error)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, error.detail, headers=RETRY_AFTER)
 
 
 def log_unavailable(error: DatabaseUnavailable) -> None:
-    """For every answer to it, whatever its form."""
+    """Called for every response to this error, whatever its form."""
     log.warning("database unavailable: %s", error)

@@ -1,9 +1,9 @@
-"""Finds out, for each request anew, whose token it carries. Nothing is ever cached.
+"""Resolves the credential of each request to an identity. Nothing is ever cached.
 
-Natural batching keeps that cheap: while one lookup is under way, the tokens that arrive wait
-together, and go out as one query when a connection is free. No timer makes anyone wait, and the
-query for a token always begins after its request has arrived, so that a revocation that was
-committed before is always seen.
+Natural batching keeps that cheap: while lookups are in flight, the tokens that arrive wait
+together, and are sent as one query when a connection is free. No timer delays a request, and the
+query for a token always starts after its request has arrived, so that it sees every revocation that
+was committed before.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _KINDS = {
 }
 
 _TICK_SECONDS = 0.1
-# Whoever has just asked is likely to ask again.
+# A client that has just asked is likely to ask again.
 _IN_DEMAND_SECONDS = 0.2
 
 
@@ -41,13 +41,13 @@ def _kind_of(token: str) -> CredentialKind | None:
 
 
 class OnLookup(Protocol):
-    """Told of each query: for how many tokens it was, in how many seconds, and how it ended."""
+    """Called after each query, with its number of tokens and its duration in seconds."""
 
     def __call__(self, *, tokens: int, seconds: float, failed: bool) -> None: ...
 
 
 def _ignore(*, tokens: int, seconds: float, failed: bool) -> None:
-    """Nobody has asked to be told."""
+    """The default of `on_lookup`."""
 
 
 class _Waiter(NamedTuple):
@@ -56,7 +56,7 @@ class _Waiter(NamedTuple):
     give_up_at: float
 
     def fail(self, reason: str) -> None:
-        # An error of one's own for each: a shared one would gather all their tracebacks.
+        # One error for each waiter: a shared one would collect all their tracebacks.
         if not self.answer.done():
             self.answer.set_exception(DatabaseUnavailable(reason))
 
@@ -64,7 +64,7 @@ class _Waiter(NamedTuple):
 class Resolver:
     """Belongs to the event loop it is opened on.
 
-    `on_use` is told of each credential that was found live, `on_lookup` of each query. They are
+    `on_use` is called for each credential that is live, `on_lookup` after each query. They are
     called on the event loop, so they must neither wait nor raise.
     """
 
@@ -89,13 +89,13 @@ class Resolver:
         self._last_asked = -math.inf
 
     async def open(self) -> None:
-        """Connect. A server that cannot be reached yet is connected to as soon as it can be."""
+        """Connect. If the server cannot be reached, this is retried in the background."""
         self._loop = asyncio.get_running_loop()
         self._lookup.on_free = self._send
         await self._lookup.open()
 
     async def close(self) -> None:
-        """Let what is in flight finish, then disconnect."""
+        """Wait for the lookups in flight, then disconnect."""
         while self._in_flight:
             await asyncio.wait(self._in_flight)
         self._fail_waiting(until=math.inf)
@@ -120,11 +120,11 @@ class Resolver:
     async def resolve_both(
         self, first: str, second: str
     ) -> tuple[Identity | None, Identity | None]:
-        """Two at once, which go out together. Raises as `resolve` does."""
+        """Resolve two credentials in one query. Raises as `resolve` does."""
         kinds = _kind_of(first), _kind_of(second)
         if kinds[0] is None or kinds[1] is None:
             return await self.resolve(first), await self.resolve(second)
-        # Futures and not coroutines, each of which would be given a task of its own.
+        # Futures, because gather() would create a task for each coroutine.
         began = self._last_asked = self._loop.time()
         found = await asyncio.gather(
             self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
@@ -148,7 +148,7 @@ class Resolver:
         await self._find(CredentialKind.ACCESS_TOKEN, bytes(32))
 
     def is_in_demand(self) -> bool:
-        """Whether tokens are being looked up, or were a moment ago."""
+        """Whether tokens are being looked up, or were in the last moment."""
         return self._loop.time() - self._last_asked < _IN_DEMAND_SECONDS
 
     def waiting(self) -> int:
@@ -180,7 +180,7 @@ class Resolver:
         digests: dict[bytes, None] = {}
         while queue and len(digests) < MAX_BATCH:
             waiter = queue.popleft()
-            # Whoever has given up, or gone away, leaves a future behind that is done.
+            # The future is done if its request ran into its deadline or was cancelled.
             if not waiter.answer.done():
                 waiters.append(waiter)
                 digests[waiter.digest] = None
@@ -213,9 +213,9 @@ class Resolver:
         self._send()
 
     def _fail_waiting(self, *, until: float) -> None:
-        """Fail those whose time is over, in the queues as well as in flight.
+        """Fail those that have waited too long, in the queues and in flight.
 
-        A lookup in flight goes on without them: it may have begun long after they came.
+        Their lookup goes on without them: it may have begun long after they arrived.
         """
         for waiters in (*self._queues.values(), *self._in_flight.values()):
             for waiter in waiters:

@@ -1,8 +1,8 @@
-"""Makes tokens, and tells one that we made from one that we cannot have made.
+"""Creates tokens, and recognises strings that cannot be tokens.
 
 A token is a prefix that names its kind, 32 random bytes in base64url, and a checksum: CRC-32 of
 what precedes, in base 62. The prefix lets secret scanners find a leak; the checksum lets garbage be
-refused without a query. Only the SHA-256 digest is ever stored: 256 random bits need no slow hash.
+rejected without a query. Only the SHA-256 digest is ever stored: 256 random bits need no slow hash.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class TokenKind(StrEnum):
-    """The prefixes. A token of one kind is never taken for another."""
+    """The prefixes. A token of one kind is never accepted as another."""
 
     ACCESS = "cfa_"
     REFRESH = "cfr_"
@@ -22,14 +22,14 @@ class TokenKind(StrEnum):
 
 
 class NewToken(NamedTuple):
-    """The text is for the client, once; the digest is for the database."""
+    """The text is for the client, the digest for the database."""
 
     text: str
     digest: bytes
 
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# Two digits at a time, as every request has its token checked.
+# Two digits at a time, which is faster: every request has its token checked.
 _PAIRS = [first + second for first in _BASE62 for second in _BASE62]
 _CHECKSUM_LENGTH = 6
 _FORMAT = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
@@ -45,7 +45,7 @@ def create(kind: TokenKind) -> NewToken:
 
 
 def kind_of(text: str) -> TokenKind | None:
-    """The kind of a well-formed token. None for anything that we cannot have issued."""
+    """The kind of a well-formed token. None for a string that was never issued."""
     match = _FORMAT.fullmatch(text)
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
@@ -58,7 +58,7 @@ def digest(text: str) -> bytes:
 
 
 def redact(text: str) -> str:
-    """The text for a log: of whatever looks like a token, only the prefix is left."""
+    """The text for a log: everything that looks like a token is cut to its prefix."""
     return text if "cf" not in text else _LOOKALIKE.sub(r"\1[removed]", text)
 
 

@@ -1,1 +1,1 @@
-"""Request and response bodies. Only `api` uses them, and they know only pydantic."""
+"""Request and response bodies. Only `api` imports them; they import only pydantic and limits."""

@@ -33,14 +33,14 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("is out of range") from None
 
 
-def _refuse_number(value: object) -> object:
+def _reject_number(value: object) -> object:
     # pydantic takes a bare number for seconds since 1970, which the description does not offer.
     if isinstance(value, str) and ":" not in value:
         raise ValueError("must be a date and a time with a zone (RFC 3339)")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_reject_number), AfterValidator(_in_utc)]
 RoleName = Annotated[
     str, StringConstraints(min_length=1, max_length=limits.MAX_ROLE_LENGTH), Printable
 ]

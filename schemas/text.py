@@ -1,4 +1,4 @@
-"""Kinds of text that every field is made of: what either database would refuse is refused here."""
+"""Types of text fields. What either database would reject is rejected here."""
 
 import unicodedata
 from typing import Annotated
@@ -9,21 +9,21 @@ from database import limits
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether it holds NUL, which PostgreSQL cannot store, a line break, or anything of the kind.
+    """Whether it contains NUL, which PostgreSQL cannot store, a line break or the like.
 
-    What people call themselves and their clients ends up in headers, logs and terminals.
+    Names and labels are written to headers, logs and terminals.
     """
     return any(unicodedata.category(character) == "Cc" for character in text)
 
 
-def _refuse_control_characters(text: str) -> str:
-    # Lone surrogates pydantic refuses by itself.
+def _reject_control_characters(text: str) -> str:
+    # Pydantic itself rejects lone surrogates.
     if has_control_characters(text):
         raise ValueError("must not contain control characters")
     return text
 
 
-Printable = AfterValidator(_refuse_control_characters)
+Printable = AfterValidator(_reject_control_characters)
 
 Name = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""Bodies about logging in and the tokens that come of it."""
+"""Bodies for logging in, and for the tokens that are issued."""
 
 from typing import Literal, Self
 
@@ -31,7 +31,7 @@ class Login(BaseModel):
     @field_validator("client_id")
     @classmethod
     def _empty_is_none(cls, label: str | None) -> str | None:
-        # As in a form (RFC 6749, 3.1): the refresh by form could never name an empty one.
+        # As in a form (RFC 6749, 3.1): a refresh by form could not send an empty one.
         return label or None
 
     @model_validator(mode="after")
@@ -42,7 +42,7 @@ class Login(BaseModel):
 
     @property
     def identifier(self) -> str:
-        """Whichever of the two was sent."""
+        """The username or e-mail address that was sent."""
         return self.email or self.username or ""
 
 

@@ -77,7 +77,7 @@ class PasswordChange(BaseModel):
 
 
 def _names(roles: Iterable[object]) -> list[object]:
-    """A stored user has roles, an identity has their names already."""
+    """The names of roles. An identity has names, a stored user has rows."""
     return [getattr(role, "name", role) for role in roles]
 
 
@@ -85,11 +85,11 @@ RoleNames = Annotated[list[str], BeforeValidator(_names)]
 
 
 class Profile(BaseModel):
-    """What everyone who may read an account sees of it, made of a stored user or of an identity."""
+    """The common fields of an account, made from a stored user or from an identity."""
 
     model_config = ConfigDict(from_attributes=True)
 
-    # An identity has the first of the two names, a stored user the second.
+    # The name in an identity, and the name in a stored user.
     id: int = Field(validation_alias=AliasChoices("user_id", "id"))
     email: str
     username: str | None

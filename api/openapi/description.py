@@ -138,7 +138,7 @@ def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> 
         if SCHEME_NAME in requirement:
             more = [other for other in security if other is not requirement]
             scopes: list[str] = requirement[SCHEME_NAME]
-            # An API key never has this scope, so that it would be refused.
+            # An API key never has this scope, so it would be rejected.
             keys = () if permissions.ACCOUNT in scopes else headers
             others: list[dict[str, list[str]]] = [{name: scopes} for name in keys]
             operation["security"] = [{_PASSWORD_FLOW: scopes}, requirement, *others, *more]

@@ -1,1 +1,1 @@
-"""Reading a request: its credential, its client's address, its form."""
+"""Reads requests: the address of the client, forms, parameters of paths."""

@@ -1,4 +1,4 @@
-"""Whose address counts: the peer's, or what a trusted proxy says of it."""
+"""The IP address of the client: the peer's, or what a trusted proxy reports."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -9,16 +9,15 @@ from api.settings import Network
 
 Address = IPv4Address | IPv6Address
 
-_LONGEST_USER_AGENT = 500
+_MAX_USER_AGENT_LENGTH = 500
 # Some proxies add the port, and then put IPv6 in brackets.
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+", re.ASCII)
 
 
 def of(request: Request, trusted: tuple[Network, ...]) -> str | None:
-    """The address of the client, walking X-Forwarded-For from the right past trusted proxies.
+    """The address of the client: the last in X-Forwarded-For that is not of a trusted proxy.
 
-    Whatever a proxy that is not trusted has written, or the client itself, is left of that point.
-    None only for a peer that has no address, as on a unix socket.
+    Everything before it may be forged. None only for a peer without an address, on a unix socket.
     """
     address = parse(request.client.host) if request.client else None
     hops = request.headers.getlist("x-forwarded-for") if trusted else []
@@ -32,10 +31,10 @@ def of(request: Request, trusted: tuple[Network, ...]) -> str | None:
 
 
 def parse(text: str) -> Address | None:
-    """An address as a proxy may write it; None if it is none.
+    """An address as a proxy may write it; None if it is not valid.
 
-    An IPv4 address that came in through an IPv6 socket is an IPv4 address all the same. The zone of
-    a link-local address says nothing outside the machine, and is of any length.
+    An IPv4 address that is mapped to IPv6 becomes an IPv4 address. The zone of a link-local address
+    is removed: it has no meaning outside the machine, and any length.
     """
     text = text.strip()
     if match := _WITH_PORT.fullmatch(text):
@@ -50,11 +49,11 @@ def parse(text: str) -> Address | None:
 
 
 def user_agent(request: Request) -> str | None:
-    """What the client calls itself, cut to a sensible length and free of what cannot be stored."""
+    """The User-Agent header without NUL, which PostgreSQL cannot store, and limited in length."""
     text = request.headers.get("user-agent", "").replace("\x00", "")
-    return text[:_LONGEST_USER_AGENT] or None
+    return text[:_MAX_USER_AGENT_LENGTH] or None
 
 
 def _is_trusted(address: Address | None, trusted: tuple[Network, ...]) -> bool:
-    # Only a program on this machine reaches a unix socket, and there it is the proxy.
+    # A peer on a unix socket is on this machine, so it is the proxy.
     return address is None or any(address in network for network in trusted)

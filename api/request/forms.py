@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import Request
 
-from api.oauth_errors import OAuthRefusal
+from api.oauth_errors import OAuthException
 from database import limits
 from schemas.text import has_control_characters
 
 _FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETERS = 50
+_UNREADABLE_BASIC = "The Authorization header cannot be read."
 
 
 class InvalidForm(ValueError):
@@ -37,21 +38,21 @@ async def read_fields(request: Request, *, max_fields: int) -> list[tuple[str, s
 
 
 async def read(request: Request) -> dict[str, str]:
-    """The OAuth parameters. Raises OAuthRefusal if they cannot be read or one is repeated."""
+    """The OAuth parameters. Raises OAuthException if they cannot be read or one is repeated."""
     try:
         fields = await read_fields(request, max_fields=_MAX_PARAMETERS)
     except InvalidForm as error:
-        raise OAuthRefusal("invalid_request", str(error)) from None
+        raise OAuthException("invalid_request", str(error)) from None
     form = dict(fields)
     if len(form) != len(fields):
-        raise OAuthRefusal("invalid_request", "A parameter is repeated.")
+        raise OAuthException("invalid_request", "A parameter is repeated.")
     return {name: value for name, value in form.items() if value}
 
 
 def required(form: dict[str, str], name: str) -> str:
-    """A parameter that must be there. Raises OAuthRefusal."""
+    """A parameter that must be there. Raises OAuthException."""
     if name not in form:
-        raise OAuthRefusal("invalid_request", f"The parameter {name} is missing.")
+        raise OAuthException("invalid_request", f"The parameter {name} is missing.")
     return form[name]
 
 
@@ -65,13 +66,13 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
     sent = (form.get("client_id", ""), basic[0] if basic else "")
     names = {name.strip() for name in sent if name.strip()}
     if len(names) > 1:
-        raise OAuthRefusal("invalid_request", "Two different values for client_id were sent.")
+        raise OAuthException("invalid_request", "Two different values for client_id were sent.")
     name = names.pop() if names else None
     if name and len(name) > limits.MAX_LABEL_LENGTH:
-        raise OAuthRefusal("invalid_request", "The client_id is too long.")
-    # A line break would forge a line of a log or, behind a proxy, a header.
+        raise OAuthException("invalid_request", "The client_id is too long.")
+    # A line break could forge a log line or, behind a proxy, a header.
     if name and has_control_characters(name):
-        raise OAuthRefusal("invalid_request", "The client_id contains control characters.")
+        raise OAuthException("invalid_request", "The client_id contains control characters.")
     return name
 
 
@@ -85,7 +86,7 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
         name, colon, secret = text.partition(":")
         pair = (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict"))
     except ValueError:
-        raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.") from None
+        raise OAuthException("invalid_request", _UNREADABLE_BASIC) from None
     if not colon or "\x00" in pair[0]:
-        raise OAuthRefusal("invalid_request", "The Authorization header cannot be read.")
+        raise OAuthException("invalid_request", _UNREADABLE_BASIC)
     return pair

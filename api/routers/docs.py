@@ -1,4 +1,4 @@
-"""The interactive documentation, served from here: no other host, no inline code."""
+"""The interactive documentation, without other hosts and without inline scripts."""
 
 from pathlib import Path
 from typing import Any

@@ -1,9 +1,9 @@
-"""Forward-auth: a reverse proxy asks here whether a request may pass, and on whose behalf.
+"""Forward-auth: a reverse proxy asks whether a request is allowed, and for which user.
 
-Any method and any path below /verify will do, as some proxies keep those of the original request.
-OPTIONS is verified like all others: whether a CORS preflight may pass unverified is for the proxy
-to say. Parameters only ever add demands, so a query string that a client has a part in can refuse
-the client's own request, but never weaken what the configuration of the proxy demands.
+Any method and any path below /verify are accepted, because some proxies keep those of the original
+request. OPTIONS is verified like all other methods: whether a CORS preflight is allowed without
+verification is configured in the proxy. Parameters can only add requirements, so a client that
+controls part of the query string can have itself rejected, but cannot weaken the configuration.
 """
 
 import re
@@ -31,19 +31,19 @@ from counterfoil.problems import RETRY_AFTER, log_unavailable
 # Described in api/openapi/forward_auth.py: FastAPI cannot describe a route for any method.
 router = APIRouter(route_class=FastRoute, include_in_schema=False)
 
-# Starlette takes an empty list for every method, but FastAPI makes no id without one.
+# To Starlette an empty list means every method. FastAPI cannot derive an id without a method.
 _ANY_METHOD: dict[str, Any] = {"methods": [], "operation_id": "verify"}
 
 
 class _AnythingConvertor(PathConvertor):
-    """As `path`, which stops at a line break."""
+    """Like Starlette's `path`, which does not match line breaks."""
 
     regex = r"[\s\S]*"
 
 
 register_url_convertor("anything", _AnythingConvertor())
 
-# All of them are in every answer: a proxy that copies them then overwrites what a client has sent.
+# Every response has all of them, so that a proxy that copies them overwrites what a client sent.
 _EMPTY_HEADERS = {
     "X-Auth-User": "",
     "X-Auth-Email": "",
@@ -60,7 +60,7 @@ _needs_no_encoding = re.compile(f"[{re.escape(_SAFE)}]*").fullmatch
 @router.api_route("/verify", **_ANY_METHOD)
 @router.api_route("/verify/{path:anything}", **_ANY_METHOD)
 async def verify(request: Request) -> Response:
-    """200, 401, 403 or 503 with an empty body; who it is stands in the headers."""
+    """200, 401, 403 or 503 with an empty body; the identity is in the headers."""
     try:
         return Response(headers=_headers(await _get_identity(request)))
     except CounterfoilError as error:
@@ -80,7 +80,7 @@ async def _get_identity(request: Request) -> Identity:
 
 
 def _demand(identity: Identity, query: bytes) -> None:
-    """Everything that is asked for must be there; an empty demand is a slip that nobody meets."""
+    """All scopes and roles in the query are required. An empty one is a mistake, and rejected."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     scopes = [scope for name, value in pairs if name == "scope" for scope in value.split() or [""]]
     permissions.demand_scopes(identity.scopes, frozenset(scopes))
@@ -104,13 +104,13 @@ def _join(separator: str, names: Iterable[str]) -> str:
 
 
 def _encode(text: str) -> str:
-    """Percent-encoded UTF-8 for all that is not visible ASCII: nothing breaks out of a header."""
+    """Percent-encode everything but visible ASCII, so that no value can end its header."""
     return text if _needs_no_encoding(text) else quote(text, safe=_SAFE)
 
 
 def _reject(error: CounterfoilError) -> Response:
     if isinstance(error, AmbiguousCredentials):
-        # It would be a 400 elsewhere, which nginx turns into a 500.
+        # Other endpoints respond with 400, which nginx would turn into a 500.
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
         return _empty(HTTPStatus.UNAUTHORIZED, challenge)
     return _empty(status_of(error), headers_of(error))

@@ -1,4 +1,4 @@
-"""Introspection: another service asks what stands behind a token that it was sent."""
+"""Introspection: another service asks for the identity behind a token that it received."""
 
 import json
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.dependencies import origin_of
 from api.errors import headers_of
-from api.oauth_errors import OAuthRefusal, oauth_errors
+from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import INTROSPECTION, oauth_problems
 from api.request import forms
 from api.routing.fast_route import FastRoute
@@ -31,7 +31,7 @@ _INACTIVE = '{"active":false}'
 )
 @oauth_errors
 async def introspect(request: Request) -> Response:
-    """What stands behind a token (RFC 7662), for callers with the scope `introspect`."""
+    """The identity behind a token (RFC 7662), for callers with the scope `introspect`."""
     state = request.app.state
     caller = _caller(request)
     token = forms.required(await forms.read(request), "token")
@@ -44,10 +44,10 @@ async def introspect(request: Request) -> Response:
         raise _invalid_client(request) from None
     except InsufficientScope as error:
         headers = headers_of(error)
-        refusal = OAuthRefusal(
+        exception = OAuthException(
             error.code, error.detail, status=HTTPStatus.FORBIDDEN, headers=headers
         )
-        raise refusal from None
+        raise exception from None
     if found is None:
         _count_miss(request, "introspect", caller)
         return Response(_INACTIVE, media_type="application/json")
@@ -56,24 +56,24 @@ async def introspect(request: Request) -> Response:
 
 
 def _count_miss(request: Request, *key: str) -> None:
-    """Scanning is slowed down (RFC 7662, 4); whoever asks about a live token is always answered."""
+    """Limits scanning for tokens (RFC 7662, 4). Requests about live tokens are never limited."""
     service: Service = request.app.state.service
     service.unknown_tokens.count(*key, limit=service.settings.introspection_misses_per_minute)
 
 
 def _caller(request: Request) -> str:
-    """The credential of whoever asks: as a protected route takes it, or as HTTP Basic's secret."""
+    """The caller's credential, as a protected route accepts it or as the secret of HTTP Basic."""
     sent = request.app.state.counterfoil.find_credential(request.headers.raw)
     basic = forms.basic_credentials(request)
     if basic is not None and sent not in (None, basic[1]):
-        raise OAuthRefusal("invalid_request", "More than one credential was sent. Send one.")
+        raise OAuthException("invalid_request", "More than one credential was sent. Send one.")
     caller = basic[1] if basic else sent
     if caller is None:
         raise _invalid_client(request)
     return caller
 
 
-def _invalid_client(request: Request) -> OAuthRefusal:
+def _invalid_client(request: Request) -> OAuthException:
     """The challenge is for the scheme that was used (RFC 6749, 5.2; RFC 6750, 3)."""
     scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
     if scheme == "basic":
@@ -82,7 +82,7 @@ def _invalid_client(request: Request) -> OAuthRefusal:
         challenge = 'Bearer error="invalid_token"'
     else:
         challenge = "Bearer"
-    return OAuthRefusal(
+    return OAuthException(
         "invalid_client",
         "This needs an API key that is live, with the scope introspect.",
         status=HTTPStatus.UNAUTHORIZED,

@@ -1,4 +1,4 @@
-"""The numbers that Prometheus collects, for those whom the settings allow them."""
+"""The metrics for Prometheus, for clients that the settings allow."""
 
 import secrets
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from api.settings import ApiSettings, Exposure
 from counterfoil.authenticator import find_credential
 from counterfoil.errors import InvalidToken, NotAuthenticated
 
-# What proxies add. Through one on this machine the whole world would look local.
+# Headers that proxies add: behind a proxy on this machine every client would seem local.
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
 
 
@@ -33,7 +33,7 @@ def read_metrics(request: Request) -> Response:
 
 
 def _demand_token(request: Request, expected: SecretStr) -> None:
-    """A fixed one, because the numbers matter most when the database cannot be asked."""
+    """A fixed token, because metrics matter most when the database is unavailable."""
     token = find_credential(request.scope["headers"], frozenset())
     if token is None:
         raise NotAuthenticated

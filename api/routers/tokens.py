@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
-from api.oauth_errors import OAuthRefusal, oauth_errors
+from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms
@@ -63,7 +63,7 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
                 client_id=client_id,
             )
             return _respond(await refresh_grant.refresh(service, exchange, origin=origin))
-    raise OAuthRefusal("unsupported_grant_type", "This grant type is not supported.")
+    raise OAuthException("unsupported_grant_type", "This grant type is not supported.")
 
 
 def _grant_type(form: dict[str, str]) -> str:
@@ -72,7 +72,7 @@ def _grant_type(form: dict[str, str]) -> str:
         return form["grant_type"]
     if "username" in form and "password" in form:
         return "password"
-    raise OAuthRefusal("invalid_request", "The parameter grant_type is missing.")
+    raise OAuthException("invalid_request", "The parameter grant_type is missing.")
 
 
 @router.post(

@@ -1,1 +1,1 @@
-"""Routes that cost less than FastAPI's own."""
+"""Routes that are found and called faster than FastAPI's own."""

@@ -1,7 +1,7 @@
-"""Finds our route for a path at once, and steps over all of ours on the way to a reader's.
+"""Finds the route for a path in a dictionary.
 
-A router tries its routes one after another, at a microsecond each. Those of a reader come after
-ours, and forty of them would cost as much as looking up the token.
+A router tries its routes one by one, and each takes a microsecond. Routes that an application adds
+come after those of the service, which would take as long as looking up the token.
 """
 
 from collections import defaultdict
@@ -12,14 +12,14 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
 from starlette.types import Receive, Scope, Send
 
-# Where a request's scope holds the route that has matched.
+# The key in a request's scope of the route that has matched.
 _MATCHED = "counterfoil.route"
 
 
 class RouteGroup(BaseRoute):
-    """Routes whose paths each begin with a segment that is no parameter.
+    """Routes whose paths each begin with a segment without parameters.
 
-    A path without parameters goes before those with, in whatever order they were declared.
+    Paths without parameters are tried first, in whatever order they were declared.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
@@ -27,7 +27,7 @@ class RouteGroup(BaseRoute):
         self._by_path: dict[str, list[Route]] = defaultdict(list)
         self._by_segment: dict[str, list[BaseRoute]] = defaultdict(list)
         for route in self.routes:
-            # Mounts are no routes to Starlette, but have a path as well.
+            # A mount is not a Route, but has a path as well.
             self._by_segment[_first_segment(cast("Route | Mount", route).path)].append(route)
             if isinstance(route, Route) and not route.param_convertors:
                 self._by_path[route.path].append(route)
@@ -66,7 +66,7 @@ class RouteGroup(BaseRoute):
 
 
 def flatten(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """These and those in groups, in the order in which they are tried."""
+    """All routes, those in groups included."""
     for route in routes:
         if isinstance(route, RouteGroup):
             yield from route.routes

@@ -1,7 +1,8 @@
 """Creates, lists, rotates and revokes API keys.
 
-A key belongs to its user and not to the session it was made in: it outlives that session, and also
-a change of the password unless the owner asks otherwise. Disabling the user stops it.
+A key belongs to its user and not to the session in which it was created: it stays valid when that
+session ends, and when the password changes unless the owner asks otherwise. It stops working while
+its user is disabled.
 """
 
 from collections.abc import Sequence
@@ -30,17 +31,17 @@ _NOT_LIVE = "There is no such live API key."
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A key to be made. `scopes` is None for all that whoever makes it has at that moment."""
+    """A key to create. `scopes` is None for all scopes that its creator has at that moment."""
 
     name: str
     lifetime: timedelta | None
-    """None for a key without an end."""
+    """None for a key that never expires."""
     scopes: Scopes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """`text` is for the owner, once."""
+    """`text` is shown to the owner once, and not stored."""
 
     text: str
     stored: ApiKey
@@ -69,20 +70,20 @@ def create(
     *,
     origin: Origin,
 ) -> NewKey:
-    """Make a key for the caller, who cannot give it more than their token has now.
+    """Create a key for the caller, with no more scopes than the caller's token has now.
 
     Raises InvalidScope, InvalidToken, InvalidField, ApiKeyLimitReached.
     """
-    _hold_user_and_session(db, identity)
-    _refuse_surplus(db, identity.user_id, limit=settings.max_api_keys_per_user)
+    _lock_user_and_session(db, identity)
+    _check_limit(db, identity.user_id, limit=settings.max_api_keys_per_user)
     usable = Usable(identity.roles, identity.scopes)
     return _create(db, identity.user_id, request, usable, origin)
 
 
 def create_for(db: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
-    """Make a key for a user, who must have been read with roles. Raises as `create` does.
+    """Create a key for a user, who must be loaded with roles. Raises as `create` does.
 
-    An administrator who does so is not held to the limit.
+    The limit on keys does not apply.
     """
     roles = tuple(role.name for role in user.roles)
     usable = Usable(roles, issuance.effective_scopes(user, None))
@@ -98,20 +99,20 @@ def rotate(
     overlap_seconds: int | None,
     origin: Origin,
 ) -> NewKey:
-    """Make a successor of a key of the caller's, with its name, scopes and length of life.
+    """Create a successor of one of the caller's keys, with its name, scopes and lifetime.
 
-    The old key works on for the overlap, None for as long as the settings say. Raises NotFound,
+    The old key stays valid for the overlap; None stands for that of the settings. Raises NotFound,
     ApiKeyReplaced, ApiKeyLimitReached, InsufficientScope, InvalidField, InvalidToken.
     """
     overlap = _overlap(settings, overlap_seconds)
-    _hold_user_and_session(db, identity)
+    _lock_user_and_session(db, identity)
     old = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
     if old is None:
         raise NotFound(_NOT_LIVE)
     if old.replaced_at is not None:
         raise ApiKeyReplaced
-    _refuse_surplus(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
-    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), _life(old))
+    _check_limit(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
+    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), _lifetime(old))
     _retire(db, old, overlap)
     _record(db, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
     return new
@@ -180,7 +181,7 @@ def _add(
         name=name,
         key_digest=made.digest,
         hint=made.text[-limits.HINT_LENGTH :],
-        # Written out even if they are all there are, so that a promotion does not widen the key.
+        # Listed even if they are all that the user has: a promotion must add nothing to the key.
         scopes=permissions.join(usable.scopes),
         roles=",".join(usable.roles),
         created_at=now,
@@ -191,10 +192,11 @@ def _add(
     return NewKey(made.text, key)
 
 
-def _hold_user_and_session(db: Session, identity: Identity) -> None:
-    """Let no key come of a session that has been ended since the request began.
+def _lock_user_and_session(db: Session, identity: Identity) -> None:
+    """Raises InvalidToken if the session was revoked after the request began.
 
-    Whoever makes keys for one user does so one after the other, so that they can be counted.
+    With the user locked, transactions that create keys for one user run one by one, so that their
+    count is right.
     """
     if queries.users.lock(db, identity.user_id) is None:
         raise InvalidToken
@@ -202,10 +204,8 @@ def _hold_user_and_session(db: Session, identity: Identity) -> None:
         raise InvalidToken
 
 
-def _refuse_surplus(
-    db: Session, user_id: int, *, limit: int | None, replacing: bool = False
-) -> None:
-    """A successor beyond the limit is let in, as its predecessor will end; but not without end."""
+def _check_limit(db: Session, user_id: int, *, limit: int | None, replacing: bool = False) -> None:
+    """Successors may exceed the limit, because their predecessors expire, but only up to twice."""
     if limit is None:
         return
     count = queries.api_keys.count_live(db, user_id=user_id, with_replaced=replacing)
@@ -214,7 +214,7 @@ def _refuse_surplus(
 
 
 def _inherited(db: Session, identity: Identity, old: ApiKey) -> Usable:
-    """What the old key may do now, if the caller's token may do so too."""
+    """The roles and scopes of the old key now, which the caller's token must have too."""
     user = queries.users.find(db, old.user_id)
     scopes = issuance.effective_scopes(user, old.scopes) if user else frozenset()
     scopes -= {permissions.ACCOUNT}
@@ -231,7 +231,7 @@ def _overlap(settings: AuthenticationSettings, seconds: int | None) -> timedelta
     return timedelta(seconds=longest if seconds is None else seconds)
 
 
-def _life(key: ApiKey) -> timedelta | None:
+def _lifetime(key: ApiKey) -> timedelta | None:
     return None if key.expires_at is None else key.expires_at - key.created_at
 
 

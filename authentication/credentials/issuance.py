@@ -18,7 +18,7 @@ from database.models import AccessToken, LoginSession, RefreshToken, User
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What the client is given, once."""
+    """What the client receives, once."""
 
     access_token: str
     refresh_token: str
@@ -39,9 +39,9 @@ def issue(
     scopes: str | None,
     exchanged: tuple[RefreshToken, AccessToken] | None = None,
 ) -> TokenPair:
-    """A new pair in the session. `granted` stays with the refresh token; `scopes` may be less.
+    """Issue a new pair in the session. `granted` is for the refresh token; `scopes` may be less.
 
-    It takes the place of the pair that was exchanged for it, if one was, and uses that up.
+    It replaces the pair that was exchanged for it, if any, and marks its refresh token as used.
     """
     now = clock.read(db)
     access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
@@ -73,7 +73,7 @@ def issue(
 
 
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
-    """What a token with these scopes may do now. Wants the user with roles."""
+    """The scopes that a token with these scopes has now. The user must be loaded with roles."""
     roles = {role.name: frozenset(role.scopes.split()) for role in user.roles}
     return usable(scopes, roles).scopes
 

@@ -1,7 +1,7 @@
-"""Ends a token at the word of whoever holds it (RFC 7009).
+"""Revokes a token for a client that holds it (RFC 7009).
 
-No more is asked of them: who holds a token can do worse with it than end it. That makes this also
-the place to send a token that was found where it should not be.
+The token itself is the only authorization that is needed: its holder could do worse than revoke it.
+So anyone who finds a leaked token can revoke it.
 """
 
 from contextlib import suppress
@@ -18,13 +18,13 @@ from database import queries
 
 
 def revoke(db: Session, text: str, *, origin: Origin) -> bool:
-    """End what the token stands for. False if it never was one; it is none the worse to have ended.
+    """Revoke a token. Returns False if it was never issued, and True if it is already revoked.
 
-    An access token and an API key end by themselves. A refresh token, used or not, takes its
-    session along, and so every token of it.
+    Of an access token or an API key, only that is revoked. Of a refresh token, used or not, the
+    whole session is revoked, with all its tokens.
     """
     digest = tokens.digest(text)
-    # A token says itself of which kind it is, so that no hint is needed to find it.
+    # The prefix names the kind, so no hint is needed.
     match tokens.kind_of(text):
         case TokenKind.ACCESS:
             return _revoke_access_token(db, digest, origin)

@@ -1,1 +1,1 @@
-"""What stands behind a credential that was sent, and what follows from its use."""
+"""What follows from the use of a credential: introspection, last use, audit of rejections."""

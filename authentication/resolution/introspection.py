@@ -1,4 +1,4 @@
-"""Tells another service what stands behind a token that it was sent (RFC 7662)."""
+"""Tells another service the identity behind a token that it received (RFC 7662)."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ _DEMANDED = frozenset({INTROSPECT})
 
 
 async def introspect(resolver: Resolver, token: str, *, caller: str) -> Identity | None:
-    """The identity behind the token if it is live, for a caller who may ask.
+    """The identity behind the token if it is live, for a caller with the scope `introspect`.
 
-    Refresh tokens are not looked up: the one place they may be sent to is the token endpoint, and a
-    service that is sent one must refuse it. Raises InvalidToken and InsufficientScope on account of
-    the caller's own credential, whatever the token is.
+    Refresh tokens are not looked up: they may only be sent to the token endpoint, and any other
+    service must reject them. Raises InvalidToken and InsufficientScope because of the caller's own
+    credential, whatever the token is.
     """
-    # Both are looked up at once, so that asking costs one turn of the database and not two.
+    # Both are looked up at once, which takes one round trip instead of two.
     asking, found = await resolver.resolve_both(caller, token)
     if asking is None:
         raise InvalidToken
@@ -28,7 +28,7 @@ async def introspect(resolver: Resolver, token: str, *, caller: str) -> Identity
 
 
 def describe(identity: Identity, *, issuer: str) -> dict[str, Any]:
-    """The members of RFC 7662, 2.2, with `sid` for the session. What there is not is left out."""
+    """The members of RFC 7662, 2.2, and `sid` for the session, without those that have no value."""
     members = {
         "active": True,
         "scope": permissions.join(identity.scopes),

@@ -1,4 +1,4 @@
-"""The connections by which a process looks up tokens: few, its own, and never blocking the loop.
+"""The connections for token lookups: few for each process, and without blocking the event loop.
 
 A lookup takes one batch of digests for each of its connections at a time. The resolver above it
 decides who shares a batch; see docs/decisions/0001 for why it is built this way.
@@ -15,19 +15,19 @@ MAX_BATCH = 64
 
 
 class Lookup(Protocol):
-    """What both databases offer."""
+    """The interface for both databases."""
 
     on_free: Callable[[], None]
     """Called on the event loop when a connection has become free, or has been replaced."""
 
     async def open(self) -> None:
-        """Connect. A server that cannot be reached now is connected to as soon as it can be."""
+        """Connect. If the server cannot be reached, this is retried in the background."""
 
     def is_free(self) -> bool:
         """Whether a batch can be sent right now."""
 
     def is_down(self) -> bool:
-        """Whether waiting is pointless: no connection could be made for a whole deadline."""
+        """Whether no connection could be made for as long as the deadline."""
 
     def find(
         self, kind: CredentialKind, digests: Sequence[bytes]

@@ -18,11 +18,11 @@ from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.lookup import dns
 from counterfoil.lookup.statements import postgresql
 
-# A firewall that forgets an idle connection tells neither side; half a minute of silence is a loss.
+# Detects within a minute a connection that a firewall has dropped without telling either side.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 PLANNING = (
-    # Single keys would be planned anew each time, at four times the cost of the lookup.
+    # PostgreSQL would plan each lookup of a single key, which takes four times as long as itself.
     "SET plan_cache_mode = force_generic_plan",
     # A plan made while the tables were empty could scan them until the next ANALYZE.
     "SET enable_seqscan = off",
@@ -81,7 +81,7 @@ class LookupConnection:
         return self._execute(f"SET LOCAL {self._time_limit()}; {query}")
 
     def close(self, reason: BaseException | None = None) -> None:
-        """Drop the connection, and fail what is in flight."""
+        """Close the connection, and fail the query in flight."""
         if self._connection is None:
             return
         if self._descriptor >= 0:
@@ -97,7 +97,7 @@ class LookupConnection:
             self._on_lost(self)
 
     def _setup(self) -> str:
-        """All in one go, because each round trip may be to a database far away."""
+        """All in one statement, because round trips to a distant database are slow."""
         return "; ".join(
             [
                 *PLANNING,
@@ -107,7 +107,7 @@ class LookupConnection:
         )
 
     def _time_limit(self) -> str:
-        """What we have given up on, the server should give up too."""
+        """The server should stop a query when we stop waiting for it."""
         return f"statement_timeout = {int(self._deadline_seconds * 1000)}"
 
     async def _connect(self) -> None:
@@ -122,9 +122,9 @@ class LookupConnection:
         self._loop.add_reader(self._descriptor, self._on_readable)
 
     def _step(self) -> asyncio.Timeout:
-        """Bounds one step of connecting: who is silent for longer has lost what we said.
+        """Bounds one step of connecting: after more time, a packet has probably been lost.
 
-        Waiting for that one until the deadline would only put off the attempt that succeeds.
+        Waiting for it until the deadline would only delay the next attempt.
         """
         return asyncio.timeout(self._deadline_seconds / 3)
 
@@ -163,7 +163,7 @@ class LookupConnection:
             if state == extensions.POLL_OK and self._answer is not None:
                 self._settle(self._rows())
         except Exception as error:
-            # Whatever it was: nobody must wait on for an answer that has been read.
+            # Whatever went wrong: the answer has been read, so no other event would end the wait.
             self.close(error)
 
     def _rows(self) -> list[LiveCredential]:

@@ -1,4 +1,4 @@
-"""Resolves the names of database hosts in threads, so that a dead name server can be given up."""
+"""Resolves the names of database hosts in threads, with a deadline."""
 
 import asyncio
 import socket
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Any
 
-# libpq resolves names by a call that a dead name server can hold up for as long as it likes, and in
-# asynchronous mode too. Here it holds up one of these threads, and those who wait have a deadline.
+# libpq resolves names by a blocking call without a deadline, even in asynchronous mode. If the name
+# server does not respond, it blocks one of these threads, and the callers have a deadline.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="names")
 
 
@@ -35,7 +35,7 @@ def _resolved(options: dict[str, Any]) -> dict[str, Any]:
     if len(ports) != len(hosts):
         ports = (ports or [""]) * len(hosts)
     found = [row for host, port in zip(hosts, ports, strict=True) for row in _addresses(host, port)]
-    # libpq takes three lists of equal length. The names stay, as certificates are issued to them.
+    # libpq takes three lists of equal length. It needs the names for certificates.
     host, hostaddr, port = (",".join(column) for column in zip(*found, strict=True))
     return {**options, "host": host, "hostaddr": hostaddr, "port": port}
 

@@ -1,7 +1,7 @@
 """Looks up tokens in PostgreSQL by psycopg2's asynchronous mode, driven by the event loop.
 
-A server that hangs or vanishes can hold up neither the loop nor a thread: each query has a deadline
-on our side, past which its connection is closed and replaced.
+A server that hangs or disappears blocks neither the event loop nor a thread: each query has a
+deadline in this process, after which its connection is closed and replaced.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class PostgreSQLLookup:
         self.on_free: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
-        """What cannot be reached yet is tried again and again, as after a loss."""
+        """Connect. If the server cannot be reached, this is retried in the background."""
         for _ in range(self._connections):
             self._begin_to_connect()
         await asyncio.wait(self._opening, timeout=self._deadline_seconds)
@@ -102,7 +102,7 @@ class PostgreSQLLookup:
     async def _keep_trying(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while not await self._try_to_connect():
-            # Jitter keeps the workers from knocking all at once.
+            # Jitter, so that the workers do not all connect at once.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -113,7 +113,7 @@ class PostgreSQLLookup:
             self._note_failure()
             return False
         except Exception:
-            # Whatever it was: without another attempt the worker would be down for good.
+            # Whatever went wrong: without another attempt the worker would never connect.
             log.exception("cannot connect for token lookups")
             self._note_failure()
             return False

@@ -1,4 +1,4 @@
-"""Looks up tokens in SQLite, in one thread, so that a locked file never holds up the event loop."""
+"""Looks up tokens in SQLite, in one thread, so that a locked file never blocks the event loop."""
 
 import asyncio
 import sqlite3
@@ -12,7 +12,7 @@ from counterfoil.lookup import statements
 
 
 class SQLiteLookup:
-    """One connection in one thread; tokens that arrive meanwhile make up the next batch."""
+    """One connection in one thread. Tokens that arrive during a lookup are the next batch."""
 
     def __init__(self, path: str, *, deadline_seconds: float) -> None:
         self._path = path
@@ -54,7 +54,7 @@ class SQLiteLookup:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     def _connect(self) -> sqlite3.Connection:
-        # An address rather than a path, as only so a file that is missing is not created.
+        # A URI, because a path would create a missing file.
         address = f"{Path(self._path).absolute().as_uri()}?mode=rw"
         try:
             # The thread is always the same, but closing happens wherever the service stops.

@@ -1,4 +1,4 @@
-"""The lookup as SQL: one SELECT from a view, which the service's migrations make.
+"""The lookup in SQL: one SELECT from a view that the service's migrations create.
 
 The views `live_access_tokens` and `live_api_keys` say what "live" means and join what an identity
 is made of; here only the digests restrict them.
@@ -24,5 +24,5 @@ def sqlite(kind: CredentialKind, count: int) -> str:
 
 
 def _select(kind: CredentialKind, operator: str = "=") -> str:
-    # All names are our own.
+    # No part of this comes from a request.
     return f"SELECT {_COLUMNS} FROM {VIEWS[kind]} WHERE digest {operator}"  # noqa: S608

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.types import Scope
 
 from api.routing.route_group import flatten
@@ -48,7 +49,7 @@ class Metrics(Instrumentation):
         self._registry = CollectorRegistry()
         self._exposed = _add_up_workers() or self._registry
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
-        self._plain_paths: dict[Any, str] = {}
+        self._mount_paths: dict[Any, str] = {}
         self._define_requests()
         self._define_lookups()
         self._define_authentication()
@@ -136,9 +137,9 @@ class Metrics(Instrumentation):
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return _UNMATCHED
-        if endpoint not in self._plain_paths:
-            self._plain_paths[endpoint] = _declared_path(scope["app"], endpoint)
-        return self._plain_paths[endpoint]
+        if endpoint not in self._mount_paths:
+            self._mount_paths[endpoint] = _mount_path(scope["app"], endpoint)
+        return self._mount_paths[endpoint]
 
     def _add_request_children(self, route: str, method: str, status: int) -> tuple[Any, Any]:
         """Look the labels up once, so that a request costs two additions."""
@@ -221,11 +222,11 @@ class Metrics(Instrumentation):
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
 
 
-def _declared_path(app: Starlette, endpoint: Any) -> str:
-    """For plain routes and mounts, which put only what they call into the scope."""
+def _mount_path(app: Starlette, endpoint: Any) -> str:
+    """For a mount, which puts only what it calls into the scope."""
     for route in flatten(app.routes):
-        if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None)):
-            return str(getattr(route, "path", _UNMATCHED))
+        if isinstance(route, Mount) and route.app is endpoint:
+            return route.path
     return _UNMATCHED
 
 

@@ -22,7 +22,7 @@ from counterfoil.lookup.statements import postgresql
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 PLANNING = (
-    # PostgreSQL would plan each lookup of a single key, which takes four times as long as itself.
+    # Otherwise PostgreSQL plans each lookup of a single key again, at four times its cost.
     "SET plan_cache_mode = force_generic_plan",
     # A plan made while the tables were empty could scan them until the next ANALYZE.
     "SET enable_seqscan = off",

@@ -53,13 +53,17 @@ def test_requests_are_counted_by_the_route_and_not_by_the_path(make_client: Make
     assert numbers['counterfoil_request_seconds_count{method="GET",route="/users/me"}'] == 2
 
 
-def test_plain_routes_and_mounts_have_their_paths_too(make_client: MakeClient) -> None:
+def test_fast_routes_and_mounts_have_their_paths_too(make_client: MakeClient) -> None:
     client = make_client(**OPEN)
     client.http.post("/introspect")
+    client.http.get("/verify/a/b")
     client.http.get("/docs/static/no-such-file")
     numbers = metrics_of(client)
     requests = "counterfoil_requests_total"
     assert numbers[f'{requests}{{method="POST",route="/introspect",status="401"}}'] == 1
+    assert (
+        numbers[f'{requests}{{method="GET",route="/verify/{{path:anything}}",status="401"}}'] == 1
+    )
     assert numbers[f'{requests}{{method="GET",route="/docs/static",status="404"}}'] == 1
 
 

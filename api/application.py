@@ -1,4 +1,4 @@
-"""Puts the application together."""
+"""Assembles the FastAPI application."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What routes ask for: the caller's identity, a database session, where the request came from.
+"""FastAPI dependencies: the caller's identity, a database session, the origin of the request.
 
 Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")` and
 `requires_role("admin")`, which are those of counterfoil/fastapi.py.

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretS
 from pydantic_settings import BaseSettings, NoDecode
 
 from authentication.settings import AuthenticationSettings
-from database.settings import DatabaseSettings, LayerSettings, one_clear_line, refuse_unknown
+from database.settings import DatabaseSettings, LayerSettings, one_clear_line, reject_unknown
 
 Network = IPv4Network | IPv6Network
 
@@ -125,7 +125,7 @@ class ApiSettings(LayerSettings):
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _refuse_what_is_no_network(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject_invalid_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in value:
             ip_network(proxy, strict=False)
         return value
@@ -164,5 +164,5 @@ class Settings(NamedTuple):
 def load() -> Settings:
     """Read the environment and `.env`. Raises InvalidSettings, also for a name that is unknown."""
     with one_clear_line():
-        refuse_unknown(DatabaseSettings, AuthenticationSettings, ApiSettings)
+        reject_unknown(DatabaseSettings, AuthenticationSettings, ApiSettings)
         return Settings(DatabaseSettings(), AuthenticationSettings(), ApiSettings())

@@ -1,4 +1,4 @@
-"""Checks what must hold before the first request, and reports in one line what does not."""
+"""Checks the database before the first request, and reports a failure in one line."""
 
 import asyncio
 import logging

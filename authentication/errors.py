@@ -1,9 +1,9 @@
-"""What can be refused, and why. None of these knows how HTTP says so: see api/errors.py.
+"""Errors of the rules, without HTTP: api/errors.py maps them to statuses.
 
 CounterfoilError
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
-├── ConfirmationRequired        it is too long ago that the password was asked for
+├── ConfirmationRequired        the password was confirmed too long ago
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
@@ -12,12 +12,12 @@ CounterfoilError
 ├── Conflict
 │   ├── EmailTaken
 │   ├── UsernameTaken
-│   ├── NotEmpty                the database has something in it already
+│   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── ApiKeyReplaced          it has been rotated before
-│   └── LastAdministrator       nobody would be left to administer
+│   └── LastAdministrator       no administrator would remain
 ├── NotFound                    no such thing, or not yours
-└── InvalidField                a value that a rule refuses
+└── InvalidField                a value that a rule rejects
     └── WeakPassword
 """
 
@@ -110,7 +110,7 @@ class NotFound(CounterfoilError):
 
 
 class InvalidField(CounterfoilError):
-    """`field` names what was refused; the detail never repeats its value."""
+    """`field` names what was rejected; the detail never repeats its value."""
 
     code = "validation_failed"
 

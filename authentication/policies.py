@@ -1,4 +1,7 @@
-"""How long things live and what ends them. Pure rules; all times are the database's."""
+"""Rules for lifetimes, for the reuse of refresh tokens and for the number of sessions.
+
+They read no clock: all times are those of the database.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +12,7 @@ from database.models import LoginSession, RefreshToken
 
 
 def session_end(settings: AuthenticationSettings, now: datetime) -> datetime:
-    """The absolute end of a session that begins now."""
+    """When a session that begins now expires, however often it is refreshed."""
     return now + timedelta(seconds=settings.session_seconds)
 
 
@@ -23,14 +26,14 @@ def access_token_end(
 def refresh_token_end(
     settings: AuthenticationSettings, now: datetime, session_end: datetime
 ) -> datetime:
-    """Nor does a refresh token."""
+    """A refresh token never outlives its session."""
     return min(now + timedelta(seconds=settings.refresh_token_seconds), session_end)
 
 
 def api_key_lifetime(
     settings: AuthenticationSettings, *, days: int | None = None
 ) -> timedelta | None:
-    """How long a key lives whose owner says so in days, or does not say. None: without an end."""
+    """The lifetime that the owner has chosen in days, or that of the settings. None: no expiry."""
     if days is not None:
         return timedelta(days=days)
     seconds = settings.api_key_seconds
@@ -38,14 +41,14 @@ def api_key_lifetime(
 
 
 def api_key_end(now: datetime, lifetime: timedelta | None) -> datetime | None:
-    """An API key belongs to no session that could end it."""
+    """When an API key expires, which belongs to no session. None: never."""
     return None if lifetime is None else now + lifetime
 
 
 def is_within_grace(
     settings: AuthenticationSettings, now: datetime, first_used_at: datetime
 ) -> bool:
-    """Whether a used refresh token may still come back. The first use alone sets the clock."""
+    """Whether a used refresh token may be used again. The grace begins with the first use."""
     grace = timedelta(seconds=settings.refresh_grace_seconds)
     # A transaction that waited for the first use has begun before it: then the difference is
     # negative, and without a grace it must not pass for a short one.
@@ -60,10 +63,10 @@ def is_refreshable(settings: AuthenticationSettings, now: datetime, token: Refre
     return used_at is None or is_within_grace(settings, now, used_at)
 
 
-def sessions_to_evict(
+def sessions_beyond_limit(
     settings: AuthenticationSettings, live: Sequence[LoginSession]
 ) -> Sequence[LoginSession]:
-    """Which live sessions give way to one more. Raises SessionLimitReached if none may."""
+    """The sessions to revoke before one is added. Raises SessionLimitReached if none may be."""
     if settings.max_sessions_per_user is None:
         return []
     surplus = len(live) + 1 - settings.max_sessions_per_user

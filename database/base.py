@@ -24,7 +24,7 @@ class Base(DeclarativeBase):
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A point in time. Refuses naive values, stores UTC, returns aware values."""
+    """A point in time. Rejects naive values, stores UTC, returns aware values."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -66,7 +66,7 @@ class DatabaseSettings(LayerSettings):
     """Whether to start although the database cannot be reached, and answer 503 until it can."""
 
     @model_validator(mode="after")
-    def _refuse_other_databases(self) -> Self:
+    def _reject_other_databases(self) -> Self:
         try:
             backend = self.url.get_backend_name()
         except (ArgumentError, ValueError):
@@ -116,8 +116,8 @@ def one_clear_line() -> Iterator[None]:
         raise InvalidSettings(f"{name}: {reason}" if name else reason) from None
 
 
-def refuse_unknown(*layers: type[LayerSettings]) -> None:
-    """Raise InvalidSettings for a name with our prefix that no layer knows: a slip of the pen."""
+def reject_unknown(*layers: type[LayerSettings]) -> None:
+    """Raise InvalidSettings for a name with our prefix that no layer knows: a misspelling."""
     known = {(PREFIX + name).lower() for layer in layers for name in layer.model_fields}
     for source in (EnvSettingsSource(LayerSettings), DotEnvSettingsSource(LayerSettings)):
         for name in source.env_vars:

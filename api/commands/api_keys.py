@@ -72,12 +72,12 @@ def revoke_api_keys(
         with database.transaction() as db:
             if user is not None:
                 user_id = support.get_user(db, user).id
-                ended = api_keys.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
+                revoked = api_keys.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
             else:
                 found = api_key_id or _id_of(db, key or "")
                 api_keys.revoke_any(db, found, origin=COMMAND, reason=Reason.COMMAND)
-                ended = 1
-        typer.echo(ended)
+                revoked = 1
+        typer.echo(revoked)
 
 
 def _id_of(db: Session, key: str) -> UUID:

@@ -1,4 +1,4 @@
-"""The commands of an administrator: results on stdout, talk on stderr, exit status 0 to 3."""
+"""The commands of an administrator: results on stdout, messages on stderr, exit status 0 to 3."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""The command that invents people, for a look around."""
+"""The command `demo`: creates demo users for trying out the console."""
 
 import secrets
 import sys
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands import support
-from authentication.demo import story as people
+from authentication.demo import history
 from authentication.passwords.hasher import PasswordHasher
 from database import revisions
 from database.settings import DatabaseSettings
@@ -25,10 +25,10 @@ def demo(
             database.transaction() as db,
             typer.progressbar(length=users, label="Inventing", file=sys.stderr) as bar,
         ):
-            for added in people.fill(db, settings, people=users, hashed_password=hashed):
+            for added in history.fill(db, settings, people=users, hashed_password=hashed):
                 bar.update(added)
-    typer.echo(f"{people.ADMINISTRATOR}\t{password}")
-    typer.echo(f"Sign in as {people.ADMINISTRATOR}, or as anyone else in it:", err=True)
+    typer.echo(f"{history.ADMINISTRATOR}\t{password}")
+    typer.echo(f"Sign in as {history.ADMINISTRATOR}, or as anyone else in it:", err=True)
     typer.echo("they all have this password, which is not shown again.", err=True)
 
 

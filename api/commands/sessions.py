@@ -38,15 +38,15 @@ def revoke_sessions(
     with support.connected() as (database, _):
         with database.transaction() as db:
             if everyone:
-                ended = sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND)
+                revoked = sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND)
             elif user is not None:
                 user_id = support.get_user(db, user).id
-                ended = sessions.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
+                revoked = sessions.revoke_all(db, user_id, origin=COMMAND, reason=Reason.COMMAND)
             else:
                 found = session_id or _session_of(db, token or "")
                 sessions.revoke_any(db, found, origin=COMMAND, reason=Reason.COMMAND)
-                ended = 1
-        typer.echo(ended)
+                revoked = 1
+        typer.echo(revoked)
 
 
 def _session_of(db: Session, token: str) -> UUID:

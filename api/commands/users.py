@@ -37,7 +37,7 @@ def create_user(
         roles=roles,
     )
     with support.connected() as (database, settings):
-        address = registration.check_registration(account, settings)
+        address = registration.validate(account, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
             user = registration.create(db, account, address, hashed, origin=COMMAND)

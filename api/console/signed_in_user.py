@@ -15,7 +15,7 @@ from counterfoil.identity import Identity, SessionKind
 
 
 class SignInRequired(Exception):
-    """No user is signed in. `was_signed_in` is true if the session has ended meanwhile."""
+    """No user is signed in. `was_signed_in` is true if the session was revoked or has expired."""
 
     def __init__(self, *, was_signed_in: bool) -> None:
         self.was_signed_in = was_signed_in

@@ -84,7 +84,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     demanded: set[str] = set()
     for path in description["paths"].values():
         for operation in path.values():
-            _drop_undeclared_refusal(operation)
+            _drop_undeclared_422(operation)
             demanded.update(_offer_alternatives(operation, headers))
     # The scopes of your own routes are listed beside ours.
     scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
@@ -92,7 +92,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return description
 
 
-def _drop_undeclared_refusal(operation: dict[str, Any]) -> None:
+def _drop_undeclared_422(operation: dict[str, Any]) -> None:
     """FastAPI adds a 422 of its own form, which we never send, wherever a route has parameters."""
     content = operation.get("responses", {}).get("422", {}).get("content", {})
     if "application/json" in content:

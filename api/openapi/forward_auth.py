@@ -64,9 +64,9 @@ def _operation(method: str, *parameters: dict[str, Any]) -> dict[str, Any]:
         "security": [{SCHEME_NAME: []}],
         "responses": {
             "200": {"description": "Allowed, on behalf of this user.", "headers": _headers()},
-            "401": _refusal(401, "WWW-Authenticate", "The challenge of RFC 6750, 3."),
-            "403": _refusal(403, "WWW-Authenticate", "The challenge, if a scope is missing."),
-            "503": _refusal(503, "Retry-After", "Seconds."),
+            "401": _rejection(401, "WWW-Authenticate", "The challenge of RFC 6750, 3."),
+            "403": _rejection(403, "WWW-Authenticate", "The challenge, if a scope is missing."),
+            "503": _rejection(503, "Retry-After", "Seconds."),
         },
     }
 
@@ -78,7 +78,7 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _refusal(status: int, header: str, text: str) -> dict[str, Any]:
+def _rejection(status: int, header: str, text: str) -> dict[str, Any]:
     empty = {"description": "Empty.", "schema": {"type": "string", "maxLength": 0}}
     return {
         "description": MEANINGS[status].description,

@@ -1,1 +1,1 @@
-"""Accounts: making, finding, changing and deleting them, and their roles."""
+"""Accounts: creating, finding, changing and deleting them, and their roles."""

@@ -1,4 +1,4 @@
-"""Checks the password of a user who is logged in already, and changes it."""
+"""Checks and changes the password of a user who is logged in."""
 
 from uuid import UUID
 
@@ -25,17 +25,17 @@ async def change_password(
     origin: Origin,
     end_api_keys: bool = False,
 ) -> None:
-    """Change the caller's password and end every other session of theirs; API keys on request.
+    """Change the caller's password and revoke their other sessions, and API keys on request.
 
     Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
     words = strength.words_about(identity, identity.email)
     strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
-    checked = await check_password(service, identity, current, origin)
-    hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=checked.id)
+    verified_user = await check_password(service, identity, current, origin)
+    hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=verified_user.id)
 
     def change(db: Session) -> None:
-        user = lock_unchanged(db, checked, identity)
+        user = lock_unchanged(db, verified_user, identity)
         store_password(db, user, hashed, origin=origin, keep=identity.session_id)
         if end_api_keys:
             api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
@@ -46,7 +46,7 @@ async def change_password(
 def store_password(
     db: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
 ) -> None:
-    """Store a new hash and end every session but the one to keep."""
+    """Store a new hash and revoke every session but the one to keep."""
     user.hashed_password = hashed
     db.flush()
     queries.throttle_counters.delete_of_user(db, user.id)
@@ -76,17 +76,17 @@ async def check_password(
     return user
 
 
-def lock_unchanged(db: Session, checked: User, identity: Identity) -> User:
+def lock_unchanged(db: Session, verified_user: User, identity: Identity) -> User:
     """The user whose password was checked a moment ago.
 
-    Raises WrongPassword if it is no longer their password, and InvalidToken if they or the session
-    that sent it are gone: hashing takes long enough for that.
+    Raises WrongPassword if the password was changed while it was hashed, and InvalidToken if the
+    user was deleted or the session revoked.
     """
-    user = queries.users.lock(db, checked.id)
+    user = queries.users.lock(db, verified_user.id)
     if user is None:
         raise InvalidToken
     if identity.session_id and not queries.sessions.lock_valid(db, identity.session_id):
         raise InvalidToken
-    if user.hashed_password != checked.hashed_password:
+    if user.hashed_password != verified_user.hashed_password:
         raise WrongPassword
     return user

@@ -1,4 +1,4 @@
-"""Changes what an account says of its user."""
+"""Changes the profile of a user: names, website and e-mail address."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,13 +34,13 @@ async def change_profile(
     the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
     fields = _normalised(change)
-    checked = None
+    verified_user = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
-        checked = await password_change.check_password(service, identity, password, origin)
+        verified_user = await password_change.check_password(service, identity, password, origin)
 
     def write(db: Session) -> User:
-        user = _lock(db, identity, fields, checked)
+        user = _lock(db, identity, fields, verified_user)
         email, username = fields.get("email"), fields.get("username")
         users.reject_taken(db, email=email, username=username, user_id=user.id)
         return _store(db, user, fields, origin)
@@ -48,7 +48,7 @@ async def change_profile(
     try:
         return await service.database.run(write)
     except IntegrityError:
-        # Another request was quicker. Its row is there now, and says which name is taken.
+        # A concurrent request has taken a name. Its row now shows which one.
         return await service.database.run(write)
 
 
@@ -58,19 +58,21 @@ def _normalised(change: ProfileChange) -> dict[str, Any]:
     return {**change.fields, **email}
 
 
-def _lock(db: Session, identity: Identity, fields: dict[str, Any], checked: User | None) -> User:
-    """The user, whose password has been checked if the address is to change."""
-    if checked is not None:
-        return password_change.lock_unchanged(db, checked, identity)
+def _lock(
+    db: Session, identity: Identity, fields: dict[str, Any], verified_user: User | None
+) -> User:
+    """The user, locked. Their password must have been checked if the address is to change."""
+    if verified_user is not None:
+        return password_change.lock_unchanged(db, verified_user, identity)
     user = users.lock(db, identity.user_id)
     if _changes_email(fields, user.email):
-        # The address has become another one since the request was looked at.
+        # A concurrent request has changed the address, so the password has not been checked.
         raise WrongPassword
     return user
 
 
 def _changes_email(fields: dict[str, Any], current: str) -> bool:
-    # What an administrator inserted by SQL may be in capitals, and is the same address.
+    # An address that was inserted by SQL may contain capitals, and is the same address.
     return "email" in fields and fields["email"] != current.lower()
 
 

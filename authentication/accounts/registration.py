@@ -1,4 +1,4 @@
-"""Makes accounts."""
+"""Registers and creates accounts."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ DEFAULT_ROLE = "user"
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An account to be made."""
+    """An account to be created."""
 
     email: str
     password: str
@@ -32,11 +32,11 @@ class Registration:
 
 
 async def register(service: Service, registration: Registration, *, origin: Origin) -> User:
-    """Make an account.
+    """Create an account for a client.
 
     Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
     """
-    email = check_registration(registration, service.settings)
+    email = validate(registration, service.settings)
 
     def reject_taken(db: Session) -> None:
         users.reject_taken(db, email=email, username=registration.username)
@@ -52,13 +52,13 @@ async def register(service: Service, registration: Registration, *, origin: Orig
     try:
         return await service.database.run(store)
     except IntegrityError:
-        # Another registration was quicker. Its row is there now, and says which name is taken.
+        # A concurrent registration has taken a name. Its row now shows which one.
         await service.database.run(reject_taken, read_only=True)
         return await service.database.run(store)
 
 
-def check_registration(registration: Registration, settings: AuthenticationSettings) -> str:
-    """The address in its normal form. Raises InvalidField, WeakPassword."""
+def validate(registration: Registration, settings: AuthenticationSettings) -> str:
+    """Returns the normalised e-mail address. Raises InvalidField, WeakPassword."""
     email = normalise_email(registration.email)
     users.reject_username(registration.username)
     users.reject_name("name", registration.name)

@@ -54,7 +54,10 @@ def reject_taken(
 
 
 def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> User:
-    """Enable an account, or disable it and end its sessions. Raises LastAdministrator, NotFound."""
+    """Enable an account, or disable it and revoke its sessions.
+
+    Raises LastAdministrator, NotFound.
+    """
     user = _lock_for_removal(db, user_id) if not active else lock(db, user_id)
     if user.is_active == active:
         return user
@@ -63,7 +66,7 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
     event = Event.USER_ENABLED if active else Event.USER_DISABLED
     audit.record(db, event, origin=origin, subject=audit.user(user_id))
     if not active:
-        # They would be rejected anyway, but enabling the account must not bring them back.
+        # Otherwise they would be accepted again once the account is enabled.
         sessions.revoke_all(db, user_id, origin=origin, reason=Reason.USER_DISABLED)
     return user
 
@@ -81,7 +84,7 @@ def delete(db: Session, user_id: int, *, origin: Origin) -> None:
 
 
 def _lock_for_removal(db: Session, user_id: int) -> User:
-    """The user, if the service keeps an administrator without them. Raises LastAdministrator."""
+    """The user, locked. Raises LastAdministrator, NotFound."""
     queries.users.lock_roles_with_scope(db, ADMIN)
     user = lock(db, user_id)
     if list(queries.users.list_active_with_scope(db, ADMIN)) == [user_id]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from authentication.audit import Event
 from authentication.settings import DAY
 from database import clock, queries
-from database.engine.time_budget import Attempts
+from database.engine.time_budget import TimeBudget
 from database.queries.statistics import EventCount
 
 
@@ -82,11 +82,11 @@ def read_overview(db: Session, period: Period) -> Overview:
     last = int(clock.read(db).timestamp()) // seconds
     numbers = range(last - length + 1, last + 1)
     since = datetime.fromtimestamp(numbers[0] * seconds, UTC)
-    attempts = Attempts(db, 4)
-    users = attempts.make(queries.statistics.count_users)
-    events = attempts.make(lambda db: _count_events(db, since, seconds))
-    opened = attempts.make(lambda db: _count_open(db, numbers, since, seconds))
-    live = attempts.make(_count_live)
+    budget = TimeBudget(db, 4)
+    users = budget.run(queries.statistics.count_users)
+    events = budget.run(lambda db: _count_events(db, since, seconds))
+    opened = budget.run(lambda db: _count_open(db, numbers, since, seconds))
+    live = budget.run(_count_live)
     return Overview(
         period=period,
         users=users,

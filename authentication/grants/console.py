@@ -1,4 +1,4 @@
-"""Sessions of the console: kept alive by use, and confirmed by the password for what is dangerous.
+"""Sessions of the console: extended by use, and confirmed by the password for dangerous actions.
 
 They live in a browser's cookie, so they are shorter than others and have no refresh token that
 anyone keeps: two tabs that refreshed at once would look like a theft.
@@ -43,7 +43,7 @@ async def begin(service: Service, identifier: str, password: str, *, origin: Ori
 
 
 def lifetimes(settings: AuthenticationSettings) -> AuthenticationSettings:
-    """The settings by which a session of the console lives."""
+    """The settings with the lifetimes of a session of the console."""
     return settings.model_copy(
         update={
             "access_token_seconds": settings.console_idle_seconds,
@@ -54,9 +54,10 @@ def lifetimes(settings: AuthenticationSettings) -> AuthenticationSettings:
 
 
 async def keep_alive(service: Service, identity: Identity) -> None:
-    """Let the session live on for as long as it may be idle, but not past its end.
+    """Extend the session by the idle time, but not beyond its absolute expiry.
 
-    Our own clock only says whether it is worth a write; the database's clock judges what it gains.
+    Our own clock only decides whether a write is worthwhile; the new expiry is computed by the
+    clock of the database.
     """
     if identity.expires_at is None or identity.session_id is None:
         return
@@ -92,7 +93,7 @@ def _extend(db: Session, settings: AuthenticationSettings, identity: Identity) -
 
 
 def _hold(db: Session, identity: Identity) -> LoginSession:
-    """The caller's session, if it has not ended since the request began."""
+    """The caller's session, locked. Raises InvalidToken if it was revoked meanwhile."""
     held = queries.sessions.lock_valid(db, identity.session_id) if identity.session_id else None
     if held is None:
         raise InvalidToken

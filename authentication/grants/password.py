@@ -1,4 +1,4 @@
-"""Logs a user in: checks the password, begins a session, issues its first tokens."""
+"""Logs a user in: checks the password, begins a session and issues its first tokens."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -41,51 +41,54 @@ async def log_in(
 ) -> TokenPair:
     """Check the password and begin a session, by the service's settings unless others are given.
 
-    Raises InvalidCredentials, the same for an unknown user, a wrong password and a disabled user,
-    after the same time; InvalidScope; SessionLimitReached; TooManyAttempts; HashingBusy.
+    Raises InvalidCredentials for an unknown user, a wrong password or a disabled user,
+    InvalidScope, SessionLimitReached, TooManyAttempts and HashingBusy. InvalidCredentials takes the
+    same time in all three cases, so that a client cannot tell them apart.
     """
-    login = _Login(request, origin, settings or service.settings)
+    login = _VerifiedLogin(request, origin, settings or service.settings)
     async with service.throttle.admit_login(request.name, origin) as admission:
         check = await _verify(service.hasher, request.password, admission)
-    outcome = await service.database.run(lambda db: login.begin(db, admission, check))
+    # A failure is returned, so that its audit event is committed, and raised only then.
+    outcome = await service.database.run(lambda db: login.begin_or_reject(db, admission, check))
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
 
 
-class _Check(NamedTuple):
-    """What came of checking a password."""
+class _PasswordCheck(NamedTuple):
+    """Result of a password check. `upgraded_hash` replaces a hash that is not by the settings."""
 
     is_right: bool
-    better_hash: str | None
+    upgraded_hash: str | None
 
 
 async def _verify(
     hasher: PasswordHasher, password: str, admission: Admission[User | None]
-) -> _Check:
-    """It takes the time of one hash in any case. Raises HashingBusy."""
+) -> _PasswordCheck:
+    """Check the password. Takes the time of one hash in any case. Raises HashingBusy."""
     user = admission.user
     hashed = user.hashed_password if user else None
-    # Computing a better hash would betray that the password of a disabled user is right.
+    # The time of an upgrade would reveal that the password of a disabled user is right.
     upgrade = user is not None and user.is_active
-    return _Check(*await admission.hash(lambda: hasher.verify(password, hashed, upgrade=upgrade)))
+    result = await admission.hash(lambda: hasher.verify(password, hashed, upgrade=upgrade))
+    return _PasswordCheck(*result)
 
 
 @dataclass(frozen=True, slots=True)
-class _Login:
-    """A login whose password has been checked. All that is stored of it is one transaction.
-
-    Failures are returned: raising them would roll back their audit events.
-    """
+class _VerifiedLogin:
+    """A login whose password has been checked. Its result is stored in one transaction."""
 
     request: LoginRequest
     origin: Origin
     settings: AuthenticationSettings
 
-    def begin(
-        self, db: Session, admission: Admission[User | None], check: _Check
+    def begin_or_reject(
+        self, db: Session, admission: Admission[User | None], check: _PasswordCheck
     ) -> TokenPair | CounterfoilError:
-        """Begin a session. While the password was hashed, the user may have been disabled."""
+        """Begin a session, or record why the login fails and return the error.
+
+        The user may have been disabled or deleted while the password was hashed.
+        """
         user = admission.user
         if user is None or not check.is_right or not user.is_active:
             return self._reject(db, user, reason=_reason(user, check))
@@ -93,18 +96,19 @@ class _Login:
         if session is None:
             return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
         admission.record_success(db)
-        if check.better_hash is not None:
-            queries.users.upgrade_hash(db, user.id, old=user.hashed_password, new=check.better_hash)
+        if check.upgraded_hash is not None:
+            old, new = user.hashed_password, check.upgraded_hash
+            queries.users.upgrade_hash(db, user.id, old=old, new=new)
         try:
             return self._issue(db, user, session)
         except (InvalidScope, SessionLimitReached) as error:
-            # No client has been told of it.
+            # The session was added above, in this transaction, and no client has its tokens.
             db.delete(session)
             self._reject(db, user, reason=Reason(error.code))
             return error
 
     def _add_session(self, db: Session, user: User) -> LoginSession | None:
-        """None if the user has been disabled or deleted, or all their sessions were ended."""
+        """None if the user was disabled or deleted meanwhile, or their sessions revoked."""
         now = clock.read(db)
         fields = {
             "kind": self.request.session_kind,
@@ -122,7 +126,7 @@ class _Login:
         """The first tokens of the session. Raises InvalidScope, SessionLimitReached."""
         available = issuance.effective_scopes(user, None)
         scopes = permissions.narrow(self.request.scope, available)
-        self._make_room(db, user)
+        self._enforce_session_limit(db, user)
         pair = issuance.issue(
             db, self.settings, session=session, user=user, granted=scopes, scopes=scopes
         )
@@ -136,13 +140,13 @@ class _Login:
         )
         return pair
 
-    def _make_room(self, db: Session, user: User) -> None:
-        """Revoke the sessions that give way to this one. Raises SessionLimitReached."""
+    def _enforce_session_limit(self, db: Session, user: User) -> None:
+        """Revoke the sessions that exceed the limit. Raises SessionLimitReached."""
         if self.settings.max_sessions_per_user is None:
             return
         # The new one has no tokens yet, and so is not among them.
         live = queries.sessions.list_live(db, user_id=user.id)
-        surplus = [one.id for one in policies.sessions_to_evict(self.settings, live)]
+        surplus = [one.id for one in policies.sessions_beyond_limit(self.settings, live)]
         if surplus:
             queries.sessions.revoke_batch(db, surplus, reason=Reason.SESSION_LIMIT)
             subject, reason = audit.user(user.id), Reason.SESSION_LIMIT
@@ -164,7 +168,7 @@ class _Login:
         return InvalidCredentials()
 
 
-def _reason(user: User | None, check: _Check) -> Reason:
+def _reason(user: User | None, check: _PasswordCheck) -> Reason:
     if user is None:
         return Reason.UNKNOWN_USER
     return Reason.DISABLED if check.is_right else Reason.WRONG_PASSWORD

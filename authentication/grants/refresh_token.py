@@ -1,4 +1,4 @@
-"""Exchanges a refresh token for a new pair, once; its return betrays a theft."""
+"""Exchanges refresh tokens for new pairs. A second use indicates theft and revokes the session."""
 
 from dataclasses import dataclass
 
@@ -29,11 +29,11 @@ class RefreshRequest:
 
 
 async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) -> TokenPair:
-    """Use the token up and issue a new pair in its session.
+    """Mark the token as used and issue a new pair in its session.
 
-    Raises InvalidRefreshToken, also for a token that was used before: the whole session then ends,
-    because either this client or the earlier one is a thief. Raises InvalidScope, and then nothing
-    is used up.
+    Raises InvalidRefreshToken, also for a token that was used before: then the session is revoked,
+    because one of the two clients has stolen the token. Raises InvalidScope, and then the token is
+    not marked as used.
     """
     exchange = _Exchange(service.settings, request, origin)
     outcome = None
@@ -49,10 +49,10 @@ async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) 
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """All that a refresh reads and writes, in one transaction.
+    """Everything that a refresh reads and writes, in one transaction.
 
-    Failures are returned: raising them would roll back their audit events, and the revocation of a
-    session whose token was stolen.
+    Failures are returned, because raising them would roll back their audit events and the
+    revocation of the session.
     """
 
     settings: AuthenticationSettings
@@ -66,27 +66,27 @@ class _Exchange:
         if found is None:
             return None
         token, user = found
-        # Locked, so that of several exchanges at once each sees what the one before it did.
+        # The locks make concurrent exchanges run one after the other.
         session = queries.sessions.lock_valid(db, token.session_id)
-        pair = queries.refresh_tokens.lock(db, digest)
-        if session is None or pair is None:
+        rows = queries.refresh_tokens.lock(db, digest)
+        if session is None or rows is None:
             return self._reject(db, token, user, reason=Reason.SESSION_ENDED)
         if session.kind != SessionKind.API:
             return self._reject(db, token, user, reason=Reason.ANOTHER_KIND)
         if session.client_id is not None and session.client_id != self.request.client_id:
             return self._reject(db, token, user, reason=Reason.ANOTHER_CLIENT)
         if not policies.is_refreshable(self.settings, clock.read(db), token):
-            return self._reject_unusable(db, token, user)
-        return self._issue(db, pair, session, user)
+            return self._reject_expired_or_reused(db, token, user)
+        return self._issue(db, rows, session, user)
 
     def _issue(
         self,
         db: Session,
-        pair: tuple[RefreshToken, AccessToken],
+        rows: tuple[RefreshToken, AccessToken],
         session: LoginSession,
         user: User,
     ) -> TokenPair | InvalidScope:
-        token, _ = pair
+        token, _ = rows
         available = issuance.effective_scopes(user, token.scopes)
         try:
             narrowed = permissions.narrow(self.request.scope, available)
@@ -101,13 +101,15 @@ class _Exchange:
             user=user,
             granted=token.scopes,
             scopes=token.scopes if narrowed is None else narrowed,
-            exchanged=pair,
+            exchanged=rows,
         )
         self._record(db, Event.TOKEN_REFRESHED, token, user)
         return issued
 
-    def _reject_unusable(self, db: Session, token: RefreshToken, user: User) -> InvalidRefreshToken:
-        """It has expired, or it was used before: then its session is revoked."""
+    def _reject_expired_or_reused(
+        self, db: Session, token: RefreshToken, user: User
+    ) -> InvalidRefreshToken:
+        """A reused token also revokes its session."""
         if token.first_used_at is None:
             self._record(db, Event.REFRESH_FAILED, token, user, reason=Reason.EXPIRED)
         else:
@@ -118,7 +120,7 @@ class _Exchange:
     def _reject(
         self, db: Session, token: RefreshToken, user: User, *, reason: Reason
     ) -> InvalidRefreshToken:
-        """Whether it was the user who sent it is not known."""
+        """Recorded without an actor: the sender may not be the user."""
         _record(db, Event.REFRESH_FAILED, self.origin, token, user, reason=reason)
         return InvalidRefreshToken()
 

@@ -1,4 +1,4 @@
-"""Lets work that takes long find out that its client has disconnected."""
+"""Stops waiting for a password hash once the client has disconnected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ _until_disconnected: ContextVar[UntilDisconnected | None] = ContextVar(
 
 
 def watch(until_disconnected: UntilDisconnected) -> None:
-    """Say how a disconnect is noticed in the request that begins here."""
+    """Set the function that waits for a disconnect in the current request."""
     _until_disconnected.set(until_disconnected)
 
 
@@ -37,6 +37,6 @@ async def wait(answer: "asyncio.Future[T]", *, seconds: float) -> bool:
 
 
 def _disconnect() -> set["asyncio.Future[Any]"]:
-    """To be waited for. Empty outside of requests."""
+    """Tasks that end with a disconnect. Empty outside of requests."""
     until_disconnected = _until_disconnected.get()
     return set() if until_disconnected is None else {asyncio.ensure_future(until_disconnected())}

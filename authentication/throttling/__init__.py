@@ -1,1 +1,1 @@
-"""Limits on attempts: counters in the database, and what a worker remembers by itself."""
+"""Limits on attempts: counters in the database, and short-lived memories of each worker."""

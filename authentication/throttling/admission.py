@@ -1,7 +1,7 @@
-"""Lets attempts in that cost a password hash, or rejects them before they cost much.
+"""Admits or rejects attempts before a password is hashed.
 
-An attempt is first held against what was rejected a moment ago, then gets a slot in the queue for
-hashing, and is then counted in the database: only after that is the password looked at.
+An attempt is first compared with recent rejections, then reserves a slot in the queue for hashing,
+and is then counted in the database. Only after that is the password verified.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from authentication.emails import LoginName
 from authentication.errors import HashingBusy, TooManyAttempts
 from authentication.passwords.queue import HashingQueue, Slot
 from authentication.settings import AuthenticationSettings
-from authentication.throttling import attempts, limits
-from authentication.throttling.attempts import Attempt, U
+from authentication.throttling import attempts, counting
+from authentication.throttling.attempts import Attempt, AttemptedUser
+from authentication.throttling.counting import Exceeded
 from authentication.throttling.known_networks import KnownNetworks
-from authentication.throttling.limits import Exceeded
 from authentication.throttling.memory import RecentRejections
 from counterfoil.errors import DatabaseUnavailable
 from database.engine.session import Database
@@ -31,27 +31,31 @@ from database.models import User
 T = TypeVar("T")
 
 
-class Admission(Generic[U]):
-    """An attempt that may be made: it has been counted, and has a slot for hashing."""
+class Admission(Generic[AttemptedUser]):
+    """An attempt that has been counted and has a slot for hashing.
 
-    def __init__(self, attempt: Attempt[U], hashing: HashingQueue, slot: Slot) -> None:
+    The slot is free again once the context manager is left. `record_success` may be called later,
+    because it only uses the counters in the database.
+    """
+
+    def __init__(self, attempt: Attempt[AttemptedUser], hashing: HashingQueue, slot: Slot) -> None:
         self.user = attempt.user
         self._attempt = attempt
         self._hashing = hashing
         self._slot = slot
 
     async def hash(self, work: Callable[[], T]) -> T:
-        """Have a password hashed, once. Raises HashingBusy."""
+        """Runs a computation of a hash in the slot, once. Raises HashingBusy."""
         user_id = self._attempt.trusted_user_id
         return await self._hashing.run_in(self._slot, work, user_id=user_id)
 
     def record_success(self, db: Session) -> None:
-        """The password was right: the attempt counts no more."""
+        """Subtracts the attempt from its counters: the password was right."""
         self._attempt.record_success(db)
 
 
 class Throttle:
-    """Admits attempts one by one. Belongs to the event loop it is used on."""
+    """Admits attempts one by one. Belongs to the event loop on which it is used."""
 
     def __init__(
         self, settings: AuthenticationSettings, database: Database, hashing: HashingQueue
@@ -67,12 +71,13 @@ class Throttle:
         self, name: LoginName, origin: Origin
     ) -> AsyncIterator[Admission[User | None]]:
         """Raises TooManyAttempts, HashingBusy."""
-        user_id = await self._find_trusted_user(name, origin)
+        self._reject_repeated(name, origin)
+        user_id = await self._find_trusted_user_or_reject(name, origin)
         async with self._admit(
-            lambda db: attempts.login(db, self._settings, name, origin),
+            lambda db: attempts.describe_login(db, self._settings, name, origin),
             origin,
             user_id=user_id,
-            on_rejection=partial(self._remember, name, origin),
+            on_rejection=partial(self._remember_rejection, name, origin),
         ) as admission:
             yield admission
 
@@ -81,71 +86,75 @@ class Throttle:
     ) -> AbstractAsyncContextManager[Admission[User]]:
         """Raises TooManyAttempts, HashingBusy; NotFound if the user has been deleted."""
         return self._admit(
-            lambda db: attempts.password_check(db, self._settings, user_id), origin, user_id=user_id
+            lambda db: attempts.describe_password_check(db, self._settings, user_id),
+            origin,
+            user_id=user_id,
         )
 
     def admit_registration(self, origin: Origin) -> AbstractAsyncContextManager[Admission[None]]:
         """Raises TooManyAttempts, HashingBusy."""
-        return self._admit(lambda _: attempts.registration(self._settings, origin), origin)
+        return self._admit(lambda _: attempts.describe_registration(self._settings, origin), origin)
 
     @asynccontextmanager
     async def _admit(
         self,
-        describe: Callable[[Session], Attempt[U]],
+        describe: Callable[[Session], Attempt[AttemptedUser]],
         origin: Origin,
         *,
         user_id: int | None = None,
         on_rejection: Callable[[Attempt[Any], Sequence[Exceeded]], None] = lambda *_: None,
-    ) -> AsyncIterator[Admission[U]]:
+    ) -> AsyncIterator[Admission[AttemptedUser]]:
         with self._hashing.reserve(user_id) as slot:
             attempt, exceeded = await self._count(describe, origin)
             if exceeded:
                 on_rejection(attempt, exceeded)
-                raise TooManyAttempts(limits.retry_after(exceeded))
+                raise TooManyAttempts(counting.longest_retry_after(exceeded))
             try:
                 yield Admission(attempt, self._hashing, slot)
             except (HashingBusy, asyncio.CancelledError):
-                await self._give_back(attempt)
+                await self._undo_count(attempt)
                 raise
 
     async def _count(
-        self, describe: Callable[[Session], Attempt[U]], origin: Origin
-    ) -> tuple[Attempt[U], Sequence[Exceeded]]:
-        def count(db: Session) -> tuple[Attempt[U], Sequence[Exceeded]]:
+        self, describe: Callable[[Session], Attempt[AttemptedUser]], origin: Origin
+    ) -> tuple[Attempt[AttemptedUser], Sequence[Exceeded]]:
+        def count(db: Session) -> tuple[Attempt[AttemptedUser], Sequence[Exceeded]]:
             attempt = describe(db)
-            return attempt, limits.count(db, attempt.counted, origin=origin)
+            return attempt, counting.count(db, attempt.counted, origin=origin)
 
         try:
             return await self._database.run(count)
         except IntegrityError:
-            # The user was deleted between being found and being counted; now they are not found.
+            # The user was deleted after being found and before the count: this time it finds none.
             return await self._database.run(count)
 
-    async def _give_back(self, attempt: Attempt[Any]) -> None:
-        """The password was not looked at in the end."""
-        if attempt.gives_back:
-            # Without a database it counts as a failure does.
+    async def _undo_count(self, attempt: Attempt[Any]) -> None:
+        """Decrements the counters of an attempt whose password was not verified."""
+        if attempt.is_undone_without_hash:
+            # If the database is unavailable, the attempt counts as a failure.
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await self._database.run(lambda db: limits.give_back(db, attempt.counted))
+                await self._database.run(lambda db: counting.undo_count(db, attempt.counted))
 
-    async def _find_trusted_user(self, name: LoginName, origin: Origin) -> int | None:
-        """In a flood, the id of the user who logs in, if they come from a known network.
-
-        They have limits and slots of their own. Others are rejected as the last of them was: raises
-        TooManyAttempts.
-        """
-        network = origin.network
-        if rejection := self._rejections.find(name.normalised, network):
+    def _reject_repeated(self, name: LoginName, origin: Origin) -> None:
+        """Raises TooManyAttempts if the same login was rejected a moment ago."""
+        if rejection := self._rejections.find(name.normalised, origin.network):
             raise rejection
-        rejection = self._rejections.find_for_unknown(name.normalised, network)
+
+    async def _find_trusted_user_or_reject(self, name: LoginName, origin: Origin) -> int | None:
+        """The id of the user who logs in, if there are too many logins and their network is known.
+
+        Such a user has limits and slots of their own. Raises TooManyAttempts for all others at an
+        account, or from a network, where one of them was rejected a moment ago.
+        """
+        rejection = self._rejections.find_for_unknown(name.normalised, origin.network)
         if rejection is None and not self._hashing.is_full():
             return None
-        user_id = await self._known_networks.find_user_id(name.normalised, network)
+        user_id = await self._known_networks.find_user_id(name.normalised, origin.network)
         if user_id is None and rejection is not None:
             raise rejection
         return user_id
 
-    def _remember(
+    def _remember_rejection(
         self, name: LoginName, origin: Origin, attempt: Attempt[Any], exceeded: Sequence[Exceeded]
     ) -> None:
         is_known = attempt.trusted_user_id is not None

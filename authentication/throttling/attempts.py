@@ -1,4 +1,4 @@
-"""The kinds of attempts that cost a password hash, and what each of them counts towards."""
+"""Says which limits apply to a login, a password check and a registration; counting.py counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,50 +10,50 @@ from authentication.audit import Origin
 from authentication.emails import LoginName
 from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
-from authentication.throttling import known_networks, limits
+from authentication.throttling import counting, known_networks, limits
 from authentication.throttling.limits import Limit
 from database import queries
 from database.models import User
 
-U = TypeVar("U", bound=User | None)
+AttemptedUser = TypeVar("AttemptedUser", bound=User | None)
 
 
 @dataclass(frozen=True)
-class Attempt(Generic[U]):
-    """Counts towards the limits in `counted`. `user` is whose password it is about.
+class Attempt(Generic[AttemptedUser]):
+    """An attempt at the account of `user`, if there is one. `counted` are the limits that apply.
 
-    `trusted_user_id` is the id of a user who need not wait behind untrusted clients. `gives_back`
-    says whether it counts no more if its password was not hashed in the end.
+    `trusted_user_id` is the id of a user who need not wait behind untrusted clients.
+    `is_undone_without_hash` says whether the count is undone if no password was hashed.
     """
 
-    user: U
+    user: AttemptedUser
     counted: Sequence[Limit] = ()
     trusted_user_id: int | None = None
-    gives_back: bool = True
+    is_undone_without_hash: bool = True
 
     def record_success(self, db: Session) -> None:
-        """The attempt counts no more, and failures in a row are counted anew."""
-        limits.record_success(db, self.counted)
+        """Decrements the counters, and resets those of failures in a row."""
+        counting.record_success(db, self.counted)
 
 
 @dataclass(frozen=True)
 class LoginAttempt(Attempt[User | None]):
-    """`cleared` are the limits that a success clears, and `network` is where it comes from."""
+    """A success clears the limits in `cleared`. `network` is where the login comes from."""
 
     cleared: Sequence[Limit] = ()
     network: str | None = None
 
     def record_success(self, db: Session) -> None:
-        """It also ends the failures in a row of others, and makes the network known."""
-        limits.record_success(db, self.cleared)
+        """Also resets the failures in a row of other clients, and stores the network as known."""
+        counting.record_success(db, self.cleared)
         if self.user is not None:
             known_networks.remember(db, self.user, self.network)
 
 
-def login(
+def describe_login(
     db: Session, settings: AuthenticationSettings, name: LoginName, origin: Origin
 ) -> LoginAttempt:
-    """By name, which may be nobody's."""
+    """Returns the user with this name, if there is one, and the limits on the login."""
     user = queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
     if not settings.login_throttle:
         return LoginAttempt(user)
@@ -69,8 +69,13 @@ def login(
     return LoginAttempt(user, counted, cleared=counted, network=network)
 
 
-def password_check(db: Session, settings: AuthenticationSettings, user_id: int) -> Attempt[User]:
-    """By a user who is logged in and gives the current password once more. Raises NotFound."""
+def describe_password_check(
+    db: Session, settings: AuthenticationSettings, user_id: int
+) -> Attempt[User]:
+    """Returns the logged-in user, locked, and the limits on checks of their password.
+
+    Raises NotFound.
+    """
     user = queries.users.lock(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
@@ -78,9 +83,13 @@ def password_check(db: Session, settings: AuthenticationSettings, user_id: int) 
     return Attempt(user, counted if settings.login_throttle else (), trusted_user_id=user_id)
 
 
-def registration(settings: AuthenticationSettings, origin: Origin) -> Attempt[None]:
-    """It is never given back: it shows whether an address is taken before anything is hashed."""
+def describe_registration(settings: AuthenticationSettings, origin: Origin) -> Attempt[None]:
+    """Returns the limit on registrations from the network.
+
+    The count is never undone, because the response shows whether an e-mail address is taken, also
+    if nothing was hashed.
+    """
     if not settings.login_throttle or origin.network is None:
-        return Attempt(None, gives_back=False)
+        return Attempt(None, is_undone_without_hash=False)
     counted = [limits.for_registration(settings, origin.network)]
-    return Attempt(None, counted, gives_back=False)
+    return Attempt(None, counted, is_undone_without_hash=False)

@@ -1,4 +1,4 @@
-"""The networks that users have logged in from before, stored as digests."""
+"""Finds and stores the networks from which users have logged in, as digests."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ _PAUSE_SECONDS = 0.02
 
 
 def is_known(user: User, network: str | None) -> bool:
-    """Whether the user has logged in from there. Wants the user with known addresses."""
+    """Whether the user, loaded with known addresses, has logged in from the network."""
     return network is not None and _digest(user.id, network) in _digests(user)
 
 
 def remember(db: Session, user: User, network: str | None) -> None:
-    """The user has just logged in from there. Beyond twenty networks the oldest one goes.
+    """Stores a network from which the user, loaded with known addresses, has just logged in.
 
-    Wants the user with known addresses.
+    It replaces the oldest one if the user has twenty.
     """
     if network is None:
         return
@@ -38,7 +38,7 @@ def remember(db: Session, user: User, network: str | None) -> None:
 
 
 def remember_first(db: Session, user_id: int, network: str | None) -> None:
-    """The user has just registered there."""
+    """Stores the network from which the user has just registered."""
     if network is not None:
         queries.known_addresses.add(db, user_id=user_id, digest=_digest(user_id, network))
 

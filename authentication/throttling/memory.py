@@ -1,7 +1,7 @@
-"""What one worker remembers by itself in a flood: recent rejections, and counts of unknown tokens.
+"""Keeps recent rejections and counts of unknown tokens in the memory of one worker.
 
-Neither asks the database. A rejection is remembered for so short a time that no client is kept out
-longer than by the database's count; guesses at 256-bit tokens need no exact count.
+Neither costs a query. A rejection is kept for so short a time that no client is rejected longer
+than by the counters in the database; guesses at 256-bit tokens need no exact count.
 """
 
 import time
@@ -10,14 +10,14 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from authentication.errors import TooManyAttempts
-from authentication.throttling.limits import Exceeded, retry_after
+from authentication.throttling.counting import Exceeded, longest_retry_after
 
 _REJECTION_SECONDS = 1.0
 _WINDOW_SECONDS = 60.0
 _MAX_ENTRIES = 10_000
 
 Clock = Callable[[], float]
-"""Tells seconds, of which only differences matter."""
+"""Returns seconds since an arbitrary moment."""
 
 
 class _Entry(NamedTuple):
@@ -26,7 +26,7 @@ class _Entry(NamedTuple):
 
 
 class _Memory:
-    """Numbers, each until its time has come, and no more than a fixed number of them."""
+    """A bounded number of entries, each of which expires."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -42,13 +42,13 @@ class _Memory:
     def put(self, *key: str, value: int, ends_at: float) -> None:
         digest = _digest(key)
         if digest not in self._entries and len(self._entries) >= _MAX_ENTRIES:
-            # The oldest is the first. A flood from so many places is not stopped here.
+            # The first is the oldest. A flood from more clients than that is not limited here.
             del self._entries[next(iter(self._entries))]
         self._entries[digest] = _Entry(value, ends_at)
 
 
 class RecentRejections:
-    """Logins that were rejected a moment ago, so that the same need not be counted again."""
+    """Logins that were rejected a moment ago, so that the same ones need not be counted again."""
 
     def __init__(self, *, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -57,27 +57,27 @@ class RecentRejections:
     def add(
         self, name: str, network: str | None, exceeded: Sequence[Exceeded], *, is_known: bool
     ) -> None:
-        """A login by this name was rejected. `is_known` if its user had come from there before.
+        """Keeps the rejection of a login. `is_known`: its user has logged in from there before.
 
-        If not, any other client would be rejected at the same account, or from the same network,
-        whichever has exceeded its limit.
+        If not, the rejection applies to all other clients that try the same account, or that come
+        from the same network, whichever has exceeded its limit.
         """
-        self._put("login", name, network or "", seconds=retry_after(exceeded))
+        self._put("login", name, network or "", seconds=longest_retry_after(exceeded))
         if is_known:
             return
         of_network = [one for one in exceeded if one.limit.is_of_network]
         of_account = [one for one in exceeded if not one.limit.is_of_network]
         if of_network:
-            self._put("network", network or "", seconds=retry_after(of_network))
+            self._put("network", network or "", seconds=longest_retry_after(of_network))
         if of_account:
-            self._put("account", name, seconds=retry_after(of_account))
+            self._put("account", name, seconds=longest_retry_after(of_account))
 
     def find(self, name: str, network: str | None) -> TooManyAttempts | None:
         """The rejection of this very login."""
         return self._find("login", name, network or "")
 
     def find_for_unknown(self, name: str, network: str | None) -> TooManyAttempts | None:
-        """The rejection of any login to the account, or from the network, that is not known."""
+        """The rejection of any untrusted login to the account or from the network."""
         return self._find("network", network or "") or self._find("account", name)
 
     def _put(self, *key: str, seconds: int) -> None:
@@ -89,7 +89,7 @@ class RecentRejections:
 
 
 class UnknownTokenCounter:
-    """How many tokens that nobody knows a client has sent in the last minute."""
+    """Counts the unknown tokens that a client sends in a minute."""
 
     def __init__(self, *, is_on: bool = True, clock: Clock = time.monotonic) -> None:
         self._is_on = is_on
@@ -97,10 +97,10 @@ class UnknownTokenCounter:
         self._memory = _Memory(clock)
 
     def count(self, *key: str, limit: int) -> None:
-        """Count one more. Raises TooManyAttempts past the limit.
+        """Counts an unknown token. Raises TooManyAttempts past the limit.
 
-        To be called when a lookup has found nothing, and never when it has found something: then
-        no flood of made-up tokens can keep anyone from getting an answer about a real one.
+        Call it only when a lookup has found nothing: then no number of made-up tokens can cause the
+        rejection of a real one.
         """
         if not self._is_on:
             return
@@ -113,5 +113,5 @@ class UnknownTokenCounter:
 
 
 def _digest(key: tuple[str, ...]) -> bytes:
-    # Of one length, however long the names are that a client makes up.
+    # All keys have the same size, however long the names are that a client makes up.
     return sha256("\x00".join(key).encode()).digest()

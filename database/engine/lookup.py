@@ -1,4 +1,4 @@
-"""The lookup of tokens, as the settings want it."""
+"""Creates the lookup of tokens according to the settings."""
 
 from counterfoil.lookup import Lookup
 from counterfoil.lookup.postgresql import PostgreSQLLookup
@@ -8,7 +8,7 @@ from database.settings import DatabaseSettings
 
 
 def open_lookup(settings: DatabaseSettings) -> Lookup:
-    """The lookup for the database in the settings, not yet connected."""
+    """Returns the lookup for the database of the settings, not yet connected."""
     if settings.url.get_backend_name() == "sqlite":
         return SQLiteLookup(
             settings.url.database or "", deadline_seconds=settings.database_deadline_seconds

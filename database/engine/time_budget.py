@@ -1,4 +1,7 @@
-"""Tries what may take too long, and goes on without it in the same transaction if it does."""
+"""Runs optional queries with a time limit: one that is too slow is skipped.
+
+The transaction continues without it.
+"""
 
 import sqlite3
 import time
@@ -13,31 +16,31 @@ from sqlalchemy.orm import Session
 
 from database.engine import deadlines
 
-# So much of the time that is left is given away; the rest is for what comes after.
+# The share of the remaining time that optional queries may use. The rest is for what follows.
 _SHARE = 0.75
-# After so many steps of its machine SQLite asks whether to go on: several times a millisecond.
+# SQLite checks the limit after so many of its instructions, several times a millisecond.
 _STEPS = 10_000
 
 T = TypeVar("T")
 
 
-class Attempts:
-    """A number of questions that share the time. What one does not need is left to the others.
+class TimeBudget:
+    """The time that a number of queries share. What one does not use is left to the others.
 
-    Only for reading: whatever an attempt writes is undone.
+    Only for reading: what they write is rolled back.
     """
 
-    def __init__(self, db: Session, number: int, *, seconds: float | None = None) -> None:
-        """Without `seconds`, most of what is left of the deadline; without that, no limit."""
+    def __init__(self, db: Session, queries: int, *, seconds: float | None = None) -> None:
+        """Without `seconds`, most of the time until the deadline; without that, no limit."""
         left = deadlines.remaining_seconds()
         if seconds is None and left is not None:
             seconds = _SHARE * left
         self._end = None if seconds is None else time.monotonic() + seconds
         self._db = db
-        self._left = number
+        self._queries_left = queries
 
-    def make(self, work: Callable[[Session], T]) -> T | None:
-        """What `work` returns, or None if one of its statements took too long."""
+    def run(self, work: Callable[[Session], T]) -> T | None:
+        """Returns the result of `work`, or None if one of its statements took too long."""
         connection = self._db.connection()
         try:
             with _limited(connection, self._next_seconds()):
@@ -48,8 +51,9 @@ class Attempts:
             return None
 
     def _next_seconds(self) -> float | None:
-        number, self._left = self._left, self._left - 1
-        return None if self._end is None else max(0.0, self._end - time.monotonic()) / number
+        left = self._queries_left
+        self._queries_left -= 1
+        return None if self._end is None else max(0.0, self._end - time.monotonic()) / left
 
 
 @contextmanager
@@ -60,7 +64,7 @@ def _limited(connection: Connection, seconds: float | None) -> Iterator[None]:
         with _interrupted(connection, time.monotonic() + seconds):
             yield
     else:
-        # Going back to the savepoint heals the transaction, and restores its own limit.
+        # The rollback makes the transaction usable again, and restores its own limit.
         savepoint = connection.begin_nested()
         try:
             milliseconds = str(max(1, int(1000 * seconds)))

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from authentication.throttling import limits
+from authentication.throttling import counting
 from authentication.throttling.memory import RecentRejections
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
@@ -104,7 +104,7 @@ def test_a_flood_at_one_account_from_everywhere_reads_and_writes_nothing_for_eac
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert world.guess(ip=ELSEWHERE, times=4)[-1] == 429
-    monkeypatch.setattr(limits, "count", lambda *_, **__: pytest.fail("counted once more"))
+    monkeypatch.setattr(counting, "count", lambda *_, **__: pytest.fail("counted once more"))
     assert [world.guess("ADA@example.org", ip=f"192.0.2.{n}")[0] for n in range(5)] == [429] * 5
     monkeypatch.undo()
     assert world.log_in(ip=HOME).status_code == 200

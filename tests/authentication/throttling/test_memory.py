@@ -3,7 +3,8 @@
 import pytest
 
 from authentication.errors import TooManyAttempts
-from authentication.throttling.limits import Exceeded, Limit
+from authentication.throttling.counting import Exceeded
+from authentication.throttling.limits import Limit
 from authentication.throttling.memory import RecentRejections, UnknownTokenCounter
 from database.queries.throttle_counters import CounterKey
 

@@ -1,4 +1,4 @@
-"""What takes too long is given up, and the transaction goes on, on both databases."""
+"""A query that is too slow is skipped, and the transaction continues, on both databases."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from database.engine import deadlines
 from database.engine.session import Database
-from database.engine.time_budget import Attempts
+from database.engine.time_budget import TimeBudget
 from database.settings import DatabaseSettings
 
 # Would take minutes.
@@ -36,26 +36,26 @@ def soon(db: Session) -> Any:
     return db.scalar(text("SELECT 42"))
 
 
-def test_what_takes_too_long_is_given_up_and_the_rest_is_not(db: Session) -> None:
-    attempts = Attempts(db, 3, seconds=0.6)
-    assert [attempts.make(work) for work in (never, soon, never)] == [None, 42, None]
+def test_a_query_that_takes_too_long_is_skipped_and_others_are_not(db: Session) -> None:
+    budget = TimeBudget(db, 3, seconds=0.6)
+    assert [budget.run(work) for work in (never, soon, never)] == [None, 42, None]
     assert soon(db) == 42
 
 
 def test_what_is_left_of_the_deadline_is_the_limit(db: Session) -> None:
     with deadlines.deadline(1.0):
-        assert Attempts(db, 2).make(never) is None
+        assert TimeBudget(db, 2).run(never) is None
         # There is time left for the answer.
         assert soon(db) == 42
 
 
-def test_the_limit_of_an_attempt_is_gone_after_it(db: Session) -> None:
-    attempts = Attempts(db, 1, seconds=0.01)
-    attempts.make(soon)
+def test_the_limit_of_a_query_does_not_apply_to_the_next(db: Session) -> None:
+    budget = TimeBudget(db, 1, seconds=0.01)
+    budget.run(soon)
     numbers = ENDLESS.replace("1000000000", "200000")
     assert db.scalar(text(numbers)) == 200_000
 
 
 def test_another_failure_is_not_hidden(db: Session) -> None:
     with pytest.raises(DBAPIError):
-        Attempts(db, 1, seconds=1.0).make(lambda db: db.execute(text("SELECT x")))
+        TimeBudget(db, 1, seconds=1.0).run(lambda db: db.execute(text("SELECT x")))

@@ -1,4 +1,4 @@
-"""Fills an empty database with demo users and four weeks of their history, for the console.
+"""Creates demo users and four weeks of their history in an empty database.
 
 They have logged in with various clients, mistyped passwords, logged out and created API keys. All
 users have the same password. The digests of their tokens are random, so no token exists for them.

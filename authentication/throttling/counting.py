@@ -1,0 +1,80 @@
+"""Counts attempts in the database, with counters that all workers share.
+
+An attempt is counted by one statement before a password is hashed: parallel guesses cannot exceed a
+limit. After a success the attempt is subtracted again.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from authentication import audit
+from authentication.audit import Event, Origin
+from authentication.settings import DAY
+from authentication.throttling.limits import Limit
+from database import queries
+from database.queries.throttle_counters import Count
+
+# For a limit that only a success resets.
+_RETRY_AFTER_SECONDS = DAY
+
+
+class Exceeded(NamedTuple):
+    """A limit that an attempt exceeds. `attempts` includes this one."""
+
+    limit: Limit
+    attempts: int
+    retry_after_seconds: int
+
+
+def count(db: Session, limits: Sequence[Limit], *, origin: Origin) -> list[Exceeded]:
+    """Counts an attempt. Returns the limits that it exceeds; if there are any, it must be rejected.
+
+    A rejected attempt stays counted only towards the limits that it exceeds. Nothing is raised,
+    because that would roll back the counters and the audit event.
+    """
+    counts = queries.throttle_counters.increment(db, [limit.key for limit in limits])
+    exceeded = [
+        Exceeded(limit, found.attempts, _seconds_until_allowed(limit, found))
+        for limit in limits
+        if (found := counts[limit.key.digest]).attempts > limit.maximum
+    ]
+    if exceeded:
+        over = {one.limit for one in exceeded}
+        undo_count(db, [limit for limit in limits if limit not in over])
+        _record(db, exceeded, origin)
+    return exceeded
+
+
+def undo_count(db: Session, limits: Sequence[Limit]) -> None:
+    """Decrements the counters of an attempt that was not made. Earlier failures still count."""
+    queries.throttle_counters.decrement(db, [limit.key for limit in limits])
+
+
+def record_success(db: Session, limits: Sequence[Limit]) -> None:
+    """Decrements the counters of a successful attempt, and resets those of failures in a row."""
+    queries.throttle_counters.decrement(db, [limit.key for limit in limits], reset_consecutive=True)
+
+
+def longest_retry_after(exceeded: Sequence[Exceeded]) -> int:
+    """Seconds until an attempt is within all of these limits again."""
+    return max(one.retry_after_seconds for one in exceeded)
+
+
+def _seconds_until_allowed(limit: Limit, found: Count) -> int:
+    """The same for an account that exists and for one that does not."""
+    if limit.is_consecutive or found.seconds_left is None:
+        return _RETRY_AFTER_SECONDS
+    return max(1, math.ceil(found.seconds_left))
+
+
+def _record(db: Session, exceeded: Sequence[Exceeded], origin: Origin) -> None:
+    # Only what first exceeds a limit: a flood must not fill the audit log as well.
+    first = [one.limit for one in exceeded if one.attempts == one.limit.maximum + 1]
+    events = [
+        (audit.user(limit.key.user_id) if limit.key.user_id else None, {"limit": limit.name})
+        for limit in first
+    ]
+    audit.record_all(db, Event.ATTEMPTS_THROTTLED, events, origin=origin)

@@ -25,6 +25,9 @@ from authentication.passwords import disconnects
 from authentication.settings import AuthenticationSettings
 
 _LOWER_PRIORITY = 10
+# In a flood, for each second of hashing for untrusted clients: they then get a fifth of a core.
+_PAUSE = 4
+_FLOOD_SECONDS = 1.0
 # Of the deadline. Hashes do not all take equally long, and the last one has to be done in time.
 _SHARE_FOR_WAITING = 0.8
 
@@ -87,6 +90,7 @@ class HashingQueue:
         self._turns = deque([self._trusted, self._untrusted])
         self._running = 0
         self._hash_seconds = 0.0
+        self._rejected_at = self._pause_ends_at = -math.inf
         self._threads = settings.hashing_threads
         self._executor = ThreadPoolExecutor(
             self._threads, thread_name_prefix="hashing", initializer=_lower_priority
@@ -143,6 +147,7 @@ class HashingQueue:
             self._free -= 1
             return Slot(is_reserved=False)
         if not is_trusted or not self._free_reserved:
+            self._rejected_at = time.monotonic()
             raise self._reject()
         self._free_reserved -= 1
         slot = Slot(is_reserved=True)
@@ -175,7 +180,8 @@ class HashingQueue:
     def _next(self) -> Slot | None:
         for _ in range(len(self._turns)):
             self._turns.rotate()
-            if self._turns[0]:
+            is_untrusted = self._turns[0] is self._untrusted
+            if self._turns[0] and not (is_untrusted and time.monotonic() < self._pause_ends_at):
                 return self._turns[0].popleft()
         return None
 
@@ -190,7 +196,17 @@ class HashingQueue:
     def _end(self, slot: Slot, hashing: "asyncio.Future[Any]") -> None:
         self._running -= 1
         slot.settle(hashing)
+        if slot.trusted_user_id is None and self._is_flooded():
+            self._pause_untrusted(_PAUSE * self._hash_seconds)
         self._start()
+
+    def _is_flooded(self) -> bool:
+        """Whether tokens are checked while logins are rejected for want of a slot."""
+        return self._is_in_demand() and time.monotonic() - self._rejected_at < _FLOOD_SECONDS
+
+    def _pause_untrusted(self, seconds: float) -> None:
+        self._pause_ends_at = time.monotonic() + seconds
+        asyncio.get_running_loop().call_later(seconds, self._start)
 
     def _leave(self, slot: Slot) -> None:
         """Free the slot, but not while a thread works for a client that has given up."""
@@ -217,7 +233,8 @@ class HashingQueue:
         if not self._hash_seconds:
             return math.inf
         seconds = _SHARE_FOR_WAITING * self.deadline_seconds * self._usable_threads()
-        return max(1.0, seconds / self._hash_seconds)
+        each = self._hash_seconds * (1 + _PAUSE if self._is_flooded() else 1)
+        return max(1.0, seconds / each)
 
 
 def _lower_priority() -> None:

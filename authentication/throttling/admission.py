@@ -5,6 +5,7 @@ and is then counted in the database. Only after that is the password verified.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -27,6 +28,9 @@ from authentication.throttling.memory import RecentRejections
 from counterfoil.errors import DatabaseUnavailable
 from database.engine.session import Database
 from database.models import User
+
+# The time over which the rejections of a flood are spread.
+_SPREAD_SECONDS = 0.4
 
 T = TypeVar("T")
 
@@ -151,6 +155,8 @@ class Throttle:
             return None
         user_id = await self._known_networks.find_user_id(name.normalised, origin.network)
         if user_id is None and rejection is not None:
+            # Many are answered by one query: rejecting all at once would delay everything else.
+            await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311
             raise rejection
         return user_id
 

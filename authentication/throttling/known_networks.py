@@ -15,7 +15,7 @@ from database.models import User
 
 _MOST_PER_USER = 20
 # Long enough for a flood to share queries, and too short for many answers to be due at once.
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.1
 
 
 def is_known(user: User, network: str | None) -> bool:

@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,6 +65,41 @@ def test_no_more_may_wait_than_can_be_hashed_within_the_deadline() -> None:
         hashing.close()
 
     asyncio.run(flood())
+
+
+@pytest.mark.parametrize(
+    ("is_in_demand", "order"),
+    [
+        (True, ["first", "trusted", "trusted", "untrusted", "untrusted"]),
+        (False, ["first", "trusted", "untrusted", "trusted", "untrusted"]),
+    ],
+)
+def test_in_a_flood_untrusted_clients_pause_after_each_hash_while_tokens_are_checked(
+    is_in_demand: bool, order: list[str]
+) -> None:
+    begun: list[str] = []
+
+    def hash_slowly() -> None:
+        begun.append("first")
+        time.sleep(0.2)
+
+    async def flood() -> None:
+        settings = AuthenticationSettings(hashing_threads=1, hashing_queue=3, hashing_reserve=1)
+        hashing = HashingQueue(settings, is_in_demand=lambda: is_in_demand)
+        under_way = [asyncio.create_task(hashing.run(hash_slowly))]
+        for name, user_id in (("untrusted", None), ("trusted", 1), ("untrusted", None)):
+            work = partial(begun.append, name)
+            under_way.append(asyncio.create_task(hashing.run(work, user_id=user_id)))
+        await asyncio.sleep(0)
+        with pytest.raises(HashingBusy):
+            await hashing.run(hash_slowly)
+        second = partial(begun.append, "trusted")
+        under_way.append(asyncio.create_task(hashing.run(second, user_id=2)))
+        await asyncio.gather(*under_way)
+        hashing.close()
+
+    asyncio.run(flood())
+    assert begun == order
 
 
 def test_a_client_that_hangs_up_keeps_its_slot_until_its_hash_is_done() -> None:

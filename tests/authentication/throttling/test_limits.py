@@ -105,6 +105,9 @@ def test_a_flood_at_one_account_from_everywhere_reads_and_writes_nothing_for_eac
 ) -> None:
     assert world.guess(ip=ELSEWHERE, times=4)[-1] == 429
     monkeypatch.setattr(counting, "count", lambda *_, **__: pytest.fail("counted once more"))
+    # One after the other, all of them come within the second for which a rejection is remembered.
+    monkeypatch.setattr("authentication.throttling.admission._SPREAD_SECONDS", 0.01)
+    monkeypatch.setattr("authentication.throttling.known_networks._PAUSE_SECONDS", 0.01)
     assert [world.guess("ADA@example.org", ip=f"192.0.2.{n}")[0] for n in range(5)] == [429] * 5
     monkeypatch.undo()
     assert world.log_in(ip=HOME).status_code == 200

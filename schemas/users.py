@@ -119,7 +119,7 @@ class UserRead(Profile):
         }
     )
 
-    # What an account has, of which the credential that is sent may not use all.
+    # Those of the account: the credential itself may be restricted to fewer.
     roles: RoleNames = Field(validation_alias=AliasChoices("user_roles", "roles"))
     created_at: datetime = Field(validation_alias=AliasChoices("user_created_at", "created_at"))
     updated_at: datetime = Field(validation_alias=AliasChoices("user_updated_at", "updated_at"))

@@ -350,3 +350,14 @@ def test_of_many_registrations_of_one_address_exactly_one_succeeds(
         answers = list(threads.map(client.register, spellings))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 11
     assert count(sql, "users") == 1
+
+
+def test_an_account_shows_its_roles_even_to_a_credential_that_may_use_fewer(
+    client: Client, sql: Sql
+) -> None:
+    tokens = client.sign_up()
+    key = client.create_api_key(tokens)["key"]
+    # The key was created before, and so may not use it.
+    give_role(sql, "moderator")
+    assert client.me(tokens).json()["roles"] == ["moderator", "user"]
+    assert client.me(key).json()["roles"] == ["moderator", "user"]

@@ -154,10 +154,11 @@ class Throttle:
         if rejection is None and not self._hashing.is_full():
             return None
         user_id = await self._known_networks.find_user_id(name.normalised, origin.network)
-        if user_id is None and rejection is not None:
+        if user_id is None:
             # Many are answered by one query: rejecting all at once would delay everything else.
             await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311
-            raise rejection
+            if rejection is not None:
+                raise rejection
         return user_id
 
     def _remember_rejection(

@@ -4,9 +4,9 @@ From the command line (`alembic revision --autogenerate`, on PostgreSQL) it uses
 """
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
-from database import models
+from database import migrations, models
 from database.settings import DatabaseSettings
 
 # Of all tables: importing the models has made them known.
@@ -31,5 +31,5 @@ connection = context.config.attributes.get("connection")
 if connection is not None:
     run(connection)
 else:
-    with create_engine(DatabaseSettings().url).begin() as opened:
+    with migrations.connection(DatabaseSettings().database_url) as opened:
         run(opened)

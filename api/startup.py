@@ -12,9 +12,10 @@ from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
+from counterfoil.errors import DatabaseUnavailable
 from database import revisions
 from database.engine import deadlines
-from database.errors import NewerTables, is_outage, reason_of
+from database.errors import UnsuitableDatabase, is_outage, reason_of
 from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings
 
 log = logging.getLogger("counterfoil.startup")
@@ -94,9 +95,9 @@ def prepare_database_now(settings: DatabaseSettings) -> None:
         from database import migrations
 
         migrations.upgrade(settings.database_url)
-    except NewerTables as error:
+    except UnsuitableDatabase as error:
         raise CannotStart(f"{settings.address}: {error}") from None
-    except DBAPIError as error:
+    except (DatabaseUnavailable, DBAPIError) as error:
         reason = f"{settings.address} cannot be used: {reason_of(error)}"
         raise (CannotReach if is_outage(error) else CannotStart)(reason) from None
 

@@ -9,15 +9,21 @@ from counterfoil.errors import DatabaseUnavailable
 _READ_ONLY = frozenset({"25001", "25006"})
 
 
-class NewerTables(Exception):
+class UnsuitableDatabase(Exception):
+    """The database can be reached but not be used. The message is one line for an operator."""
+
+
+class NewerTables(UnsuitableDatabase):
     """The tables are at a migration that this code does not know: newer code has made it."""
 
     def __init__(self) -> None:
         super().__init__("the tables are newer than this code: run the code that migrated them")
 
 
-def is_outage(error: DBAPIError) -> bool:
+def is_outage(error: DatabaseUnavailable | DBAPIError) -> bool:
     """Whether the database is the reason, and not what was asked of it."""
+    if isinstance(error, DatabaseUnavailable):
+        return True
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return True
     # The drivers' plain DatabaseError stands for a lost connection or a damaged file.

@@ -1,39 +1,45 @@
 """Brings the tables to the newest migration, one process at a time."""
 
 import io
-from collections.abc import Iterator
+import logging
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, pool, text
+from psycopg2.errors import LockNotAvailable
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
-from database.engine import sqlite
+from database.engine import engines
 from database.settings import parse_url
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Any number will do, as long as every process uses the same: "counterf" in ASCII.
 _LOCK = 0x636F756E74657266
+# Everyone who asks for a table waits as long as we do for a lock of it.
+_LOCK_MILLISECONDS = 500
+_PAUSE_SECONDS = 2.0
+
+log = logging.getLogger("counterfoil.migrations")
 
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up to `revision`. Any number of processes may call this at once."""
-    with _connection(url) as connection:
-        command.upgrade(_config(connection), revision)
+    _run(url, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(url: str, revision: str) -> None:
     """Migrate back down to `revision`; "base" removes every table."""
-    with _connection(url) as connection:
-        command.downgrade(_config(connection), revision)
+    _run(url, lambda config: command.downgrade(config, revision))
 
 
 def check(url: str) -> None:
     """Raise alembic's `CommandError` if models and migrations have drifted apart."""
-    with _connection(url) as connection:
-        command.check(_config(connection))
+    _run(url, command.check)
 
 
 def _config(connection: Connection) -> Config:
@@ -43,25 +49,40 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+def _run(url: str, work: Callable[[Config], None]) -> None:
+    """Do it in one transaction. Begins anew as long as others use a table that it has to lock."""
+    while True:
+        try:
+            with connection(url) as opened:
+                work(_config(opened))
+            return
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            log.warning("others are using the tables; trying again in %.0f s", _PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)
+
+
 @contextmanager
-def _connection(url: str) -> Iterator[Connection]:
+def connection(url: str) -> Iterator[Connection]:
     """A connection in a transaction that holds the migration lock until it is over."""
-    engine = create_engine(parse_url(url), poolclass=pool.NullPool)
-    if engine.dialect.name == "sqlite":
-        sqlite.configure(engine, busy_seconds=60, foreign_keys=False)
-    with engine.connect() as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            _wait_for_turn(connection)
-        yield connection
-        if connection.dialect.name == "sqlite":
-            _refuse_orphans(connection)
+    engine = engines.create_single(parse_url(url), foreign_keys=False)
+    with engine.connect() as opened, opened.begin():
+        engines.begin(opened)
+        if opened.dialect.name == "postgresql":
+            _take_turn(opened)
+        yield opened
+        if opened.dialect.name == "sqlite":
+            _refuse_orphans(opened)
 
 
-def _wait_for_turn(connection: Connection) -> None:
+def _take_turn(connection: Connection) -> None:
     # A server-wide time-out must not end a long migration, nor the wait for another's.
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    # Token checks would queue behind the wait for a table that somebody is reading.
+    connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}"))
 
 
 def _refuse_orphans(connection: Connection) -> None:

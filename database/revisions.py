@@ -6,9 +6,9 @@ Every worker asks at its start, and importing alembic would take a fifth of that
 import re
 from pathlib import Path
 
-from sqlalchemy import create_engine, inspect, pool, text
+from sqlalchemy import inspect, text
 
-from database.engine import deadlines
+from database.engine import engines
 from database.errors import NewerTables
 from database.settings import parse_url
 
@@ -19,11 +19,12 @@ _REVISION = re.compile(r'^(down_)?revision = "(.+)"$', re.MULTILINE)
 def is_current(url: str) -> bool:
     """Waits for no lock, changes nothing, observes a deadline.
 
-    Raises NewerTables, and what SQLAlchemy raises.
+    Raises NewerTables, UnsuitableDatabase, DatabaseUnavailable, and what SQLAlchemy raises.
     """
-    deadlines.install()
-    engine = create_engine(parse_url(url), poolclass=pool.NullPool)
+    engine = engines.create_single(parse_url(url)).execution_options(read_only=True)
     with engine.connect() as connection:
+        engines.begin(connection)
+        engines.reject_unsuitable(connection)
         if not inspect(connection).has_table("alembic_version"):
             return False
         found = connection.scalars(text("SELECT version_num FROM alembic_version")).all()

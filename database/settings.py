@@ -15,6 +15,8 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from counterfoil.lookup.server import reject_standbys
+
 PREFIX = "COUNTERFOIL_"
 
 # After this exit status uvicorn and gunicorn do not start another worker.
@@ -76,6 +78,7 @@ class DatabaseSettings(LayerSettings):
             raise ValueError("DATABASE_URL must begin with sqlite:// or postgresql://")
         if backend == "sqlite" and self.url.database in {None, "", ":memory:"}:
             raise ValueError("DATABASE_URL must name a file, as connections share no memory")
+        reject_standbys(self.url.query)
         return self
 
     @cached_property

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -41,13 +42,17 @@ class DatabaseServer:
     def url(self, database: str) -> str:
         return self._address.set(database=database).render_as_string(hide_password=False)
 
-    def create_database(self, name: str, template: str | None = None) -> str:
+    def create_database(
+        self, name: str, template: str | None = None, *, encoding: str | None = None
+    ) -> str:
         """Create an empty database, or a copy of one without connections. Returns its URL."""
-        self._run(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template or "template0")
-            )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(template or "template0")
         )
+        if encoding is not None:
+            # Any encoding goes together with this locale.
+            statement += sql.SQL(" ENCODING {} LOCALE 'C'").format(sql.Literal(encoding))
+        self._run(statement)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
@@ -112,6 +117,23 @@ class PostgreSQL(DatabaseServer):
             standby.close()
             raise
         return standby
+
+    def require_standby(self) -> None:
+        """Let every commit wait for a standby from now on, and return when one is there."""
+        self._run(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = '*'"))
+        self._run(sql.SQL("SELECT pg_reload_conf()"))
+        while not self._has_synchronous_standby():
+            time.sleep(0.02)
+
+    def require_no_standby(self) -> None:
+        """Let commits return by themselves again."""
+        self._run(sql.SQL("ALTER SYSTEM RESET synchronous_standby_names"))
+        self._run(sql.SQL("SELECT pg_reload_conf()"))
+
+    def _has_synchronous_standby(self) -> bool:
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+            return cursor.fetchall() != [(0,)]
 
     def promote(self) -> None:
         """Promote a standby. It accepts writes once this returns."""

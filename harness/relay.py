@@ -27,8 +27,9 @@ class Relay:
         """Accepts connections and data, but forwards nothing (a black hole)."""
         self.commit_responses_to_lose = 0
         """The number of COMMITs that reach the server, but whose client loses the connection."""
+        self.target_port = target_port
+        """Where new connections lead."""
         self.port = free_port()
-        self._target_port = target_port
         self._connections: set[_Connection] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
@@ -73,7 +74,7 @@ class Relay:
         connection = _Connection(self, writer)
         self._connections.add(connection)
         try:
-            await connection.run(reader, self._target_port)
+            await connection.run(reader, self.target_port)
         finally:
             self._connections.discard(connection)
 

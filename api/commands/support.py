@@ -17,7 +17,7 @@ from authentication.settings import AuthenticationSettings
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database import limits, revisions
 from database.engine.session import Database
-from database.errors import NewerTables, reason_of
+from database.errors import UnsuitableDatabase, reason_of
 from database.models import User
 from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings, InvalidSettings
 
@@ -40,7 +40,7 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
     found = loaded.database, loaded.authentication
     try:
         yield found
-    except (CounterfoilError, NewerTables) as error:
+    except (CounterfoilError, UnsuitableDatabase) as error:
         fail(str(error))
     except (DatabaseUnavailable, DatabaseError) as error:
         fail(_diagnose(found[0], error))
@@ -59,12 +59,12 @@ def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
 
 def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
     """What is wrong with the database, or what to do about it."""
-    with suppress(DatabaseError):
+    with suppress(DatabaseError, DatabaseUnavailable):
         try:
             if not revisions.is_current(settings.database_url):
                 return BEHIND
-        except NewerTables as newer:
-            return str(newer)
+        except UnsuitableDatabase as unsuitable:
+            return str(unsuitable)
     return f"{settings.address} cannot be used: {reason_of(error)}"
 
 

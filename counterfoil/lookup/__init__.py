@@ -41,7 +41,8 @@ class Lookup(Protocol):
 def from_url(database_url: str, *, deadline_seconds: float) -> Lookup:
     """The lookup for a database URL, `postgresql://...` or `sqlite:///file.db`, not yet connected.
 
-    Raises ValueError for any other. A driver that the URL names ("postgresql+asyncpg") is ignored.
+    Raises ValueError for any other, and for one that would take a standby. A driver that the URL
+    names ("postgresql+asyncpg") is ignored.
     """
     scheme, _, rest = database_url.partition("://")
     # Imported where they are needed: only one of the drivers has to be installed.
@@ -50,8 +51,10 @@ def from_url(database_url: str, *, deadline_seconds: float) -> Lookup:
             from psycopg2.extensions import parse_dsn
 
             from counterfoil.lookup.postgresql import PostgreSQLLookup
+            from counterfoil.lookup.server import reject_standbys
 
             options = parse_dsn(f"postgresql://{rest}")
+            reject_standbys(options)
             return PostgreSQLLookup(options, deadline_seconds=deadline_seconds)
         case "sqlite":
             from counterfoil.lookup.sqlite import SQLiteLookup

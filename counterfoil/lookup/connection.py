@@ -6,27 +6,32 @@ closed stays readable for ever, so it is polled when idle too; its reader goes b
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2 import extensions
 
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.identity import CredentialKind, LiveCredential
-from counterfoil.lookup import dns
+from counterfoil.lookup import dns, rows, server
 from counterfoil.lookup.statements import postgresql
-
-# Detects within a minute a connection that a firewall has dropped without telling either side.
-KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
 PLANNING = (
     # Otherwise PostgreSQL plans each lookup of a single key again, at four times its cost.
     "SET plan_cache_mode = force_generic_plan",
     # A plan made while the tables were empty could scan them until the next ANALYZE.
     "SET enable_seqscan = off",
+    # The cost of a disabled scan would make compiling the query look worthwhile.
+    "SET jit = off",
 )
+
+T = TypeVar("T")
+
+_IS_STANDBY = "SELECT pg_is_in_recovery()"
+# Fails on a standby. Must come before the first query of a transaction.
+_ON_PRIMARY = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
 
 
 class LookupConnection:
@@ -40,7 +45,8 @@ class LookupConnection:
         prepared_statements: bool,
         on_lost: Callable[["LookupConnection"], None],
     ) -> None:
-        self._options = options
+        self._options = server.connection_options(options)
+        self._settings = server.settings_for(options)
         self._deadline_seconds = deadline_seconds
         self._prepared_statements = prepared_statements
         self._on_lost = on_lost
@@ -50,6 +56,7 @@ class LookupConnection:
         self._connection: Any = None
         self._cursor: Any = None
         self._answer: asyncio.Future[Any] | None = None
+        self._read: Callable[[Sequence[Any]], Any] = list
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -57,9 +64,8 @@ class LookupConnection:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._connect()
-                if self._prepared_statements:
-                    async with self._step():
-                        await self._execute(self._setup())
+                async with self._step():
+                    await self._set_up()
         except (OSError, psycopg2.Error, DatabaseUnavailable) as error:
             self.close()
             raise DatabaseUnavailable("no connection for token lookups") from error
@@ -72,13 +78,13 @@ class LookupConnection:
         self, kind: CredentialKind, digests: Sequence[bytes]
     ) -> asyncio.Future[list[LiveCredential]]:
         """Look up a batch. If that fails, with DatabaseUnavailable, the connection is lost."""
-        # Digests are ours, 32 bytes each; in hexadecimal nothing needs quoting.
-        array = "'{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}'"
+        # Hexadecimal digits need no quoting. An E'' string means the same whatever
+        # `standard_conforming_strings` is.
+        array = "E'{" + ",".join(f'"\\\\\\\\x{digest.hex()}"' for digest in digests) + "}'"
         if self._prepared_statements:
-            return self._execute(f"EXECUTE {kind} ({array})")
+            return self._execute(f"EXECUTE {kind} ({array})", _read_credentials)
         query = postgresql(kind).replace("$1", f"{array}::bytea[]")
-        # Sent as one, the two are one transaction, to which the limit is confined.
-        return self._execute(f"SET LOCAL {self._time_limit()}; {query}")
+        return self._execute(f"{self._preamble}; {query}", _read_credentials)
 
     def close(self, reason: BaseException | None = None) -> None:
         """Close the connection, and fail the query in flight."""
@@ -96,23 +102,35 @@ class LookupConnection:
             self._ready = False
             self._on_lost(self)
 
-    def _setup(self) -> str:
-        """All in one statement, because round trips to a distant database are slow."""
-        return "; ".join(
-            [
-                *PLANNING,
-                f"SET {self._time_limit()}",
-                *(f"PREPARE {kind} (bytea[]) AS {postgresql(kind)}" for kind in CredentialKind),
-            ]
-        )
+    async def _set_up(self) -> None:
+        """All in one message, because round trips to a distant database are slow."""
+        statements = self._session_setup() if self._prepared_statements else []
+        answer = await self._execute("; ".join([*statements, _IS_STANDBY]), list)
+        if answer != [(False,)]:
+            raise DatabaseUnavailable("the server is a standby")
 
-    def _time_limit(self) -> str:
-        """The server should stop a query when we stop waiting for it."""
-        return f"statement_timeout = {int(self._deadline_seconds * 1000)}"
+    def _session_setup(self) -> list[str]:
+        return [
+            *PLANNING,
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            *(f"SET {setting}" for setting in self._own_settings()),
+            *(f"PREPARE {kind} (bytea[]) AS {postgresql(kind)}" for kind in CredentialKind),
+        ]
+
+    @cached_property
+    def _preamble(self) -> str:
+        """Sent before each query where sessions are not ours: in one message with the query it is
+        one transaction, to which its settings are local."""
+        return "; ".join([_ON_PRIMARY, *(f"SET LOCAL {one}" for one in self._own_settings())])
+
+    def _own_settings(self) -> Iterator[str]:
+        # The server should stop a query when we stop waiting for it.
+        yield f"statement_timeout = {int(self._deadline_seconds * 1000)}"
+        yield from (f"{name} = {value}" for name, value in self._settings.items())
 
     async def _connect(self) -> None:
         async with self._step():
-            options = await dns.resolve_async({**KEEPALIVES, **self._options})
+            options = server.only_primary(await dns.resolve_async(self._options))
         self._connection = psycopg2.connect(**options, async_=True)
         while (state := self._connection.poll()) != extensions.POLL_OK:
             async with self._step():
@@ -143,9 +161,9 @@ class LookupConnection:
         finally:
             remove(descriptor)
 
-    def _execute(self, statement: str) -> asyncio.Future[Any]:
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._answer = answer
+    def _execute(self, statement: str, read: Callable[[Sequence[Any]], T]) -> "asyncio.Future[T]":
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._answer, self._read = answer, read
         self._timer = self._loop.call_later(
             self._deadline_seconds,
             partial(self.close, TimeoutError("the lookup ran into its deadline")),
@@ -161,17 +179,12 @@ class LookupConnection:
         try:
             state = self._connection.poll()
             if state == extensions.POLL_OK and self._answer is not None:
-                self._settle(self._rows())
+                self._settle(self._read(self._cursor.fetchall()))
         except Exception as error:
             # Whatever went wrong: the answer has been read, so no other event would end the wait.
             self.close(error)
 
-    def _rows(self) -> list[LiveCredential]:
-        if self._cursor.description is None:
-            return []
-        return [LiveCredential(bytes(row[0]), *row[1:]) for row in self._cursor.fetchall()]
-
-    def _settle(self, outcome: list[LiveCredential] | Exception) -> None:
+    def _settle(self, outcome: Any) -> None:
         answer, timer, self._answer, self._timer = self._answer, self._timer, None, None
         if timer is not None:
             timer.cancel()
@@ -181,6 +194,10 @@ class LookupConnection:
             answer.set_exception(outcome)
         else:
             answer.set_result(outcome)
+
+
+def _read_credentials(found: Sequence[Any]) -> list[LiveCredential]:
+    return [rows.read(row) for row in found]
 
 
 def _set_once(future: asyncio.Future[None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.identity import CredentialKind, LiveCredential
-from counterfoil.lookup import statements
+from counterfoil.lookup import rows, statements
 
 
 class SQLiteLookup:
@@ -47,8 +47,8 @@ class SQLiteLookup:
     def _fetch(self, kind: CredentialKind, digests: Sequence[bytes]) -> list[LiveCredential]:
         try:
             connection = self._connection or self._connect()
-            rows = connection.execute(statements.sqlite(kind, len(digests)), digests)
-            return [LiveCredential(*row) for row in rows]
+            found = connection.execute(statements.sqlite(kind, len(digests)), digests)
+            return [rows.read(row) for row in found]
         except sqlite3.Error as error:
             self._disconnect()
             raise DatabaseUnavailable(type(error).__name__) from error

@@ -2,42 +2,86 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import URL, Connection, Engine, TextClause, event, text
 from sqlalchemy.exc import InvalidatePoolError
 
-from counterfoil.lookup import dns
-from counterfoil.lookup.connection import KEEPALIVES
-from database.engine import deadlines
+from counterfoil.errors import DatabaseUnavailable
+from counterfoil.lookup import dns, server
+from database import moments
+from database.engine import commits, deadlines
+from database.errors import UnsuitableDatabase
 
-# One round trip begins a transaction, makes its commit durable whatever the server's default (an
-# acknowledged revocation must survive a crash), lets the server give up what we would give up on,
-# and reads the clock that judges expiry.
-_BEGIN = text(
-    "SELECT set_config('synchronous_commit', 'on', true),"
-    " set_config('transaction_read_only', :read_only, true),"
-    " set_config('statement_timeout',"
-    " coalesce(:statement, current_setting('statement_timeout')), true),"
-    " set_config('idle_in_transaction_session_timeout',"
-    " coalesce(:idle, current_setting('idle_in_transaction_session_timeout')), true),"
-    " now()"
+# Settings that change what our statements mean or return. A role, a database or the server may
+# have other values.
+_SETTINGS = {
+    **server.LOOKUP_SETTINGS,
+    # An unconfirmed commit is reported by a warning only: see database/engine/commits.py.
+    "client_min_messages": "warning",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    # Raise an error instead of hiding rows where a row-level security policy applies.
+    "row_security": "off",
+    "TimeZone": "UTC",
+    "transform_null_equals": "off",
+}
+_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+
+
+def _begin(*more: str) -> TextClause:
+    """The statements that begin a transaction and return the database's time, in one round trip.
+
+    The isolation level must be set before the first query. The settings are local to the
+    transaction, because PgBouncer may give the connection to another client afterwards.
+    """
+    own = {name: f"'{value}'" for name, value in _SETTINGS.items()}
+    own["search_path"] = "coalesce(:search_path, current_setting('search_path'))"
+    own |= {name: f"coalesce(:{name}, current_setting('{name}'))" for name in _LIMITS}
+    settings = [f"set_config('{name}', {value}, true)" for name, value in own.items()]
+    columns = ", ".join([*settings, *more, "pg_is_in_recovery()", "now()"])
+    return text(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT {columns}")
+
+
+_BEGIN_READING = _begin("set_config('transaction_read_only', 'on', true)")
+_BEGIN_WRITING = _begin(
+    "set_config('transaction_read_only', 'off', true)",
+    # An acknowledged revocation must survive a crash, whatever the server's default. A stricter
+    # default stays.
+    "set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+    " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)",
+    # Makes the commit wait for the disk and the standby even if nothing else is written: a
+    # revocation that is found done already may be the work of a commit that was never confirmed.
+    "pg_logical_emit_message(true, 'counterfoil', ''::text)",
+)
+
+
+_WAITING_COMMITS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usename = current_user AND wait_event = 'SyncRep'"
+)
+_PROPERTIES = text(
+    "SELECT current_setting('server_encoding'), current_setting('session_replication_role')"
 )
 
 
 def connection_options(url: URL) -> dict[str, Any]:
     """The driver's arguments for an address, before names are resolved."""
     _, given = url.get_dialect()().create_connect_args(url)
-    return {**KEEPALIVES, **given}
+    return server.connection_options(given)
 
 
-def configure(engine: Engine, *, patience_seconds: float) -> None:
+def configure(
+    engine: Engine, *, patience_seconds: float, on_abandoned: Callable[[], None] | None = None
+) -> None:
     """Set up how this engine connects, and how it finds out that a connection has died.
 
     One that was idle may be dead without a word, and what we say to connect may be lost on its way.
-    Each has `patience_seconds` to be answered; that leaves time for another attempt.
+    Each has `patience_seconds` to be answered; that leaves time for another attempt. `on_abandoned`
+    is called for each COMMIT that is not answered within the deadline.
     """
     deadlines.install()
 
@@ -45,10 +89,14 @@ def configure(engine: Engine, *, patience_seconds: float) -> None:
         record.info["new"] = True
         given = connection_options(engine.url)
         try:
-            options.update(dns.resolve(given, seconds=deadlines.remaining_seconds()))
+            resolved = dns.resolve(given, seconds=deadlines.remaining_seconds())
         except OSError as error:
             raise psycopg2.OperationalError("the name of the host was not resolved") from error
-        return _connect(lambda: dialect.connect(*arguments, **options), patience_seconds)
+        options.update(server.only_primary(resolved), connection_factory=commits.Connection)
+        connection = _connect(lambda: dialect.connect(*arguments, **options), patience_seconds)
+        connection.on_abandoned = on_abandoned
+        moments.install(connection)
+        return connection
 
     def check(connection: extensions.connection, record: Any, proxy: Any) -> None:
         if not record.info.pop("new", False):
@@ -73,17 +121,51 @@ def _connect(attempt: Callable[[], Any], patience_seconds: float) -> Any:
 
 
 def begin(connection: Connection) -> datetime:
-    """The first statement of every transaction. Returns the time that counts in it."""
+    """The first statement of every transaction. Returns the time that counts in it.
+
+    Raises DatabaseUnavailable on a standby, which may lag behind revocations.
+    """
     read_only = connection.get_execution_options().get("read_only")
-    limits: dict[str, str | None] = {"statement": None, "idle": None}
+    parameters: dict[str, str | None] = {
+        "search_path": _search_path(connection.engine.url),
+        "statement_timeout": None,
+        "idle_in_transaction_session_timeout": None,
+    }
     if (seconds := deadlines.remaining_seconds()) is not None:
         # The server gives up a little sooner than we do, because that saves the connection. A
         # transaction that we never end, because we are gone, must not keep its locks for hours.
-        limits = {"statement": _milliseconds(0.8 * seconds), "idle": _milliseconds(2 * seconds)}
-    parameters = {"read_only": "on" if read_only else "off", **limits}
-    *_, moment = connection.execute(_BEGIN, parameters).one()
+        parameters["statement_timeout"] = _milliseconds(0.8 * seconds)
+        parameters["idle_in_transaction_session_timeout"] = _milliseconds(2 * seconds)
+    statement = _BEGIN_READING if read_only else _BEGIN_WRITING
+    *_, is_standby, moment = connection.execute(statement, parameters).one()
+    if is_standby:
+        raise DatabaseUnavailable("the server is a standby")
     now: datetime = moment
     return now
+
+
+def count_waiting_commits(connection: Connection) -> int:
+    """How many of this role's transactions wait for a synchronous standby."""
+    return connection.scalar(_WAITING_COMMITS) or 0
+
+
+def reject_unsuitable(connection: Connection) -> None:
+    """Raises UnsuitableDatabase unless text is stored as UTF-8 and foreign keys are enforced."""
+    encoding, role = connection.execute(_PROPERTIES).one()
+    if encoding != "UTF8":
+        raise UnsuitableDatabase(
+            f"the encoding of the database is {encoding} and must be UTF8: "
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if role != "origin":
+        raise UnsuitableDatabase(
+            f"session_replication_role is {role} and must be origin, to enforce foreign keys"
+        )
+
+
+@cache
+def _search_path(url: URL) -> str | None:
+    return server.settings_for(connection_options(url)).get("search_path")
 
 
 def _milliseconds(seconds: float) -> str:

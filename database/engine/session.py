@@ -3,24 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import QueuePool
 
-from counterfoil.errors import DatabaseUnavailable
-from database import clock
-from database.base import UTCDateTime
-from database.engine import deadlines, postgresql, sqlite
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from database.engine import deadlines, engines, postgresql
+from database.engine.commits import AbandonedCommits
 from database.errors import is_outage
 from database.settings import DatabaseSettings
-
-_BEGIN_SQLITE = text(f"SELECT {clock.SQLITE_NOW} AS now").columns(now=UTCDateTime)
 
 T = TypeVar("T")
 
@@ -30,24 +28,32 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
-        self.engine = create_database_engine(settings)
+        self._abandoned = AbandonedCommits(settings.database_pool_size, self._count_waiting_commits)
+        self.engine = engines.create_pooled(settings, on_abandoned=self._abandoned.add)
         self._reader = self.engine.execution_options(read_only=True)
         # Whoever wants to hear of commits listens to these sessions.
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self.sessions, "after_begin", _begin)
         # As many at work as there are connections: nobody waits in the pool holding a thread.
         self._slots = CapacityLimiter(settings.database_pool_size)
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
-        """A transaction for commands and threads of our own; async code uses `run`."""
-        with _unavailable_by_one_name(), self._open(read_only) as db, db.begin():
-            yield db
+        """A transaction for commands and threads of our own; async code uses `run`.
+
+        Raises DatabaseUnavailable.
+        """
+        with _unavailable_by_one_name():
+            if not read_only:
+                self._abandoned.refresh()
+            with self._open(read_only) as db:
+                yield db
 
     async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
         """Do `work` in a transaction of its own, in a thread. Raises DatabaseUnavailable."""
 
         def transaction() -> T:
-            with self._open(read_only) as db, db.begin():
+            with self.transaction(read_only=read_only) as db:
                 return work(db)
 
         with _unavailable_by_one_name(), self._deadline():
@@ -62,13 +68,38 @@ class Database:
         """
         with _unavailable_by_one_name(), self._deadline():
             async with self._slot():
-                db = self._open(read_only)
+                if not (read_only or self._abandoned.is_empty()):
+                    await _in_thread(self._abandoned.refresh)
+                transaction = self._open(read_only)
+                # Sends nothing: the transaction begins with the first statement.
+                db = transaction.__enter__()
                 try:
                     yield db
-                    await _in_thread(db.commit)
-                finally:
+                except BaseException as error:
                     with anyio.CancelScope(shield=True):
-                        await _in_thread(db.close)
+                        await _in_thread(partial(_leave, transaction, error))
+                    raise
+                else:
+                    await _in_thread(partial(_leave, transaction, None))
+
+    @contextmanager
+    def _open(self, read_only: bool) -> Iterator[Session]:
+        """A session in a transaction, which ends with the block."""
+        if read_only:
+            with self.sessions(bind=self._reader) as db, db.begin():
+                yield db
+            return
+        with self._abandoned.writing(), self.sessions() as db:
+            try:
+                with db.begin():
+                    yield db
+            except CounterfoilError:
+                _confirm(db)
+                raise
+
+    def _count_waiting_commits(self) -> int:
+        with self.transaction(read_only=True) as db:
+            return postgresql.count_waiting_commits(db.connection())
 
     def _deadline(self) -> AbstractContextManager[None]:
         return deadlines.deadline(self.settings.database_deadline_seconds)
@@ -86,9 +117,6 @@ class Database:
         finally:
             self._slots.release_on_behalf_of(holder)
 
-    def _open(self, read_only: bool) -> Session:
-        return self.sessions(bind=self._reader) if read_only else self.sessions()
-
     def connections_in_use(self) -> int:
         """How many are given out at this moment."""
         pool = self.engine.pool
@@ -103,24 +131,8 @@ class Database:
         self.engine.dispose()
 
 
-def create_database_engine(settings: DatabaseSettings, **options: Any) -> Engine:
-    """An engine whose connections keep foreign keys, the deadline and one clock."""
-    options = {
-        "pool_size": settings.database_pool_size,
-        # Pruning and deferred writes need connections too, beside the requests.
-        "max_overflow": 2,
-        "pool_timeout": settings.database_deadline_seconds,
-        # An echoed parameter may be a password hash or a digest.
-        "hide_parameters": True,
-        **options,
-    }
-    if settings.url.get_backend_name() == "sqlite":
-        engine = create_engine(settings.url, **options)
-        sqlite.configure(engine, busy_seconds=settings.database_deadline_seconds)
-        return engine
-    engine = create_engine(settings.url, **options)
-    postgresql.configure(engine, patience_seconds=settings.database_deadline_seconds / 3)
-    return engine
+def _leave(transaction: AbstractContextManager[Session], error: BaseException | None) -> None:
+    transaction.__exit__(type(error) if error else None, error, None)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
@@ -133,14 +145,20 @@ async def _in_thread(work: Callable[[], T]) -> T:
             await asyncio.wait({thread})
 
 
-@event.listens_for(Session, "after_begin")
 def _begin(db: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    if connection.in_nested_transaction():
-        return
-    if connection.dialect.name == "sqlite":
-        db.info["now"] = connection.scalar(_BEGIN_SQLITE)
-    else:
-        db.info["now"] = postgresql.begin(connection)
+    if not connection.in_nested_transaction():
+        db.info["now"] = engines.begin(connection)
+
+
+def _confirm(db: Session) -> None:
+    """Wait until everything that the transaction has read is durable.
+
+    "There is no such live session" acknowledges a revocation as a success does, and the commit that
+    revoked the session may not have been confirmed.
+    """
+    if "now" in db.info and db.get_bind().dialect.name == "postgresql":
+        with db.begin():
+            db.connection()
 
 
 @contextmanager

@@ -1,8 +1,5 @@
 """The primary server is lost and its standby is promoted."""
 
-from contextlib import closing
-
-import psycopg2
 from sqlalchemy.engine import make_url
 
 from faults import observe
@@ -18,7 +15,7 @@ REVOCATIONS = 20
 def failover_to_synchronous_standby(context: ScenarioContext) -> Outcome:
     primary, url = context.cluster(durable=True)
     standby = context.standby(primary)
-    _make_synchronous(url)
+    primary.require_standby()
     service = context.serve(_either(url, standby))
     revoked: list[Tokens] = []
     sign_up(service)
@@ -43,14 +40,6 @@ def failover_to_synchronous_standby(context: ScenarioContext) -> Outcome:
         f"{len(revoked)} acknowledged revocations, {len(alive)} lost; before the promotion a login"
         f" {on_standby.status}, after it {after.status}; recovered after {back:.1f} s",
     )
-
-
-def _make_synchronous(url: str) -> None:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        cursor = connection.cursor()
-        cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        cursor.execute("SELECT pg_reload_conf()")
 
 
 def _either(url: str, standby: PostgreSQL) -> str:

@@ -1,0 +1,43 @@
+"""Reads a row of the lookup, also one with moments that Python's calendar does not have.
+
+PostgreSQL knows 'infinity' and the year 20000; SQLite stores any text where a moment should be.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from counterfoil.identity import LiveCredential
+
+# Whole seconds, because the last microsecond of the year 9999 would be rounded up to the next year.
+FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
+LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
+
+_REQUIRED = ("issued_at", "user_created_at", "user_updated_at", "looked_up_at")
+_OPTIONAL = ("last_used_at", "session_expires_at", "expires_at")
+_moments_of = attrgetter(*_REQUIRED, *_OPTIONAL)
+
+
+def read(row: Sequence[Any]) -> LiveCredential:
+    """A credential whose moments are all between the first and the last that Python knows."""
+    found = LiveCredential(bytes(row[0]), *row[1:])
+    moments = _moments_of(found)
+    if None not in moments and min(moments) >= FIRST and max(moments) <= LAST:
+        return found
+    return _bound(found)
+
+
+def _bound(found: LiveCredential) -> LiveCredential:
+    # NULL is what SQLite makes of text that is no moment.
+    changes: dict[str, Any] = {name: _bounded(getattr(found, name) or FIRST) for name in _REQUIRED}
+    for name in _OPTIONAL:
+        moment = getattr(found, name)
+        changes[name] = None if moment is None else _bounded(moment)
+    if found.expires_at is not None and found.expires_at > LAST:
+        changes["expires_at"] = None
+    return found._replace(**changes)
+
+
+def _bounded(moment: float) -> float:
+    return min(max(moment, FIRST), LAST)

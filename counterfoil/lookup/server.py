@@ -1,0 +1,50 @@
+"""How every connection to PostgreSQL is made: to the primary, in UTF-8, with our settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Detects within a minute a connection that a firewall has dropped without telling either side.
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
+
+# Settings that change what the lookup means or returns. A role, a database or the server may have
+# other values.
+LOOKUP_SETTINGS = {
+    "bytea_output": "hex",
+    # Lower values would round the times, which the lookup returns as floating-point numbers.
+    "extra_float_digits": "1",
+    # A table of the same name in another schema must not be found first.
+    "search_path": "public, pg_temp",
+}
+
+_PRIMARY = "target_session_attrs"
+_PRIMARIES = frozenset({"primary", "read-write"})
+
+
+def connection_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The driver's arguments for an address, before names are resolved."""
+    return {**KEEPALIVES, **given, "client_encoding": "UTF8"}
+
+
+def only_primary(options: dict[str, Any]) -> dict[str, Any]:
+    """Let libpq skip standbys if there are several addresses.
+
+    The connection itself asks again, because PgBouncer may answer libpq from a cache.
+    """
+    hosts = str(options.get("hostaddr") or options.get("host") or "")
+    return {_PRIMARY: "primary", **options} if "," in hosts else options
+
+
+def reject_standbys(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for options that allow or demand a standby."""
+    if options.get(_PRIMARY, "primary") not in _PRIMARIES:
+        raise ValueError(
+            "target_session_attrs must be read-write or primary: a standby lags behind revocations"
+        )
+
+
+def settings_for(options: Mapping[str, Any]) -> dict[str, str]:
+    """LOOKUP_SETTINGS, without `search_path` if the options set it."""
+    settings = dict(LOOKUP_SETTINGS)
+    if "search_path" in str(options.get("options", "")):
+        del settings["search_path"]
+    return settings

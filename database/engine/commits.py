@@ -1,0 +1,95 @@
+"""Commits that return only once they are confirmed, and a limit for those that are abandoned.
+
+With a synchronous standby PostgreSQL holds back the answer to COMMIT until the standby has the
+transaction. If that wait is cancelled, COMMIT succeeds with a warning, although the standby may not
+have the transaction. If we stop waiting, the server goes on: the abandoned commit occupies a
+connection until the standby is back.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2 import extensions
+
+from counterfoil.errors import DatabaseUnavailable
+from database.engine import deadlines
+
+_RECOUNT_SECONDS = 0.5
+
+
+class CommitNotConfirmed(psycopg2.OperationalError):
+    """The transaction is committed, but a failover may lose it."""
+
+
+class AbandonedCommits:
+    """Counts the commits that were abandoned at the deadline while the server still waits.
+
+    Abandoned commits and writing transactions together never exceed `limit`. `recount` asks the
+    server how many commits wait.
+    """
+
+    def __init__(self, limit: int, recount: Callable[[], int]) -> None:
+        self._limit = limit
+        self._recount = recount
+        self._lock = threading.Lock()
+        self._writing = 0
+        self._abandoned = 0
+        self._recounted_at = -_RECOUNT_SECONDS
+
+    def is_empty(self) -> bool:
+        """Whether there are none, so that `refresh` would do nothing."""
+        return not self._abandoned
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._abandoned += 1
+
+    def refresh(self) -> None:
+        """Ask the server how many are left, unless it was asked a moment ago."""
+        with self._lock:
+            now = time.monotonic()
+            if not self._abandoned or now - self._recounted_at < _RECOUNT_SECONDS:
+                return
+            self._recounted_at = now
+        waiting = self._recount()
+        with self._lock:
+            # The server's number includes the commits of other workers.
+            self._abandoned = min(self._abandoned, waiting)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Count a writing transaction. Raises DatabaseUnavailable if it would exceed the limit."""
+        with self._lock:
+            if self._abandoned and self._abandoned + self._writing >= self._limit:
+                raise DatabaseUnavailable("too many commits wait for a standby")
+            self._writing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writing -= 1
+
+
+class Connection(extensions.connection):
+    """A connection of psycopg2 whose `commit` returns only if the commit is confirmed."""
+
+    on_abandoned: Callable[[], None] | None = None
+    """Called if COMMIT is not answered within the deadline."""
+
+    def commit(self) -> None:
+        """Raises CommitNotConfirmed, and InternalError where PostgreSQL would roll back instead."""
+        if self.get_transaction_status() == extensions.TRANSACTION_STATUS_INERROR:
+            raise psycopg2.InternalError("a statement of the transaction has failed")
+        del self.notices[:]
+        try:
+            super().commit()
+        except deadlines.NoAnswer:
+            if self.on_abandoned is not None:
+                self.on_abandoned()
+            raise
+        if self.notices:
+            raise CommitNotConfirmed(self.notices[0].strip())

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from authentication.errors import SessionLimitReached
 from authentication.settings import AuthenticationSettings, SessionLimitPolicy
+from database import moments
 from database.models import LoginSession, RefreshToken
 
 
@@ -42,7 +43,7 @@ def api_key_lifetime(
 
 def api_key_end(now: datetime, lifetime: timedelta | None) -> datetime | None:
     """When an API key expires, which belongs to no session. None: never."""
-    return None if lifetime is None else now + lifetime
+    return None if lifetime is None else moments.later(now, lifetime)
 
 
 def is_within_grace(

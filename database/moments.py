@@ -1,11 +1,11 @@
-"""Reads moments that a database may hold and Python's calendar does not have.
+"""Reads points in time that a database can store and Python's datetime cannot represent.
 
-PostgreSQL knows 'infinity', the year 20000 and years before Christ; SQLite stores any value. Each
-is read as the last or the first moment that Python knows, whichever is on its side of now.
+PostgreSQL has 'infinity', the year 20000 and years BC; SQLite stores any value. Such a value is
+read as the first or the last datetime, whichever is on the same side of now for the database.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg2 import extensions
@@ -20,7 +20,7 @@ _OID = 1184
 
 
 def in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC. One without a zone is in UTC already."""
+    """Convert to UTC. A naive value is in UTC already."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
@@ -29,8 +29,16 @@ def in_utc(moment: datetime) -> datetime:
         return FIRST if moment.year == FIRST.year else LAST
 
 
+def later(moment: datetime, by: timedelta) -> datetime:
+    """The moment plus a duration, limited to the range of datetime."""
+    try:
+        return moment + by
+    except OverflowError:
+        return LAST if by > timedelta(0) else FIRST
+
+
 def install(connection: extensions.connection) -> None:
-    """Have this connection of psycopg2 read moments that are beyond Python's."""
+    """Make this connection of psycopg2 read timestamps that datetime cannot represent."""
     extensions.register_type(_TIMESTAMPTZ, connection)
 
 
@@ -46,7 +54,7 @@ _TIMESTAMPTZ = extensions.new_type((_OID,), "MOMENT", _from_postgresql)
 
 
 class SQLiteMoment(sqlite.DATETIME):
-    """The text that SQLAlchemy stores; on reading, whatever is there."""
+    """Stored as SQLAlchemy stores it; any value can be read."""
 
     def result_processor(
         self, dialect: Dialect, coltype: object
@@ -60,7 +68,7 @@ def _from_sqlite(value: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        # SQLite compares text with text, and holds every number for less and every blob for more.
+        # In SQLite every number is less than any text, and every blob is greater.
         now = datetime.now(UTC).isoformat(" ")
         is_later = value > now if isinstance(value, str) else isinstance(value, bytes)
         return LAST if is_later else FIRST

@@ -4,11 +4,11 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from authentication.errors import InvalidField
+from database import keyset
 from database.keyset import Position
 
 T = TypeVar("T")
@@ -42,11 +42,10 @@ def decode_position(cursor: str | None, *, id_is_uuid: bool) -> Position | None:
         return None
     moment, identifier = _decode(cursor, 2)
     try:
-        datetime.fromisoformat(moment)
         parsed_id = UUID(identifier) if id_is_uuid else _read_id(identifier)
     except ValueError:
         raise _invalid() from None
-    if len(moment) > _MAX_MOMENT_LENGTH:
+    if len(moment) > _MAX_MOMENT_LENGTH or not keyset.is_moment(moment):
         raise _invalid()
     return Position(moment, parsed_id)
 

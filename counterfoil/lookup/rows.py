@@ -1,6 +1,6 @@
-"""Reads a row of the lookup, also one with moments that Python's calendar does not have.
+"""Reads a row of the lookup, including times that Python's datetime cannot represent.
 
-PostgreSQL knows 'infinity' and the year 20000; SQLite stores any text where a moment should be.
+PostgreSQL has 'infinity' and the year 20000; SQLite stores any value in a column of times.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from counterfoil.identity import LiveCredential
 
-# Whole seconds, because the last microsecond of the year 9999 would be rounded up to the next year.
+# Whole seconds: as a float, the last microsecond of the year 9999 would be rounded up.
 FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
 LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
@@ -20,7 +20,7 @@ _moments_of = attrgetter(*_REQUIRED, *_OPTIONAL)
 
 
 def read(row: Sequence[Any]) -> LiveCredential:
-    """A credential whose moments are all between the first and the last that Python knows."""
+    """A credential whose times are all within the range of datetime."""
     found = LiveCredential(bytes(row[0]), *row[1:])
     moments = _moments_of(found)
     if None not in moments and min(moments) >= FIRST and max(moments) <= LAST:
@@ -29,7 +29,7 @@ def read(row: Sequence[Any]) -> LiveCredential:
 
 
 def _bound(found: LiveCredential) -> LiveCredential:
-    # NULL is what SQLite makes of text that is no moment.
+    # SQLite returns NULL for text that is not a time.
     changes: dict[str, Any] = {name: _bounded(getattr(found, name) or FIRST) for name in _REQUIRED}
     for name in _OPTIONAL:
         moment = getattr(found, name)

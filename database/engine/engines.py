@@ -1,5 +1,6 @@
 """Makes engines, all in one way: for requests, for commands and for migrations."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ def create_pooled(
         pool_timeout=seconds,
         # An echoed parameter may be a password hash or a digest.
         hide_parameters=True,
+        json_deserializer=_read_object,
     )
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine, busy_seconds=seconds)
@@ -46,6 +48,15 @@ def create_single(url: URL, *, foreign_keys: bool = True) -> Engine:
     else:
         postgresql.configure(engine, patience_seconds=_PATIENCE_SECONDS)
     return engine
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    """An object of JSON, whatever else somebody has put in its place by SQL."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    return value if isinstance(value, dict) else {"value": value}
 
 
 def begin(connection: Connection) -> datetime:

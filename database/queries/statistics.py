@@ -55,7 +55,7 @@ def _count_events(
     bucket = clock.bucket(AuditEvent.at, seconds).label("bucket")
     query = (
         select(bucket, AuditEvent.event, total)
-        .where(AuditEvent.event.in_(events), AuditEvent.at >= since)
+        .where(AuditEvent.event.in_(events), AuditEvent.at.between(since, clock.now()))
         .group_by(bucket, AuditEvent.event)
     )
     return [EventCount(at, event, int(number)) for at, event, number in db.execute(query)]
@@ -81,7 +81,7 @@ def count_session_changes(db: Session, *, since: datetime, seconds: int) -> dict
     )
     expired = LoginSession.expires_at.between(since, clock.now())
     revoked = LoginSession.revoked_at.between(since, clock.now())
-    began = LoginSession.created_at >= since
+    began = LoginSession.created_at.between(since, clock.now())
     changes = union_all(
         _count_sessions(LoginSession.created_at, +1, _UNREVOKED, began, seconds=seconds),
         _count_sessions(LoginSession.expires_at, -1, _UNREVOKED, expired, seconds=seconds),

@@ -279,3 +279,17 @@ def test_every_event_is_documented() -> None:
     text = (REPOSITORY / "docs" / "reference" / "administration.md").read_text()
 
     assert [event for event in Event if f"`{event}`" not in text] == []
+
+
+@pytest.mark.parametrize("detail", ["[1]", '"text"', "null", "{}"])
+def test_a_detail_that_is_no_object_is_shown_all_the_same(
+    client: Client, sql: Sql, detail: str
+) -> None:
+    client.register()
+    give_role(sql, "admin")
+    sql(f"UPDATE audit_events SET detail = '{detail}'")
+    headers = client.log_in().headers
+    answer = client.http.get("/admin/audit-events", headers=headers)
+    assert answer.status_code == 200
+    shown = [event["detail"] for event in answer.json()["items"]]
+    assert shown[-1] == ({} if detail == "{}" else {"value": json.loads(detail)})

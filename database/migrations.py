@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Any number will do, as long as every process uses the same: "counterf" in ASCII.
 _LOCK = 0x636F756E74657266
-# Everyone who asks for a table waits as long as we do for a lock of it.
+# While a migration waits for a table, every other query of that table waits behind it.
 _LOCK_MILLISECONDS = 500
 _PAUSE_SECONDS = 2.0
 
@@ -29,17 +29,17 @@ log = logging.getLogger("counterfoil.migrations")
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up to `revision`. Any number of processes may call this at once."""
-    _run(url, lambda config: command.upgrade(config, revision))
+    in_turn(url, lambda connection: command.upgrade(_config(connection), revision))
 
 
 def downgrade(url: str, revision: str) -> None:
     """Migrate back down to `revision`; "base" removes every table."""
-    _run(url, lambda config: command.downgrade(config, revision))
+    in_turn(url, lambda connection: command.downgrade(_config(connection), revision))
 
 
 def check(url: str) -> None:
     """Raise alembic's `CommandError` if models and migrations have drifted apart."""
-    _run(url, command.check)
+    in_turn(url, lambda connection: command.check(_config(connection)))
 
 
 def _config(connection: Connection) -> Config:
@@ -49,17 +49,19 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def _run(url: str, work: Callable[[Config], None]) -> None:
-    """Do it in one transaction. Begins anew as long as others use a table that it has to lock."""
+def in_turn(url: str, work: Callable[[Connection], None]) -> None:
+    """Call `work` in one transaction that holds the migration lock.
+
+    Rolls back and starts over as long as another transaction uses a table that `work` must lock.
+    """
     while True:
         try:
             with connection(url) as opened:
-                work(_config(opened))
-            return
+                return work(opened)
         except OperationalError as error:
             if not isinstance(error.orig, LockNotAvailable):
                 raise
-            log.warning("others are using the tables; trying again in %.0f s", _PAUSE_SECONDS)
+            log.warning("a table is in use; trying again in %.0f s", _PAUSE_SECONDS)
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -69,6 +71,7 @@ def connection(url: str) -> Iterator[Connection]:
     engine = engines.create_single(parse_url(url), foreign_keys=False)
     with engine.connect() as opened, opened.begin():
         engines.begin(opened)
+        engines.reject_unsuitable(opened)
         if opened.dialect.name == "postgresql":
             _take_turn(opened)
         yield opened
@@ -81,7 +84,7 @@ def _take_turn(connection: Connection) -> None:
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    # Token checks would queue behind the wait for a table that somebody is reading.
+    # Every later query of a table would queue behind our wait for it.
     connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}"))
 
 

@@ -26,6 +26,8 @@ MODULES = (
     "stops",
     "races",
     "failover",
+    "standbys",
+    "migrations",
     "clocks",
     "floods",
     "slow_clients",

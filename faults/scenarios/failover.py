@@ -50,19 +50,3 @@ def _either(url: str, standby: PostgreSQL) -> str:
         {"host": hosts, "target_session_attrs": "read-write"}
     )
     return both.render_as_string(hide_password=False)
-
-
-@scenario("F11", "connected to a standby that takes no writes")
-def connected_to_standby(context: ScenarioContext) -> Outcome:
-    primary, url = context.cluster()
-    standby = context.standby(primary)
-    with context.serve(url) as first:
-        tokens = sign_up(first)
-    service = context.serve(standby.url("counterfoil"), track_last_used=False)
-    with Caller(service.url) as caller:
-        used = caller.use(tokens.access_token)
-        written = caller.log_in(EMAIL)
-    return Outcome(
-        used.status == 200 and observe.is_503_with_retry_after(written),
-        f"a token check {used.status}, a login {written.status}",
-    )

@@ -51,7 +51,7 @@ def create_single(url: URL, *, foreign_keys: bool = True) -> Engine:
 
 
 def _read_object(text: str) -> dict[str, Any]:
-    """An object of JSON, whatever else somebody has put in its place by SQL."""
+    """A JSON object. Any other value, written by SQL, becomes one with the key `value`."""
     try:
         value = json.loads(text)
     except ValueError:

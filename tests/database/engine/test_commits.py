@@ -30,7 +30,7 @@ from tests.support.client import Client
 from tests.support.console import ConsoleClient, promote
 from tests.support.waiting import until
 
-DEADLINE = 0.6
+DEADLINE = 1.5
 MakeClient = Callable[..., Client]
 
 

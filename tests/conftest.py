@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy.engine import make_url
 
 from api.application import create_app
 from api.settings import ApiSettings, Settings
@@ -18,7 +19,7 @@ from database import migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
-from tests.support.administrator import Sql, run_sql
+from tests.support.administrator import Sql, grant, run_sql
 from tests.support.client import Client
 
 pytest_plugins = ["tests.support.plugin"]
@@ -44,6 +45,13 @@ WHERE roles.name = first.name AND roles.scopes <> first.scopes;
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
 FROM pg_sequences WHERE sequencename <> 'roles_id_seq';
 """
+# Roles belong to the whole server.
+_CREATE_ROLE = """
+DO $$ BEGIN
+  CREATE ROLE {role} LOGIN PASSWORD '{role}';
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$
+"""
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +73,7 @@ def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
     migrations.upgrade(url)
     yield url
     postgresql.drop_database(name)
+    run_sql(postgresql.url("postgres"), f"DROP ROLE IF EXISTS service_{worker_id}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -86,13 +95,37 @@ def sql(database_url: str) -> Sql:
 
 
 @pytest.fixture
-def make_app(database_url: str) -> Callable[..., FastAPI]:
+def service_url(database_url: str, worker_id: str) -> str:
+    """The test's database as the service opens it: on PostgreSQL by a role that owns nothing."""
+    if database_url.startswith("sqlite"):
+        return database_url
+    role = f"service_{worker_id}"
+    run_sql(database_url, _CREATE_ROLE.format(role=role))
+    grant(database_url, role)
+    url = make_url(database_url).set(username=role, password=role)
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def upgrade(database_url: str, worker_id: str) -> Callable[[], None]:
+    """Migrates the test's database as an operator does: by its owner, with grants to the role."""
+
+    def upgrade_and_grant() -> None:
+        migrations.upgrade(database_url)
+        if not database_url.startswith("sqlite"):
+            grant(database_url, f"service_{worker_id}")
+
+    return upgrade_and_grant
+
+
+@pytest.fixture
+def make_app(service_url: str) -> Callable[..., FastAPI]:
     """An application on the test's database. Takes settings by their names."""
 
     def make(**changes: Any) -> FastAPI:
         # Nothing but the test itself changes rows, unless it asks for that.
         quiet = {"bcrypt_rounds": 4, "prune_interval_seconds": 0}
-        values = {"database_url": database_url, **quiet, **changes}
+        values = {"database_url": service_url, **quiet, **changes}
         layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}
         assert not unknown, f"no such settings: {unknown}"

@@ -10,29 +10,45 @@ from api.commands import support
 from authentication.accounts import users
 from authentication.pruning import prune as pruning
 from authentication.pruning.prune import Retention
-from database import revisions
+from database import queries, revisions
 from database.engine.session import Database
 
 KeepDays = Annotated[
     int | None,
     typer.Option(min=0, max=36_500, help="Keep what ended in the last days. Default: the setting."),
 ]
+_ALTERABLE = "the database role can alter the audit log: see docs/how-to/postgresql.md"
+
 AuditKeepDays = Annotated[
     int | None,
     typer.Option(min=1, max=36_500, help="Keep events of the last days. Default: the setting."),
 ]
 
 
-def migrate() -> None:
-    """Upgrade the tables to the newest migration. It is safe to run this several times at once."""
+def migrate(
+    grant_to: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE", help="The PostgreSQL role that serves: see Database roles."),
+    ] = None,
+) -> None:
+    """Upgrade the tables to the newest migration. It is safe to run this several times at once.
+
+    With `--grant-to`, give another role what it needs to serve.
+    """
     # alembic takes a while to import, and no other command needs it.
-    from database import migrations
+    from database import grants, migrations
 
     with support.settings() as (settings, _):
+        if grant_to is not None and settings.url.get_backend_name() == "sqlite":
+            support.fail("SQLite has no roles to grant anything to")
         # Asked first, as it says in one line that the tables are newer.
         if not revisions.is_current(settings.database_url):
             migrations.upgrade(settings.database_url)
         typer.echo("The tables are at the newest migration.", err=True)
+        if grant_to is not None:
+            role = grant_to
+            migrations.in_turn(settings.database_url, lambda db: grants.grant(db, role))
+            typer.echo(f"The role {role} can serve.", err=True)
 
 
 def prune(
@@ -76,6 +92,8 @@ def check() -> None:
         with database.transaction(read_only=True) as db:
             if not users.has_administrator(db):
                 typer.echo("warning: there is no administrator yet", err=True)
+            if queries.audit_events.can_be_altered(db):
+                typer.echo(f"warning: {_ALTERABLE}", err=True)
         if settings.bcrypt_rounds < 12:
             typer.echo("warning: BCRYPT_ROUNDS below 12 is for tests", err=True)
         typer.echo("ok")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from database import keyset
@@ -63,3 +63,15 @@ def search(
         query = query.where(AuditEvent.at < until)
     query = keyset.newest_first(query, AuditEvent.at, AuditEvent.id, after=after)
     return [(found, stored) for found, stored in db.execute(query.limit(limit))]
+
+
+def can_delete(db: Session) -> bool:
+    """Whether the database's role may delete events."""
+    return db.get_bind().dialect.name == "sqlite" or can_be_altered(db)
+
+
+def can_be_altered(db: Session) -> bool:
+    """Whether the role may do more to events than append them, where the database has roles."""
+    if db.get_bind().dialect.name == "sqlite":
+        return False
+    return bool(db.scalar(select(func.has_table_privilege(AuditEvent.__tablename__, "DELETE"))))

@@ -82,7 +82,7 @@ def test_every_table_is_dropped_and_created_again(empty_url: str) -> None:
 
 
 def test_users_survive_the_way_down_to_their_table_and_up_again(
-    client: Client, sql: Sql, database_url: str
+    client: Client, sql: Sql, database_url: str, upgrade: Callable[[], None]
 ) -> None:
     client.sign_up()
     before = sql("SELECT id, email, hashed_password FROM users")
@@ -90,19 +90,19 @@ def test_users_survive_the_way_down_to_their_table_and_up_again(
         migrations.downgrade(database_url, "0001_users")
         assert not revisions.is_current(database_url)
     finally:
-        migrations.upgrade(database_url)
+        upgrade()
     assert sql("SELECT id, email, hashed_password FROM users") == before
     assert client.me(client.log_in()).status_code == 200
 
 
 def test_sessions_survive_the_way_down_to_their_tables_and_up_again(
-    client: Client, sql: Sql, database_url: str
+    client: Client, sql: Sql, database_url: str, upgrade: Callable[[], None]
 ) -> None:
     tokens = client.sign_up()
     try:
         migrations.downgrade(database_url, "0002_sessions_and_tokens")
     finally:
-        migrations.upgrade(database_url)
+        upgrade()
     assert client.me(tokens).status_code == 200
     assert client.refresh(tokens.refresh_token).status_code == 200
 

@@ -1,6 +1,7 @@
 """The tables of the throttle stay small, and their migration goes both ways."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from authentication.pruning import prune
 from database import migrations
@@ -54,10 +55,10 @@ def test_counters_and_addresses_go_with_their_user(
 
 
 def test_the_migration_goes_down_and_up_with_rows_in_place(
-    client: Client, sql: Sql, database_url: str
+    client: Client, sql: Sql, database_url: str, upgrade: Callable[[], None]
 ) -> None:
     client.sign_up()
     migrations.downgrade(database_url, "0006_administration")
     assert sql("SELECT count(*) FROM users") == [(1,)]
-    migrations.upgrade(database_url)
+    upgrade()
     assert client.try_to_log_in().status_code == 200

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.engine import make_url
 
 from api.settings import ApiSettings
 from harness.processes import free_port
@@ -96,10 +97,29 @@ def test_compose_sets_only_what_there_is() -> None:
     services: dict[str, Any] = COMPOSE["services"]
     assert set(services) == {"database", "migrate", "counterfoil", "nginx"}
     for name in ("migrate", "counterfoil"):
-        assert set(services[name]["environment"]) <= SETTINGS
-    mounted = services["nginx"]["volumes"][0].partition(":")[0]
-    assert (REPOSITORY / mounted).is_file()
-    assert services["migrate"]["command"] == ["migrate"]
+        given = {key for key, value in services[name]["environment"].items() if value}
+        assert given <= SETTINGS
+    for name in ("nginx", "database"):
+        mounted = services[name]["volumes"][-1].partition(":")[0]
+        assert (REPOSITORY / mounted).is_file()
+
+
+def test_compose_serves_as_a_role_that_owns_nothing() -> None:
+    """The script for the roles is tried in tests/database/test_roles.py."""
+    services: dict[str, Any] = COMPOSE["services"]
+    owner, served = (
+        make_url(re.sub(r"\$\{(\w+)[^}]*\}", r"\1", services[name]["environment"]["DATABASE_URL"]))
+        for name in ("migrate", "counterfoil")
+    )
+    assert (owner.username, owner.password) == ("counterfoil_owner", "OWNER_PASSWORD")
+    assert (served.username, served.password) == ("counterfoil", "SERVICE_PASSWORD")
+    assert services["migrate"]["command"] == ["migrate", "--grant-to", served.username]
+    roles = (REPOSITORY / "deploy" / "roles.sql").read_text()
+    for name in ("OWNER_PASSWORD", "SERVICE_PASSWORD"):
+        assert name in services["database"]["environment"]
+        assert name in roles
+    for name in ("OWNER_PASSWORD", "POSTGRES_PASSWORD"):
+        assert services["counterfoil"]["environment"][name] == ""
 
 
 def test_only_nginx_can_be_reached_from_outside() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg2
 from passlib.hash import bcrypt
 
+from database import grants
 from tests.support.client import PASSWORD
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -22,6 +23,11 @@ def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, .
     with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def grant(url: str, role: str) -> None:
+    """Let a role of PostgreSQL serve from the tables that there are."""
+    run_sql(url, "; ".join(grants.statements(role)))
 
 
 def insert_user(sql: Sql, email: str, password: str = PASSWORD) -> int:

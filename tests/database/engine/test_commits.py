@@ -210,7 +210,7 @@ def test_a_wait_that_is_cancelled_is_no_success(
     client = make_client(track_last_used=False, database_deadline_seconds=20)
     tokens = client.sign_up()
     # A role may have its warnings suppressed.
-    run_sql(database_url, "ALTER ROLE postgres SET client_min_messages = error")
+    run_sql(database_url, "ALTER DATABASE counterfoil SET client_min_messages = error")
     client.http.app.state.service.database.engine.dispose()  # type: ignore[attr-defined]
     try:
         with ThreadPoolExecutor() as threads, suspended(standby):
@@ -219,7 +219,7 @@ def test_a_wait_that_is_cancelled_is_no_success(
             run_sql(database_url, f"SELECT pg_cancel_backend({waiting_commits(database_url)[0]})")
             assert answer.result().status_code == 503
     finally:
-        run_sql(database_url, "ALTER ROLE postgres RESET client_min_messages")
+        run_sql(database_url, "ALTER DATABASE counterfoil RESET client_min_messages")
 
 
 def test_a_commit_that_would_roll_back_is_an_error(database_url: str) -> None:
@@ -282,7 +282,7 @@ def test_commits_that_wait_for_a_standby_never_take_more_than_the_pool(
 def test_a_server_that_waits_for_more_is_not_made_to_wait_for_less(
     database_url: str, standby: PostgreSQL, server: str, ours: str
 ) -> None:
-    run_sql(database_url, f"ALTER ROLE postgres SET synchronous_commit = {server}")
+    run_sql(database_url, f"ALTER DATABASE counterfoil SET synchronous_commit = {server}")
     try:
         with (
             closing(Database(DatabaseSettings(database_url=database_url))) as database,
@@ -290,4 +290,4 @@ def test_a_server_that_waits_for_more_is_not_made_to_wait_for_less(
         ):
             assert db.scalar(text("SHOW synchronous_commit")) == ours
     finally:
-        run_sql(database_url, "ALTER ROLE postgres RESET synchronous_commit")
+        run_sql(database_url, "ALTER DATABASE counterfoil RESET synchronous_commit")

@@ -1,7 +1,9 @@
 """Where the database is, and how long anyone may wait for it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -18,6 +20,14 @@ from sqlalchemy.exc import ArgumentError
 from counterfoil.lookup.server import reject_standbys
 
 PREFIX = "COUNTERFOIL_"
+
+_DATABASE_URL = "database_url"
+# What other programs call the address of a database.
+_OTHER_DATABASE_URL = re.compile(
+    r"(sqlalchemy_)?(db|database|pg|postgres|postgresql|sqlite)_?(url|uri|dsn)s?"
+)
+# At least this similar, a name is taken for a misspelling. One wrong letter of ten is.
+_SIMILAR = 0.85
 
 # After this exit status uvicorn and gunicorn do not start another worker.
 WRONG_SETTINGS_STATUS = 3
@@ -87,6 +97,11 @@ class DatabaseSettings(LayerSettings):
         return parse_url(self.database_url)
 
     @property
+    def is_default(self) -> bool:
+        """Whether nobody has named a database."""
+        return "database_url" not in self.model_fields_set
+
+    @property
     def address(self) -> str:
         """The address as people write it, to be shown: without its password."""
         return self.url.set(drivername=self.url.get_backend_name()).render_as_string()
@@ -120,9 +135,29 @@ def one_clear_line() -> Iterator[None]:
 
 
 def reject_unknown(*layers: type[LayerSettings]) -> None:
-    """Raise InvalidSettings for a name with our prefix that no layer knows: a misspelling."""
+    """Raise InvalidSettings for a misspelt name: one with our prefix, or one like DATABASE_URL.
+
+    The latter counts only where no database is named, as the default would be used in silence.
+    """
     known = {(PREFIX + name).lower() for layer in layers for name in layer.model_fields}
-    for source in (EnvSettingsSource(LayerSettings), DotEnvSettingsSource(LayerSettings)):
-        for name in source.env_vars:
-            if name.startswith(PREFIX.lower()) and name not in known:
-                raise InvalidSettings(f"{name.upper()}: there is no such setting")
+    sources = (EnvSettingsSource(LayerSettings), DotEnvSettingsSource(LayerSettings))
+    names = {name for source in sources for name in source.env_vars}
+    for name in sorted(names):
+        if name.startswith(PREFIX.lower()) and name not in known:
+            raise InvalidSettings(f"{name.upper()}: there is no such setting")
+        if _is_misspelt_prefix(name):
+            raise InvalidSettings(f"{name.upper()}: settings begin with {PREFIX}")
+    if names.isdisjoint({_DATABASE_URL, PREFIX.lower() + _DATABASE_URL}):
+        for name in sorted(names):
+            if _is_like_database_url(name):
+                raise InvalidSettings(f"{name.upper()}: the database is named by DATABASE_URL")
+
+
+def _is_misspelt_prefix(name: str) -> bool:
+    prefix, expected = name.partition("_")[0], PREFIX.lower().rstrip("_")
+    return prefix != expected and SequenceMatcher(None, prefix, expected).ratio() > _SIMILAR
+
+
+def _is_like_database_url(name: str) -> bool:
+    similar = SequenceMatcher(None, name, _DATABASE_URL).ratio() > _SIMILAR
+    return similar or _OTHER_DATABASE_URL.fullmatch(name) is not None

@@ -2,6 +2,8 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +13,9 @@ from authentication.accounts import users
 from authentication.pruning import prune as pruning
 from authentication.pruning.prune import Retention
 from database import queries, revisions
+from database.engine import sqlite
 from database.engine.session import Database
+from database.settings import DatabaseSettings
 
 KeepDays = Annotated[
     int | None,
@@ -94,6 +98,19 @@ def check() -> None:
                 typer.echo("warning: there is no administrator yet", err=True)
             if queries.audit_events.can_be_altered(db):
                 typer.echo(f"warning: {_ALTERABLE}", err=True)
+        for warning in _file_warnings(database.settings):
+            typer.echo(f"warning: {warning}", err=True)
         if settings.bcrypt_rounds < 12:
             typer.echo("warning: BCRYPT_ROUNDS below 12 is for tests", err=True)
         typer.echo("ok")
+
+
+def _file_warnings(settings: DatabaseSettings) -> Iterator[str]:
+    if settings.is_default:
+        yield f"DATABASE_URL is not set: the database is {settings.address}"
+    path = settings.url.database or ""
+    secret = [*sqlite.files(path)] if settings.url.get_backend_name() == "sqlite" else []
+    for file in [Path(".env"), *secret]:
+        # A named pipe or a device has no content at rest.
+        if file.is_file() and file.stat().st_mode & 0o077:
+            yield f"other users can read {file}: chmod 600 {file}"

@@ -55,7 +55,8 @@ def _announce(settings: Settings, url: str) -> None:
     typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {url}/docs", err=True)
-    typer.echo(f"  database       {settings.database.address}", err=True)
+    origin = " (DATABASE_URL is not set)" if settings.database.is_default else ""
+    typer.echo(f"  database       {settings.database.address}{origin}", err=True)
     if not _has_administrator(settings):
         typer.echo("  no administrator yet; make the first one here in another terminal:", err=True)
         typer.echo(f"    {_this_program()} create-user you@example.org --role admin", err=True)

@@ -1,6 +1,10 @@
 """What SQLite needs to behave: foreign keys, write-ahead log, and writers that wait their turn."""
 
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -18,6 +22,10 @@ def configure(engine: Engine, *, busy_seconds: float, foreign_keys: bool = True)
     def connect(connection: sqlite3.Connection, record: Any) -> None:
         prepare(connection, busy_seconds=busy_seconds, foreign_keys=foreign_keys)
 
+    def create(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
+        _create_private(engine.url.database or "")
+
+    event.listen(engine, "do_connect", create)
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", _begin)
 
@@ -33,6 +41,23 @@ def prepare(
     # NORMAL would let a power cut undo a revocation that has been acknowledged.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+
+
+def files(path: str) -> Iterator[Path]:
+    """The files that SQLite keeps a database in, as far as they exist."""
+    for suffix in ("", "-wal", "-shm"):
+        file = Path(path + suffix)
+        if file.exists():
+            yield file
+
+
+def _create_private(path: str) -> None:
+    """Create the file, unless it exists, for its owner only.
+
+    SQLite gives the files next to it the same permissions. It also reports what goes wrong here.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _begin(connection: Connection) -> None:

@@ -18,6 +18,7 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
 
 _ENV_HEAD = """\
 # Every setting with its default. Copy this file to `.env`, and remove the # from lines you change.
+# `chmod 600 .env` keeps the password of the database from other users.
 # Environment variables take precedence over `.env`. Generated from the settings classes: see
 # CONTRIBUTING.md.
 """

@@ -62,6 +62,48 @@ def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
     assert "COUNTERFOIL_ACCESS_TOKEN_SECOND: there is no such setting" in reason
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("DATABASE_URI", "DATABASE_URLS", "DATABSE_URL", "DATABASEURL", "Database_Uri"),
+        *("DB_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "DATABASE_DSN"),
+        "COUNTERFIOL_DATABASE_URL",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "sessions list"])
+def test_a_misspelt_name_of_the_database_does_not_mean_sqlite(
+    tmp_path: Path, name: str, command: str
+) -> None:
+    words = [sys.executable, str(REPOSITORY / "api.py"), *command.split()]
+    done = run(words, tmp_path, **{name: "postgresql://ada:secret@db/counterfoil"})
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"counterfoil: {name.upper()}: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_name_in_a_file_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URI=postgresql://ada:secret@db/counterfoil\n")
+    reason = fail_to_start(API_PY, tmp_path)
+    assert "DATABASE_URI: the database is named by DATABASE_URL" in reason
+
+
+def test_other_names_mean_nothing_once_the_database_is_named(tmp_path: Path) -> None:
+    check = [sys.executable, str(REPOSITORY / "api.py"), "check"]
+    others = {"POSTGRES_URL": "postgresql://other", "DATABASE_URI": "postgresql://other"}
+    for name in ("DATABASE_URL", "COUNTERFOIL_DATABASE_URL"):
+        done = run(check, tmp_path, **{name: "sqlite:///a.db"}, **others)
+        assert "behind the newest migration" in done.stderr
+        assert "is not set" not in done.stderr
+
+
+def test_check_says_that_no_database_was_named(tmp_path: Path) -> None:
+    for name in ("migrate", "check"):
+        done = run([sys.executable, str(REPOSITORY / "api.py"), name], tmp_path)
+    assert done.stdout == "ok\n"
+    assert "DATABASE_URL is not set: the database is sqlite:///counterfoil.db" in done.stderr
+
+
 def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("Dear Charles,\n" * 100)
     reason = fail_to_start(API_PY, tmp_path, DATABASE_URL="sqlite:///letter.db")

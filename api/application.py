@@ -48,7 +48,8 @@ class Counterfoil(FastAPI):
         if isinstance(self.state.instrumentation, Metrics):
             on_end.append(self.state.instrumentation.on_request)
         if settings.api.access_log:
-            on_end.append(AccessLog(settings.api.proxy_networks).on_request)
+            log = AccessLog(settings.api.proxy_networks, output=self.state.log_output)
+            on_end.append(log.on_request)
         return RequestMiddleware(
             super().build_middleware_stack(),
             max_body_bytes=settings.api.max_body_bytes,
@@ -85,7 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
-    # Only the server knows these two; that of `serve` sets them.
+    # Only the server knows these three; that of `serve` sets them.
+    app.state.log_output = None
     app.state.has_bounded_connections = False
     app.state.is_draining = False
     app.state.proxy_networks = settings.api.proxy_networks

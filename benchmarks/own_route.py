@@ -1,10 +1,13 @@
 """The product with a route like a user's own: an ordinary FastAPI route with CurrentIdentity."""
 
+from api import app
 from api.dependencies import CurrentIdentity
-from benchmarks.tuned import app
 from schemas.users import UserRead
 
 
 @app.get("/account")
 async def read_account(identity: CurrentIdentity) -> UserRead:
     return UserRead.model_validate(identity)
+
+
+__all__ = ["app"]

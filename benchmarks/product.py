@@ -1,13 +1,18 @@
-"""Sets up the product: a migrated and filled database, an API key, and servers."""
+"""Sets up the product: a migrated and filled database, an API key, and servers.
+
+What is measured is `python api.py serve` with its defaults. Beside it run the same service without
+its access log, the bare `uvicorn api:app`, and `serve` on SQLite.
+"""
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.filling.product import fill_product
-from benchmarks.messages import get, post_form
+from benchmarks.filling.sqlite import fill_sqlite
+from benchmarks.messages import HOST, get, post_form
 from benchmarks.options import ROOT
 from benchmarks.servers import Server, clean_environment, uvicorn
 from benchmarks.targets import Target, make_target
@@ -17,13 +22,17 @@ from harness.processes import free_port
 
 USERS_ME, OWN_ROUTE = "users-me", "own-route"
 VERIFY, INTROSPECT = "verify", "introspect"
+WITHOUT_LOG, BARE, ON_SQLITE = "users-me-no-log", "users-me-uvicorn", "users-me-sqlite"
 LABELS = {
     USERS_ME: "Counterfoil, GET /users/me",
+    WITHOUT_LOG: "the same without an access log",
+    BARE: "the same by `uvicorn api:app`, without a log",
+    ON_SQLITE: "the same on SQLite",
     OWN_ROUTE: "Counterfoil, an application's route",
     VERIFY: "Counterfoil, GET /verify",
     INTROSPECT: "Counterfoil, POST /introspect",
 }
-PATHS = {USERS_ME: "/users/me", OWN_ROUTE: "/account", VERIFY: "/verify"}
+PATHS = {OWN_ROUTE: "/account", VERIFY: "/verify"}
 PYTHON = Path(sys.executable)
 ADMINISTRATOR = "administrator@example.org"
 # The command rejects common passwords.
@@ -76,34 +85,71 @@ def start_product(
     product: Product,
     *,
     name: str = "counterfoil",
-    application: str = "benchmarks.tuned:app",
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
 ) -> Server:
+    """Start `python api.py serve` with its defaults, except for the settings."""
     port = free_port()
-    command = uvicorn(PYTHON, application, port, workers)
-    environment = product.environment | dict(settings or {})
+    command = [str(PYTHON), "api.py", "serve", "--host", HOST, "--port", str(port)]
+    command += ["--workers", str(workers)]
+    return _start(work, product, name, command, port, settings or {})
+
+
+def start_uvicorn(work: Workspace, product: Product, name: str, application: str) -> Server:
+    """Start an application as its peers are started: by uvicorn, without a log."""
+    port = free_port()
+    return _start(work, product, name, uvicorn(PYTHON, application, port), port, {})
+
+
+def _start(
+    work: Workspace,
+    product: Product,
+    name: str,
+    command: Sequence[str],
+    port: int,
+    settings: Mapping[str, str],
+) -> Server:
     probe = get("/users/me", product.tokens[0])
-    return work.start(Server(name, command, environment, port, probe))
+    return work.start(Server(name, command, product.environment | dict(settings), port, probe))
 
 
 def make_targets(work: Workspace, product: Product) -> list[Target]:
     """The selected routes that check a token, each with requests for all tokens of the sample."""
-    names = [name for name in LABELS if work.options.wants(name)]
-    servers = {}
-    if any(name != OWN_ROUTE for name in names):
-        servers = dict.fromkeys(names, start_product(work, product))
-    if OWN_ROUTE in names:
-        application = "benchmarks.own_route:app"
-        servers[OWN_ROUTE] = start_product(work, product, name=OWN_ROUTE, application=application)
-    return [
-        make_target(work.folder, name, servers[name], make_requests(name, product))
-        for name in names
-    ]
+    shipped: Server | None = None
+    targets = []
+    for name in filter(work.options.wants, LABELS):
+        if name in (USERS_ME, VERIFY, INTROSPECT):
+            server = shipped = shipped or start_product(work, product)
+            targets.append(make_target(work.folder, name, server, make_requests(name, product)))
+        else:
+            targets.append(_make_variant(work, product, name))
+    return targets
+
+
+def _make_variant(work: Workspace, product: Product, name: str) -> Target:
+    match name:
+        case "users-me-no-log":
+            settings = {"COUNTERFOIL_ACCESS_LOG": "off"}
+            server = start_product(work, product, name=name, settings=settings)
+        case "users-me-uvicorn":
+            server = start_uvicorn(work, product, name, "api:app")
+        case "users-me-sqlite":
+            product = set_up_sqlite(work)
+            server = start_product(work, product, name=name)
+        case _:
+            server = start_uvicorn(work, product, name, "benchmarks.own_route:app")
+    return make_target(work.folder, name, server, make_requests(name, product))
+
+
+def set_up_sqlite(work: Workspace) -> Product:
+    """A file with as many users and tokens."""
+    url, options = f"sqlite:///{work.folder}/counterfoil.db", work.options
+    migrations.upgrade(url)
+    return Product(url, fill_sqlite(url, options.rows, options.users, options.sample))
 
 
 def make_requests(name: str, product: Product) -> list[bytes]:
     if name == INTROSPECT:
         key = create_api_key(product.url)
         return [post_form("/introspect", {"token": token}, key) for token in product.tokens]
-    return [get(PATHS[name], token) for token in product.tokens]
+    return [get(PATHS.get(name, "/users/me"), token) for token in product.tokens]

@@ -85,6 +85,7 @@ class ScenarioContext:
         port: int | None = None,
         listening: socket.socket | None = None,
         environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
         **settings: object,
     ) -> Server:
         """A running service with these settings, named as in the settings classes."""
@@ -97,6 +98,7 @@ class ScenarioContext:
                 port=port,
                 listening=listening,
                 environment={**variables, **(environment or {})},
+                log=log,
             )
         )
 

@@ -28,6 +28,7 @@ MODULES = (
     "failover",
     "standbys",
     "migrations",
+    "logs",
     "clocks",
     "floods",
     "slow_clients",

@@ -25,12 +25,12 @@ STOP_SECONDS = 30.0
 class Server:
     """A running service, which is stopped when the block ends."""
 
-    def __init__(self, port: int, live_path: str = "/health/live") -> None:
+    def __init__(self, port: int, live_path: str = "/health/live", log: Path | None = None) -> None:
         self.port = port
         self._live_path = live_path
         self.url = f"http://127.0.0.1:{port}"
         self._folder = tempfile.TemporaryDirectory(prefix="counterfoil-server-")
-        self._log = Path(self._folder.name) / "log"
+        self._log = log or Path(self._folder.name) / "log"
         self._process: subprocess.Popen[bytes]
 
     @classmethod
@@ -44,15 +44,17 @@ class Server:
         port: int | None = None,
         listening: socket.socket | None = None,
         live_path: str = "/health/live",
+        log: Path | None = None,
     ) -> Self:
         """Start `python api.py serve`, or a `command` in which "{port}" is replaced.
 
         Returns once `live_path` answers 200. It is passed the `listening` socket if one is given,
-        and stops without a drain unless the environment sets a time for it.
+        and stops without a drain unless the environment sets a time for it. It writes to a file of
+        its own, or to `log`, which may be a named pipe that is open for reading.
         """
         if listening is not None:
             port = listening.getsockname()[1]
-        server = cls(port or free_port(), live_path)
+        server = cls(port or free_port(), live_path, log)
         given = {"DATABASE_URL": database_url} if database_url else {}
         try:
             server._start(

@@ -7,14 +7,17 @@ logging itself.
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, NamedTuple
 
 from fastapi import Request
 from starlette.types import Scope
 
 from api.middleware import request_id
+from api.observability.output import Output
 from api.request import client_address
 from api.settings import ApiSettings, LogFormat, Network
 from counterfoil import tokens
@@ -35,7 +38,7 @@ def configuration(settings: ApiSettings) -> dict[str, Any]:
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
+                "stream": "ext://api.observability.output.stdout",
                 "formatter": "line",
             }
         },
@@ -51,10 +54,14 @@ def configuration(settings: ApiSettings) -> dict[str, Any]:
 
 
 def _choose_formatter(settings: ApiSettings) -> str:
-    is_text = settings.log_format is LogFormat.TEXT
+    return (JsonFormatter if is_json(settings) else TextFormatter).__name__
+
+
+def is_json(settings: ApiSettings) -> bool:
+    """Whether `serve` writes lines of JSON rather than text."""
     if settings.log_format is LogFormat.AUTO:
-        is_text = sys.stdout.isatty()
-    return TextFormatter.__name__ if is_text else JsonFormatter.__name__
+        return not sys.stdout.isatty()
+    return settings.log_format is LogFormat.JSON
 
 
 def _severity(level: str) -> int:
@@ -74,12 +81,36 @@ class Access(NamedTuple):
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status}"
 
+    def to_json(self, created: float, identifier: str | None) -> str:
+        """The same line as JsonFormatter's for this record, but in a twentieth of the time."""
+        line = (
+            f'{{"time": "{_time(created)}Z", "level": "info", "logger": "counterfoil.access",'
+            f' "message": {_quote(str(self))}'
+        )
+        if identifier is not None:
+            line += f', "request_id": {_quote(identifier)}'
+        line += (
+            f', "method": {_quote(self.method)}, "path": {_quote(self.path)},'
+            f' "status": {self.status}, "milliseconds": {self.milliseconds}'
+        )
+        if self.client is not None:
+            line += f', "client": {_quote(self.client)}'
+        if self.user_id is not None:
+            line += f', "user_id": {self.user_id}'
+        return tokens.redact(line + "}")
+
 
 class AccessLog:
-    """Writes one line for each request that is over."""
+    """Writes one line for each request that is over: of JSON to an output, if there is one.
 
-    def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
+    Otherwise it is logged like anything else.
+    """
+
+    def __init__(
+        self, trusted_proxies: tuple[Network, ...], *, output: Output | None = None
+    ) -> None:
         self._trusted = trusted_proxies
+        self._output = output
 
     def on_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Without the query string, the body and the headers, which may hold secrets."""
@@ -94,7 +125,10 @@ class AccessLog:
             self._client(scope),
             identity.user_id if identity else None,
         )
-        access.info(line)
+        if self._output is None:
+            access.info(line)
+        else:
+            self._output.write(line.to_json(time.time(), request_id.get()) + "\n")
 
     def _client(self, scope: Scope) -> str | None:
         if self._trusted:
@@ -107,7 +141,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "time": f"{_time(record)}Z",
+            "time": f"{_time(record.created)}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage().strip(),
@@ -126,7 +160,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         name = record.name.removeprefix("counterfoil.")
-        line = f"{_time(record)} {record.levelname:<7} {name}: {record.getMessage().strip()}"
+        line = (
+            f"{_time(record.created)} {record.levelname:<7} {name}: {record.getMessage().strip()}"
+        )
         if isinstance(record.msg, Access):
             line += f" {record.msg.milliseconds} ms, client {record.msg.client or '-'}"
             line += f", user {record.msg.user_id or '-'}"
@@ -137,8 +173,8 @@ class TextFormatter(logging.Formatter):
         return tokens.redact("\n".join(map(_printable, lines)))
 
 
-def _time(record: logging.LogRecord) -> str:
-    return f"{_second(int(record.created))}.{int(record.msecs):03d}"
+def _time(created: float) -> str:
+    return f"{_second(int(created))}.{int(created * 1000) % 1000:03d}"
 
 
 @lru_cache(maxsize=8)

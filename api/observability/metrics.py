@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Scope
 
+from api.observability.output import stdout
 from api.routing.route_group import flatten
 from api.settings import SharedMetrics
 from authentication.audit import Event, Reason
@@ -157,6 +158,9 @@ class Metrics(Instrumentation):
         self._pool_waiting.set(service.database.waiting())
         self._lookups_waiting.set(service.resolver.waiting())
         self._uses_waiting.set(service.last_used.waiting())
+        dropped = stdout.dropped
+        self._log_lines_dropped.inc(dropped - self._seen_dropped)
+        self._seen_dropped = dropped
 
     def _define_requests(self) -> None:
         self._requests = self._counter("requests", "Answers sent.", "method", "route", "status")
@@ -205,6 +209,10 @@ class Metrics(Instrumentation):
             "event_loop_lag_seconds", "How late the event loop of the worst worker is.", "livemax"
         )
         self._workers = self._gauge("workers", "Processes that serve.")
+        self._seen_dropped: int = stdout.dropped
+        self._log_lines_dropped: Counter = self._counter(
+            "log_lines_dropped", "Log lines lost as standard output was not read."
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"counterfoil_{name}", text, labels, registry=self._registry)

@@ -1,6 +1,7 @@
 """The IP address of the client: the peer's, or what a trusted proxy reports."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from fastapi import Request
@@ -10,6 +11,8 @@ from api.settings import Network
 Address = IPv4Address | IPv6Address
 
 _MAX_USER_AGENT_LENGTH = 500
+# Of an IPv6 address that ends in an IPv4 address.
+_MAX_LENGTH = 45
 # Some proxies add the port, and then put IPv6 in brackets.
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+", re.ASCII)
 
@@ -39,8 +42,15 @@ def parse(text: str) -> Address | None:
     text = text.strip()
     if match := _WITH_PORT.fullmatch(text):
         text = match["v6"] or match["v4"]
+    text = text.partition("%")[0]
+    return _read(text) if len(text) <= _MAX_LENGTH else None
+
+
+# A request needs it for its log line, too, and most come from the same few proxies and clients.
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Address | None:
     try:
-        address = ip_address(text.partition("%")[0])
+        address = ip_address(text)
     except ValueError:
         return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -2,12 +2,16 @@
 
 import gc
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from logging.config import dictConfig
+from typing import Any
 
 from fastapi import FastAPI
 
 from api.application import create_app
 from api.observability import logs
+from api.observability.output import stdout
 from api.server.draining import obey_supervisor
 
 # A thread gives way to the event loop, which answers token checks, after so long and not 5 ms.
@@ -20,13 +24,28 @@ def load_app() -> FastAPI:
     """Build the application and log as `serve` does. uvicorn calls this once in each worker."""
     app = create_app()
     app.state.has_bounded_connections = True
-    dictConfig(logs.configuration(app.state.settings.api))
+    _log_to_standard_output(app)
     obey_supervisor(app)
-    tune_process()
+    _tune_process()
     return app
 
 
-def tune_process() -> None:
+def _log_to_standard_output(app: FastAPI) -> None:
+    settings = app.state.settings.api
+    dictConfig(logs.configuration(settings))
+    app.state.log_output = stdout if logs.is_json(settings) else None
+    serve = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def serve_and_gather_lines(app: Any) -> AsyncIterator[Any]:
+        with stdout.gathering():
+            async with serve(app) as state:
+                yield state
+
+    app.router.lifespan_context = serve_and_gather_lines
+
+
+def _tune_process() -> None:
     """Set up garbage collection and threads for a process that does nothing but serve."""
     gc.collect()
     # What has been imported and built so far stays, so no collection has to look at it again.

@@ -16,7 +16,7 @@ from database.models import User
 
 _MOST_PER_USER = 20
 # Long enough for a flood to share queries, and too short for many answers to be due at once.
-_PAUSE_SECONDS = 0.04
+_PAUSE_SECONDS = 0.1
 # In a flood at one account, the same name is looked up again and again.
 _ANSWER_SECONDS = 1.0
 

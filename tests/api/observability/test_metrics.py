@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.observability.metrics import DIRECTORY
+from api.observability.output import stdout
 from harness.server import Server
 from tests.support.administrator import Sql
 from tests.support.client import Client, connected
@@ -36,6 +37,15 @@ def metrics_of(client: Client) -> dict[str, float]:
     response = client.http.get("/metrics")
     assert response.status_code == 200
     return read(response.text)
+
+
+def test_lost_log_lines_are_counted(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(**OPEN)
+    before = metrics_of(client)["counterfoil_log_lines_dropped_total"]
+    monkeypatch.setattr(stdout, "dropped", stdout.dropped + 3)
+    assert metrics_of(client)["counterfoil_log_lines_dropped_total"] == before + 3
 
 
 def test_requests_are_counted_by_the_route_and_not_by_the_path(make_client: MakeClient) -> None:

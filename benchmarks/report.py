@@ -30,11 +30,15 @@ counts only if the control is between {low} and {high}, and if every response of
 2xx. Other rounds are dropped and repeated, and their number is given. Such figures cannot
 distinguish two designs that differ by less than about 30 %.
 
+Counterfoil is measured as it is shipped: `python api.py serve` with its defaults, which include the
+access log and the limits on connections. Beside it run the same without an access log, the bare
+`uvicorn api:app`, and `serve` on SQLite. The peers run without a log.
+
 *An application's route* is what users of Counterfoil write: FastAPI calls it, with
-`CurrentIdentity` as its only dependency. `GET /users/me` bypasses FastAPI's work around an
-endpoint. [Decision 7](decisions/0007-fast-routes.md) explains where the time of a request is spent,
-and why the goals at one connection are hard to reach, and those of `/introspect`, which reads a
-form and looks up two credentials.
+`CurrentIdentity` as its only dependency, under `uvicorn`. `GET /users/me` bypasses FastAPI's work
+around an endpoint. [Decision 7](decisions/0007-fast-routes.md) explains where the time of a request
+is spent, and why the goals at one connection are hard to reach, and those of `/introspect`, which
+reads a form and looks up two credentials.
 """
 
 

@@ -151,6 +151,25 @@ def test_a_line_of_json_is_what_the_documentation_shows() -> None:
     assert f"\n{line}\n" in (REPOSITORY / "docs" / "how-to" / "deployment.md").read_text()
 
 
+@pytest.mark.parametrize("identifier", [None, "9f2c4e0d1a7b3c58"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        Access("GET", "/users/me", 200, 1.9, "203.0.113.9", 42),
+        Access("DELETE", "/sessions/7", 204, 12.0, None, None),
+        Access("POST", '/"\\\n\x1b[2K\u2028\ud800/é', 499, 0.0, "::1", None),
+        Access("GET", "/cfr_" + "a" * 49, 404, 60000.1, "127.0.0.1", 9_007_199_254_740_993),
+    ],
+)
+def test_the_quick_line_of_a_request_is_that_of_the_formatter(
+    line: Access, identifier: str | None
+) -> None:
+    entry = logging.LogRecord("counterfoil.access", logging.INFO, "", 0, line, None, None)
+    context = copy_context()
+    context.run(request_id.set, identifier)
+    assert line.to_json(entry.created, identifier) == context.run(JsonFormatter().format, entry)
+
+
 def test_what_is_not_known_of_a_request_is_left_out() -> None:
     line = Access("GET", "/", 200, 0.1, None, None)
     entry = logging.LogRecord("counterfoil.access", logging.INFO, "", 0, line, None, None)

@@ -35,6 +35,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.server.requests += 1
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self._upgrade()
+        else:
+            self._respond()
+
+    def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = {
             "method": self.command,
@@ -48,6 +54,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def _upgrade(self) -> None:
+        """Send back whatever comes after the handshake, whose key is the one in RFC 6455, 1.3."""
+        self.send_response(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        self.end_headers()
+        while sent := self.connection.recv(65536):
+            self.wfile.write(sent)
+        self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 

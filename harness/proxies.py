@@ -35,6 +35,8 @@ class Proxy(ABC):
         self.app_url = f"http://127.0.0.1:{self.app_port}"
         self.auth_url = f"http://127.0.0.1:{self.auth_port}"
         self._ports = {"8000": service_port, "9000": application_port}
+        self.replacements: Mapping[str, str] = {}
+        """Further text of the shipped configuration, and what replaces it."""
         self._log = folder / "proxy.log"
         self._process: subprocess.Popen[bytes]
 
@@ -48,7 +50,7 @@ class Proxy(ABC):
 
     def configure(self, shipped: Path) -> Path:
         text = shipped.read_text()
-        for old, new in {**self._upstreams(), **self.addresses()}.items():
+        for old, new in {**self._upstreams(), **self.addresses(), **self.replacements}.items():
             assert old in text, f"{shipped.name} no longer holds {old!r}"
             text = text.replace(old, new)
         configuration = self.folder / shipped.name
@@ -115,6 +117,22 @@ class Nginx(Proxy):
             f" http {{ access_log off; {temporary} include {configuration}; }}"
         )
         return [self.program_path, "-e", "stderr", "-c", str(main), "-g", "daemon off;"]
+
+
+class PlainNginx(Nginx):
+    """Forwards everything to the service as nginx does by default, but for the options given."""
+
+    def __init__(self, folder: Path, *, service_port: int, options: str = "") -> None:
+        super().__init__(folder, service_port=service_port, application_port=0)
+        self._options = options
+
+    def configure(self, shipped: Path) -> Path:
+        configuration = self.folder / shipped.name
+        configuration.write_text(
+            f"server {{ listen 127.0.0.1:{self.app_port}; {self._options}"
+            f" location / {{ proxy_pass http://127.0.0.1:{self._ports['8000']}; }} }}"
+        )
+        return configuration
 
 
 class Caddy(Proxy):

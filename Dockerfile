@@ -3,11 +3,11 @@ ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
 WORKDIR /build
-COPY requirements.lock .
+COPY requirements-run.lock .
 # Only wheels, each checked against its hash in the lock file: nothing is compiled.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-        --only-binary :all: --require-hashes --requirement requirements.lock
+        --only-binary :all: --require-hashes --requirement requirements-run.lock
 
 FROM python:${PYTHON}
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \

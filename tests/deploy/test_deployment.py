@@ -88,7 +88,7 @@ def test_neither_secrets_nor_databases_can_slip_into_the_image() -> None:
     patterns = (REPOSITORY / ".dockerignore").read_text().splitlines()
     allowed = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
     assert "*" in patterns
-    assert sorted(allowed) == sorted([*copied(), "requirements.lock"])
+    assert sorted(allowed) == sorted([*copied(), "requirements-run.lock"])
     for secret in (".env", "counterfoil.db", ".git"):
         assert not any(fnmatch(secret, pattern) for pattern in allowed)
 

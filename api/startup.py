@@ -12,6 +12,8 @@ from anyio import to_thread
 from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
+from api import weak_settings
+from api.settings import Settings
 from counterfoil.errors import DatabaseUnavailable
 from database import revisions
 from database.engine import deadlines
@@ -44,6 +46,12 @@ def warn_unless_bounded(*, is_bounded: bool) -> None:
             "this server bounds neither the size nor the time of a request's head, nor how long an "
             "answer may take to be read: use `python api.py serve`, or a proxy that does"
         )
+
+
+def warn_of_weak_settings(settings: Settings) -> None:
+    """Log each once, when the service starts."""
+    for warning in weak_settings.find(settings):
+        log.warning("%s", warning)
 
 
 def without_traceback(send: Send) -> Send:

@@ -31,6 +31,11 @@ def refresh_token_end(
     return min(now + timedelta(seconds=settings.refresh_token_seconds), session_end)
 
 
+def can_issue_tokens(now: datetime, session_end: datetime) -> bool:
+    """Whether a session lasts long enough: clients are told the lifetime of a token in seconds."""
+    return session_end - now >= timedelta(seconds=1)
+
+
 def api_key_lifetime(
     settings: AuthenticationSettings, *, days: int | None = None
 ) -> timedelta | None:
@@ -38,7 +43,17 @@ def api_key_lifetime(
     if days is not None:
         return timedelta(days=days)
     seconds = settings.api_key_seconds
-    return None if seconds is None else timedelta(seconds=seconds)
+    return limit_lifetime(settings, None if seconds is None else timedelta(seconds=seconds))
+
+
+def limit_lifetime(
+    settings: AuthenticationSettings, lifetime: timedelta | None
+) -> timedelta | None:
+    """The lifetime of an API key, or the longest that is allowed."""
+    if not settings.max_api_key_days:
+        return lifetime
+    longest = timedelta(days=settings.max_api_key_days)
+    return longest if lifetime is None else min(lifetime, longest)
 
 
 def api_key_end(now: datetime, lifetime: timedelta | None) -> datetime | None:

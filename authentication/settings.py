@@ -48,7 +48,13 @@ class AuthenticationSettings(LayerSettings):
     """At the limit: reject the login, or revoke the oldest or the longest unused session."""
 
     api_key_seconds: Annotated[int | None, Field(ge=1, le=MAX_API_KEY_DAYS * DAY)] = 365 * DAY
-    """The lifetime of an API key unless its owner chooses one; with `none` it never expires."""
+    """The lifetime of an API key unless its owner chooses one; with `none` it never expires.
+
+    `max_api_key_days` limits it.
+    """
+
+    max_api_key_days: Annotated[int, Field(ge=0, le=MAX_API_KEY_DAYS)] = 365
+    """The longest lifetime of a new API key; 0 sets no limit. Existing keys are not affected."""
 
     api_key_overlap_seconds: Annotated[int, Field(ge=0, le=365 * DAY)] = DAY
     """How long a rotated API key works next to its successor, unless the request asks for less."""

@@ -33,7 +33,9 @@ class ApiKeyCreate(BaseModel):
         None, description="Default, and null: all scopes of the caller's token but `account`."
     )
     expires_in_days: Days | None = Field(
-        None, description="Default: as the settings say. null: the key never expires."
+        None,
+        description="Default, and maximum: as the settings say. "
+        "null: the key never expires, if the settings allow it.",
     )
 
     @property

@@ -11,6 +11,7 @@ from authentication import policies
 from authentication.audit import COMMAND, Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
+from counterfoil import tokens
 from database import limits
 
 
@@ -41,7 +42,7 @@ def create_api_key(
         )
         with database.transaction() as db:
             user = support.get_user(db, who)
-            new = api_keys.create_for(db, user, request, origin=COMMAND)
+            new = api_keys.create_for(db, settings, user, request, origin=COMMAND)
         typer.echo(new.text)
         until = f"{new.stored.expires_at:%Y-%m-%d}" if new.stored.expires_at else "revoked"
         typer.echo(f"It acts for {user.email} until {until}, scopes: {_scopes(new)}.", err=True)
@@ -81,8 +82,8 @@ def revoke_api_keys(
 
 
 def _id_of(db: Session, key: str) -> UUID:
-    text = support.read_line("the key").strip() if key == "-" else key
-    return api_keys.get_id_by_key(db, text)
+    text = support.read_line("the key") if key == "-" else key
+    return api_keys.get_id_by_key(db, tokens.strip(text))
 
 
 def _split(scopes: list[str]) -> frozenset[str]:

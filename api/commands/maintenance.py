@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from api import weak_settings
 from api.commands import support
+from api.settings import load
 from authentication.accounts import users
 from authentication.pruning import prune as pruning
 from authentication.pruning.prune import Retention
@@ -88,7 +90,7 @@ def _prune(database: Database, retention: Retention, *, expected: dict[str, int]
 
 def check() -> None:
     """Check the settings, the connection to the database and the migrations."""
-    with support.connected() as (database, settings):
+    with support.connected() as (database, _):
         with database.transaction(read_only=True) as db:
             db.connection()
         if not revisions.is_current(database.settings.database_url):
@@ -98,10 +100,8 @@ def check() -> None:
                 typer.echo("warning: there is no administrator yet", err=True)
             if queries.audit_events.can_be_altered(db):
                 typer.echo(f"warning: {_ALTERABLE}", err=True)
-        for warning in _file_warnings(database.settings):
+        for warning in [*_file_warnings(database.settings), *weak_settings.find(load())]:
             typer.echo(f"warning: {warning}", err=True)
-        if settings.bcrypt_rounds < 12:
-            typer.echo("warning: BCRYPT_ROUNDS below 12 is for tests", err=True)
         typer.echo("ok")
 
 

@@ -4,10 +4,11 @@ Only the console reads them. The API takes credentials from headers alone, so an
 make a browser call the API on behalf of its user.
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
+
+from api.request.hosts import is_loopback
 
 SESSION = "counterfoil_session"
 SIGN_IN = "counterfoil_sign_in"
@@ -54,11 +55,4 @@ def _name(request: Request, cookie: str) -> str:
 def _is_secure(request: Request) -> bool:
     """Over plain HTTP, browsers accept secure cookies only from loopback addresses."""
     issuer = urlsplit(request.app.state.settings.api.issuer)
-    return issuer.scheme == "https" or _is_loopback(issuer.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return issuer.scheme == "https" or is_loopback(issuer.hostname or "")

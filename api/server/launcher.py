@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from api import startup
 from api.observability import logs, metrics
 from api.server.draining import Server, Supervisor
 from api.server.protocol import Protocol
@@ -27,6 +28,7 @@ def run(
 ) -> None:
     """Serve until the process is told to stop, at the sockets if there are any."""
     dictConfig(logs.configuration(settings.api))
+    startup.warn_of_weak_settings(settings)
     options = {**_options(settings), "host": host, "port": port, "workers": workers}
     drain_seconds = settings.api.drain_seconds
     with _shared_metrics(workers):

@@ -77,17 +77,24 @@ def create(
     _lock_user_and_session(db, identity)
     _check_limit(db, identity.user_id, limit=settings.max_api_keys_per_user)
     usable = Usable(identity.roles, identity.scopes)
-    return _create(db, identity.user_id, request, usable, origin)
+    return _create(db, settings, identity.user_id, request, usable, origin)
 
 
-def create_for(db: Session, user: User, request: KeyRequest, *, origin: Origin) -> NewKey:
+def create_for(
+    db: Session,
+    settings: AuthenticationSettings,
+    user: User,
+    request: KeyRequest,
+    *,
+    origin: Origin,
+) -> NewKey:
     """Create a key for a user, who must be loaded with roles. Raises as `create` does.
 
-    The limit on keys does not apply.
+    The limit on the number of keys does not apply.
     """
     roles = tuple(role.name for role in user.roles)
     usable = Usable(roles, issuance.effective_scopes(user, None))
-    return _create(db, user.id, request, usable, origin)
+    return _create(db, settings, user.id, request, usable, origin)
 
 
 def rotate(
@@ -112,7 +119,8 @@ def rotate(
     if old.replaced_at is not None:
         raise ApiKeyReplaced
     _check_limit(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
-    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), _lifetime(old))
+    lifetime = policies.limit_lifetime(settings, _lifetime(old))
+    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), lifetime)
     _retire(db, old, overlap)
     _record(db, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
     return new
@@ -160,11 +168,19 @@ def get_id_by_key(db: Session, text: str) -> UUID:
 
 
 def _create(
-    db: Session, user_id: int, request: KeyRequest, available: Usable, origin: Origin
+    db: Session,
+    settings: AuthenticationSettings,
+    user_id: int,
+    request: KeyRequest,
+    available: Usable,
+    origin: Origin,
 ) -> NewKey:
     # The command line passes on what HTTP's schemas would reject.
     if not (request.name.isprintable() and 0 < len(request.name) <= limits.MAX_LABEL_LENGTH):
         raise InvalidField("name", f"Use 1 to {limits.MAX_LABEL_LENGTH} printable characters.")
+    if policies.limit_lifetime(settings, request.lifetime) != request.lifetime:
+        longest = settings.max_api_key_days
+        raise InvalidField("expires_in_days", f"A key expires after {longest} days at the latest.")
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
     new = _add(db, user_id, request.name, Usable(available.roles, scopes), request.lifetime)
     _record(db, Event.API_KEY_CREATED, new.stored, origin)

@@ -45,7 +45,8 @@ def create(
     """Create a key. The page that follows shows it for the only time."""
     scopes = user.identity.scopes
     try:
-        created = api_keys.create(db, service.settings, user.identity, _read(form), origin=origin)
+        wanted = _read(form, service.settings.max_api_key_days)
+        created = api_keys.create(db, service.settings, user.identity, wanted, origin=origin)
     except CounterfoilError as error:
         return _form(request, scopes, form, error, errors.status_of(error))
     return _show(request, created)
@@ -99,15 +100,23 @@ def revoke_of_user(
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
 
 
-def _read(form: Form) -> KeyRequest:
+def _read(form: Form, longest: int) -> KeyRequest:
     days = form.text("days")
-    if days not in LIFETIMES:
+    if days not in _allowed_lifetimes(longest):
         raise InvalidField("days", "Choose one of these.")
     return KeyRequest(
         name=form.text("name").strip(),
         lifetime=timedelta(days=int(days)) if days else None,
         scopes=frozenset(form.texts("scope")),
     )
+
+
+def _allowed_lifetimes(longest: int) -> dict[str, str]:
+    """Those that are not longer than the settings allow, in days."""
+    if not longest:
+        return LIFETIMES
+    allowed = {days: text for days, text in LIFETIMES.items() if days and int(days) <= longest}
+    return allowed or {str(longest): f"{longest} days"}
 
 
 def _form(
@@ -125,7 +134,7 @@ def _form(
         name=form.text("name"),
         scopes=sorted(scopes - {permissions.ACCOUNT}),
         chosen=form.texts("scope"),
-        lifetimes=LIFETIMES,
+        lifetimes=_allowed_lifetimes(request.app.state.settings.authentication.max_api_key_days),
         days=form.text("days") if form.fields else _DEFAULT_LIFETIME,
     )
 

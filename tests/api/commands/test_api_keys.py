@@ -42,8 +42,15 @@ def test_the_key_alone_is_printed_and_works(client: Client, run: Run, sql: Sql) 
     assert sql("SELECT actor, subject FROM audit_events ORDER BY id")[-1] == ("command", "user:1")
 
 
-def test_a_key_lives_as_long_as_is_said(client: Client, run: Run, sql: Sql) -> None:
+def test_a_key_lives_as_long_as_is_said(
+    client: Client, run: Run, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.register()
+    for too_long in (["--never-expires"], ["--expires-in-days", "366"]):
+        refused = run("create-api-key", "1", *too_long)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "365 days" in refused.stderr
+    monkeypatch.setenv("COUNTERFOIL_MAX_API_KEY_DAYS", "0")
     run("create-api-key", "1", "--expires-in-days", "2")
     run("create-api-key", "1", "--never-expires")
 

@@ -97,12 +97,47 @@ def test_the_list_says_when_a_key_was_last_used(
 def test_a_key_lives_as_long_as_asked_for_or_as_the_settings_say(
     make_client: Callable[..., Client],
 ) -> None:
-    client = make_client(api_key_seconds=7 * 86_400)
+    client = make_client(api_key_seconds=7 * 86_400, max_api_key_days=0)
     tokens = client.sign_up()
 
     assert life(client.create_api_key(tokens)) == timedelta(days=7)
     assert life(client.create_api_key(tokens, expires_in_days=2)) == timedelta(days=2)
     assert client.create_api_key(tokens, expires_in_days=None)["expires_at"] is None
+
+
+def test_no_new_key_lives_longer_than_the_settings_allow(
+    make_client: Callable[..., Client], sql: Sql
+) -> None:
+    client = make_client(api_key_seconds=None, max_api_key_days=30)
+    tokens = client.sign_up()
+    for days in (31, 3650, None):
+        body = {"name": "Too long", "expires_in_days": days}
+        refused = client.http.post("/api-keys", headers=tokens.headers, json=body)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"] == "expires_in_days"
+    assert sql("SELECT count(*) FROM api_keys") == [(0,)]
+    assert life(client.create_api_key(tokens)) == timedelta(days=30)
+    assert life(client.create_api_key(tokens, expires_in_days=30)) == timedelta(days=30)
+
+
+def test_a_key_from_before_the_limit_keeps_its_life_and_its_successor_has_the_limit(
+    make_client: Callable[..., Client],
+) -> None:
+    before = make_client(max_api_key_days=0)
+    tokens = before.sign_up()
+    old = before.create_api_key(tokens, expires_in_days=None)
+    after = make_client(max_api_key_days=30)
+
+    assert after.me(old["key"]).status_code == 200
+    assert keys(after, tokens)[0]["expires_at"] is None
+    assert life(rotate(after, tokens, old).json()) == timedelta(days=30)
+
+
+def test_by_default_a_key_lives_for_a_year_at_most(client: Client) -> None:
+    tokens = client.sign_up()
+    assert life(client.create_api_key(tokens, expires_in_days=365)) == timedelta(days=365)
+    body = {"name": "Too long", "expires_in_days": 366}
+    assert client.http.post("/api-keys", headers=tokens.headers, json=body).status_code == 422
 
 
 def test_an_expired_key_is_refused_and_no_longer_listed(client: Client, sql: Sql) -> None:
@@ -347,7 +382,8 @@ def test_a_key_near_its_end_does_not_outlive_it_by_a_rotation(client: Client, sq
     assert keys(client, tokens)[1]["expires_at"] <= old["expires_at"]
 
 
-def test_the_successor_of_an_endless_key_is_endless(client: Client) -> None:
+def test_the_successor_of_an_endless_key_is_endless(make_client: Callable[..., Client]) -> None:
+    client = make_client(max_api_key_days=0)
     tokens = client.sign_up()
     old = client.create_api_key(tokens, expires_in_days=None)
     assert rotate(client, tokens, old).json()["expires_at"] is None

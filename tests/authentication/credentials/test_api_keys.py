@@ -64,7 +64,7 @@ def test_no_key_comes_of_a_session_that_ended_after_the_request_began(
     identity = resolved(client.sessions(client.sign_up())[0]["id"])
     sql(statement)
 
-    request = KeyRequest(name="Too late", lifetime=None)
+    request = KeyRequest(name="Too late", lifetime=timedelta(days=1))
     with database.transaction() as db, pytest.raises(InvalidToken):
         api_keys.create(db, AuthenticationSettings(), identity, request, origin=Origin())
 
@@ -73,6 +73,8 @@ def test_no_key_comes_of_a_session_that_ended_after_the_request_began(
 
 def test_the_settings_can_say_that_keys_have_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERFOIL_API_KEY_SECONDS", "none")
+    assert policies.api_key_lifetime(AuthenticationSettings()) == timedelta(days=365)
+    monkeypatch.setenv("COUNTERFOIL_MAX_API_KEY_DAYS", "0")
     settings = AuthenticationSettings()
     assert policies.api_key_lifetime(settings) is None
     assert policies.api_key_lifetime(settings, days=1) == timedelta(days=1)

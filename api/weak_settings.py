@@ -1,0 +1,47 @@
+"""Settings that are allowed, and weaken the service: logged at the start, and shown by `check`."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from api.request.hosts import is_loopback
+from api.settings import ApiSettings, Exposure, Settings
+from authentication.settings import AuthenticationSettings
+
+_RECOMMENDED_ROUNDS = 12
+_SHORT_PASSWORD = 8
+# Prefixes that are shorter hold more addresses than any set of proxies.
+_WIDEST_PREFIX = {4: 8, 6: 16}
+
+
+def find(settings: Settings) -> Iterator[str]:
+    """A line about each."""
+    yield from _of_accounts(settings.authentication)
+    yield from _of_http(settings.api)
+
+
+def _of_accounts(settings: AuthenticationSettings) -> Iterator[str]:
+    if settings.bcrypt_rounds < _RECOMMENDED_ROUNDS:
+        yield f"BCRYPT_ROUNDS below {_RECOMMENDED_ROUNDS} is for tests"
+    if not settings.login_throttle:
+        yield "LOGIN_THROTTLE is off: passwords can be guessed without limit"
+    if settings.password_min_length < _SHORT_PASSWORD:
+        yield f"PASSWORD_MIN_LENGTH below {_SHORT_PASSWORD} allows passwords that can be guessed"
+    if not settings.max_api_key_days:
+        yield "MAX_API_KEY_DAYS is 0: API keys may never expire"
+
+
+def _of_http(settings: ApiSettings) -> Iterator[str]:
+    for network in settings.proxy_networks:
+        if network.prefixlen < _WIDEST_PREFIX[network.version]:
+            yield f"TRUSTED_PROXIES has {network}: clients there can choose their address"
+    issuer = urlsplit(settings.issuer)
+    is_public = not is_loopback(issuer.hostname or "")
+    if is_public and issuer.scheme == "http":
+        yield "ISSUER is not https: tokens would cross the network in the clear"
+    if settings.metrics_token is None and _can_be_reached(settings.metrics, is_public=is_public):
+        yield f"METRICS is {settings.metrics}, without METRICS_TOKEN: others may read /metrics"
+
+
+def _can_be_reached(metrics: Exposure, *, is_public: bool) -> bool:
+    """A proxy on this machine that adds no header looks like a local client."""
+    return metrics is Exposure.ON or (metrics is Exposure.LOCAL and is_public)

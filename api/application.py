@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
 
-from api import errors, startup
+from api import errors, oauth_errors, startup
 from api.console import application as console
-from api.middleware import OnEnd, RequestMiddleware
+from api.middleware import EarlyResponseMiddleware, OnEnd, RequestMiddleware
 from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
@@ -28,6 +28,8 @@ from api.routers import (
     tokens,
     users,
 )
+from api.routing import undeclared
+from api.routing.head import answer_head
 from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
 from authentication.instrumentation import Instrumentation, NullInstrumentation
@@ -39,7 +41,11 @@ from database.settings import InvalidSettings
 
 
 class Counterfoil(FastAPI):
-    """A FastAPI application with our middleware outermost, so that a 500 passes through it too."""
+    """A FastAPI application whose every response passes through the middleware that is added to it.
+
+    From the outside: our middleware for each request, the middleware that is added, our early
+    rejections, and what FastAPI makes of exceptions. So CORSMiddleware also sees 413, 500 and 503.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""
@@ -50,8 +56,13 @@ class Counterfoil(FastAPI):
         if settings.api.access_log:
             log = AccessLog(settings.api.proxy_networks, output=self.state.log_output)
             on_end.append(log.on_request)
+        added, self.user_middleware = self.user_middleware, []
+        app: ASGIApp = EarlyResponseMiddleware(super().build_middleware_stack())
+        self.user_middleware = added
+        for middleware in reversed(added):
+            app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return RequestMiddleware(
-            super().build_middleware_stack(),
+            app,
             max_body_bytes=settings.api.max_body_bytes,
             body_seconds=settings.api.request_body_seconds,
             database_seconds=settings.database.database_deadline_seconds,
@@ -80,7 +91,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.api.docs else None,
+        # api/routers/docs.py serves the description, below the prefix of the service.
+        openapi_url=None,
         swagger_ui_oauth2_redirect_url=None,
         # The address it redirects to would be made of the Host header.
         redirect_slashes=False,
@@ -110,15 +122,23 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     for noun in nouns:
         # Not include_router: it would put FastAPI's machinery around every route, and match twice.
         app.router.routes.extend(noun.router.routes)
+    answer_head(app.router.routes)
     if settings.api.console:
         console.install(app)
-    app.router.routes[:] = [RouteGroup(app.router.routes)]
+    # OAuth demands that unknown parameters are ignored (RFC 6749, 3.2). A logout has none, and
+    # without a credential it is a 401 whatever else is sent.
+    lenient = {*oauth_errors.PATHS, "/logout"}
+    ours = [route for route in app.routes if getattr(route, "path", "") not in lenient]
+    app.router.routes[:] = [RouteGroup(app.router.routes, undeclared.checker(ours))]
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     startup.warn_unless_bounded(is_bounded=app.state.has_bounded_connections)
+    # `serve` does so once for all its workers.
+    if not app.state.has_bounded_connections:
+        startup.warn_of_weak_settings(settings)
     async with startup.prepared_database(settings.database), _open_service(app, settings):
         yield
 

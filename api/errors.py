@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.request import media_types
 from api.routing.route_group import flatten
 from authentication import errors
 from counterfoil import problems
@@ -81,6 +82,9 @@ async def _unavailable(request: Request, error: DatabaseUnavailable) -> Response
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """Name the fields and the reasons. Never the input: it may be a password."""
+    is_of_body = any(one["loc"][0] == "body" for one in error.errors())
+    if is_of_body and media_types.has_body(request) and not media_types.is_json(request):
+        return from_http(media_types.unsupported())
     found = [
         {"field": _field(one["loc"]), "message": str(one["msg"]).removeprefix("Value error, ")}
         for one in error.errors()
@@ -120,8 +124,23 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods or {"GET", "HEAD"}))
 
 
+def too_many_connections() -> Response:
+    """A 503 that tells a client to come again on another connection."""
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "busy",
+        "Too many connections are open. Try again shortly.",
+        headers={**problems.RETRY_AFTER, "Connection": "close"},
+    )
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The response to any other exception, without details; api/middleware.py logs them."""
+    """The response to any other exception; api/middleware.py logs them."""
+    return unexpected()
+
+
+def unexpected() -> Response:
+    """A 500 without details."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."
     )

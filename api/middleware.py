@@ -12,9 +12,11 @@ from secrets import token_hex
 from time import perf_counter
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors, oauth_errors, startup
+from api.request import prefix
 from authentication.passwords import disconnects
 from counterfoil import budget
 
@@ -32,6 +34,8 @@ _SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
+# The key in a request's scope of what makes the response, if it is rejected before routing.
+EARLY_RESPONSE = "counterfoil.early_response"
 _POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
@@ -69,27 +73,27 @@ class RequestMiddleware:
             return
         began = perf_counter()
         sent_identifier, length = _read_headers(scope["headers"])
+        if length > self._max_body_bytes:
+            scope[EARLY_RESPONSE] = partial(_body_too_large, scope)
         identifier = sent_identifier or f"{self._id_prefix}-{next(self._id_numbers):x}".encode()
         request_id.set(identifier.decode())
         budget.set_budget(self._database_seconds)
         response = _ResponseSender(send, identifier)
         try:
-            await self._respond(scope, receive, response.send, length)
+            await self._respond(scope, receive, response.send)
         except Exception:
-            # The client has been answered. The server would log it again, without the id.
+            # The server would log it again, without the id.
             log.exception("unexpected error in request %s", identifier.decode())
-            response.status = response.status or HTTPStatus.INTERNAL_SERVER_ERROR
+            if not response.status:
+                # It comes from middleware that was added to the application.
+                await errors.unexpected()(scope, receive, response.send)
         finally:
             seconds = perf_counter() - began
             for on_end in self._on_end:
                 on_end(scope, response.status or _CLIENT_GONE, seconds)
 
-    async def _respond(
-        self, scope: Scope, receive: Receive, send: Send, length: int | None
-    ) -> None:
-        if length is not None and length > self._max_body_bytes:
-            await _reject_body(scope, receive, send)
-        elif scope["method"] in _BODILESS:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in _BODILESS:
             await self._app(scope, receive, send)
         else:
             bounded = _bounded(receive, self._max_body_bytes, self._body_seconds)
@@ -97,8 +101,21 @@ class RequestMiddleware:
             await self._app(scope, bounded, send)
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int | None]:
-    identifier, length = b"", None
+class EarlyResponseMiddleware:
+    """Responds to requests that are rejected before routing, below any middleware that is added."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        make_response = scope.get(EARLY_RESPONSE)
+        app = self._app if make_response is None else make_response()
+        await app(scope, receive, send)
+
+
+def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int]:
+    """The id of the request and the length of its body; empty and 0 if they were not sent."""
+    identifier, length = b"", 0
     for name, value in headers:
         if name == b"x-request-id" and _ACCEPTABLE_ID.fullmatch(value):
             identifier = value
@@ -160,11 +177,11 @@ async def _until_disconnected(receive: Receive) -> None:
         pass
 
 
-async def _reject_body(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 413 before routing, without reading any of the body."""
-    is_oauth = scope["path"] in oauth_errors.PATHS
-    response = (oauth_errors if is_oauth else errors).from_http(_too_large())
-    await response(scope, receive, send)
+def _body_too_large(scope: Scope) -> Response:
+    """A 413, for which none of the body is read."""
+    if prefix.path_of(scope) in oauth_errors.PATHS:
+        return oauth_errors.from_http(_too_large())
+    return errors.from_http(_too_large())
 
 
 def _too_large() -> HTTPException:

@@ -63,10 +63,17 @@ class ApiSettings(LayerSettings):
     """The public URL of the service. It is never taken from a request."""
 
     metrics: Exposure = Exposure.LOCAL
-    """Who may read /metrics: `local` means this machine, `on` everyone, `off` nobody."""
+    """Who may read /metrics: `local` means this machine, `on` everyone, `off` nobody.
+
+    `local` excludes requests that a proxy on this machine seems to have forwarded: those with a
+    header that proxies add or with `Connection: close`, in HTTP/1.0, or for another host.
+    """
 
     metrics_token: SecretStr | None = None
-    """If set, /metrics requires it as a bearer token instead, from every client."""
+    """If set, /metrics requires it as a bearer token instead, from every client.
+
+    Set it behind a proxy on the same machine, which may look like a local client.
+    """
 
     access_log: bool = True
     """Whether `python api.py serve` logs a line for each request."""

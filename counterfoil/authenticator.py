@@ -6,6 +6,7 @@ Knows ASGI and no framework. The credential is read from headers only, never fro
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
+from counterfoil import tokens
 from counterfoil.errors import AmbiguousCredentials, InvalidToken
 from counterfoil.identity import Identity
 from counterfoil.resolver import Resolver
@@ -61,7 +62,7 @@ class Authenticator:
 
 
 def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str | None:
-    """The bearer token or API key that was sent, if any.
+    """The bearer token or API key that was sent, if any. An empty header counts as not sent.
 
     Reads the raw headers, lower-case as ASGI has them. Raises AmbiguousCredentials for two of them.
     """
@@ -70,10 +71,10 @@ def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str 
         if name == b"authorization":
             credential = _bearer(value)
         elif name in api_key_headers:
-            credential = value.decode("latin-1").strip()
+            credential = tokens.strip(value.decode("latin-1"))
         else:
             continue
-        if credential is None:
+        if not credential:
             continue
         if found is not None and found != credential:
             raise AmbiguousCredentials
@@ -86,7 +87,8 @@ def header_names(headers: Iterable[str]) -> frozenset[bytes]:
     return frozenset(header.lower().encode("latin-1") for header in headers)
 
 
-def _bearer(value: bytes) -> str | None:
-    scheme, _, token = value.decode("latin-1").partition(" ")
-    # The scheme is case-insensitive (RFC 9110, 11.1). Other schemes are not ours.
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+def _bearer(value: bytes) -> str:
+    """The token, or nothing for another scheme, which is not ours."""
+    scheme, _, token = tokens.strip(value.decode("latin-1")).partition(" ")
+    # The scheme is case-insensitive (RFC 9110, 11.1).
+    return tokens.strip(token) if scheme.lower() == "bearer" else ""

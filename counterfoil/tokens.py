@@ -32,6 +32,10 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Two digits at a time, which is faster: every request has its token checked.
 _PAIRS = [first + second for first in _BASE62 for second in _BASE62]
 _CHECKSUM_LENGTH = 6
+# What comes along when a token is copied: line ends, spaces of all widths, the mark at the
+# beginning of a text file.
+_WIDE_SPACES = "".join(map(chr, range(0x2000, 0x200C)))
+_WHITE_SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + _WIDE_SPACES
 _FORMAT = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
 # Also one that was cut off or misspelt.
 _LOOKALIKE = re.compile(r"(cf[ark]_)[A-Za-z0-9_-]{16,}")
@@ -50,6 +54,11 @@ def kind_of(text: str) -> TokenKind | None:
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
     return TokenKind(match[1])
+
+
+def strip(text: str) -> str:
+    """A token as it was issued, without the white space around it that was copied with it."""
+    return text.strip(_WHITE_SPACE)
 
 
 def digest(text: str) -> bytes:

@@ -8,9 +8,13 @@ from schemas.text import Identifier, Password, Scope, ShortText
 
 
 class Login(BaseModel):
-    """Either `username` or `email`; `username` accepts an e-mail address as well."""
+    """Either `username` or `email`; `username` accepts an e-mail address as well.
+
+    Unknown fields are rejected: a misspelt `scope` would give the token all scopes.
+    """
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -19,7 +23,7 @@ class Login(BaseModel):
                     "client_id": "Ada's phone",
                 }
             ]
-        }
+        },
     )
 
     username: Identifier | None = None

@@ -13,6 +13,7 @@ class UserCreate(BaseModel):
     """`full_name` is accepted in place of `name`, because some tutorials use it."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -23,7 +24,7 @@ class UserCreate(BaseModel):
                     "username": "ada",
                 }
             ]
-        }
+        },
     )
 
     email: Email
@@ -38,6 +39,7 @@ class UserUpdate(BaseModel):
     """Omitted fields do not change. A new e-mail address requires the current password."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"surname": "King", "website": "https://ada.example.org"},
@@ -46,7 +48,7 @@ class UserUpdate(BaseModel):
                     "current_password": "correct horse battery staple",
                 },
             ]
-        }
+        },
     )
 
     name: Name | None = None
@@ -58,9 +60,13 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Revokes every other session, and every API key if `end_api_keys` is true."""
+    """Revokes every other session, and every API key if `end_api_keys` is true.
+
+    Unknown fields are rejected: with a misspelt `end_api_keys` the keys would stay valid.
+    """
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -68,7 +74,7 @@ class PasswordChange(BaseModel):
                     "new_password": "a bernoulli number by engine",
                 }
             ]
-        }
+        },
     )
 
     current_password: Password

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.commands import support
 from authentication.audit import COMMAND, Reason
 from authentication.credentials import sessions
+from counterfoil import tokens
 
 
 def list_sessions(user: support.UserOption = None) -> None:
@@ -50,5 +51,5 @@ def revoke_sessions(
 
 
 def _session_of(db: Session, token: str) -> UUID:
-    text = support.read_line("the token").strip() if token == "-" else token
-    return sessions.get_id_by_token(db, text)
+    text = support.read_line("the token") if token == "-" else token
+    return sessions.get_id_by_token(db, tokens.strip(text))

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.console import errors, rendering
 from api.console.pages import account, api_keys, events, overview, sessions, sign_in, users
+from api.routing.head import answer_head
 
 _YEAR_SECONDS = 31_536_000
 
@@ -19,11 +20,12 @@ def install(app: FastAPI) -> None:
     console.state = app.state
     errors.install(console)
     for pages in (sign_in, overview, users, sessions, events, account, api_keys):
+        answer_head(pages.router.routes)
         console.include_router(pages.router)
     console.mount("/static", _CachedFiles(directory=rendering.STATIC))
     app.mount("/console", console)
 
-    @app.get("/console", include_in_schema=False)
+    @app.api_route("/console", methods=["GET", "HEAD"], include_in_schema=False)
     async def add_slash(request: Request) -> RedirectResponse:
         return RedirectResponse(rendering.link(request, "/"))
 

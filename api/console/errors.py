@@ -14,7 +14,7 @@ from api.console.forms import PasswordRequired
 from api.console.rendering import own_address, page, redirect
 from api.console.signed_in_user import SignInRequired
 from api.middleware import request_id
-from api.request.forms import InvalidForm
+from api.request.forms import InvalidForm, UnsupportedForm
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable, InvalidToken
 from counterfoil.problems import RETRY_AFTER, log_unavailable
 
@@ -85,7 +85,7 @@ def show(
 
 
 async def _sign_in_required(request: Request, error: SignInRequired) -> Response:
-    is_get = request.method == "GET"
+    is_get = request.method in {"GET", "HEAD"}
     if is_get and request.headers.get("sec-fetch-site") == "cross-site":
         # Browsers do not send a SameSite=Strict cookie when another site links here. They send it
         # when this page reloads the address.
@@ -117,7 +117,9 @@ async def _csrf_check_failed(request: Request, error: CsrfCheckFailed) -> Respon
 
 
 async def _invalid_form(request: Request, error: InvalidForm) -> Response:
-    return show(request, HTTPStatus.BAD_REQUEST, "What was sent cannot be read as a form.")
+    is_another_type = isinstance(error, UnsupportedForm)
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE if is_another_type else HTTPStatus.BAD_REQUEST
+    return show(request, status, "What was sent cannot be read as a form.")
 
 
 async def _session_revoked_meanwhile(request: Request, error: InvalidToken) -> Response:

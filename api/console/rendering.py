@@ -5,13 +5,14 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.console import cookies, csrf, formatting
 from api.console.signed_in_user import SignedInUser
+from api.request import prefix
 
 STATIC = Path(__file__).parent / "static"
 
@@ -79,14 +80,16 @@ def redirect(
 
 def link(request: Request, path: str, **query: Any) -> str:
     """The path of a page, below the path of the issuer if it has one (behind a proxy)."""
-    below = urlsplit(request.app.state.settings.api.issuer).path.rstrip("/")
+    issuer = request.app.state.settings.api.issuer
+    mounted_at = request.scope["root_path"].removesuffix("/console")
     known = {name: value for name, value in query.items() if value not in (None, "")}
-    return f"{below}/console{path}" + (f"?{urlencode(known)}" if known else "")
+    address = f"{prefix.public(issuer, mounted_at)}/console{path}"
+    return address + (f"?{urlencode(known)}" if known else "")
 
 
 def own_address(request: Request) -> str:
     """The path and query of this request, as `link` takes them."""
-    path = request.scope["path"].removeprefix(request.scope["root_path"]) or "/"
+    path = prefix.path_of(request.scope)
     query = request.scope["query_string"].decode("latin-1")
     return quote(path) + (f"?{query}" if query else "")
 

@@ -1,5 +1,6 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.openapi import forward_auth
+from api.routing.head import without_head
 from api.routing.route_group import flatten
 from authentication import permissions
 from counterfoil.fastapi import SCHEME_NAME
@@ -72,7 +74,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         license_info=app.license_info,
         tags=app.openapi_tags,
-        routes=routes,
+        routes=list(without_head(routes)),
     )
     description["paths"].update(forward_auth.path_items())
     components = description.setdefault("components", {})
@@ -89,6 +91,18 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     # The scopes of your own routes are listed beside ours.
     scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
     components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
+    return description
+
+
+def below(prefix: str, description: dict[str, Any]) -> dict[str, Any]:
+    """The description for clients that reach the service below this path."""
+    if not prefix:
+        return description
+    description = deepcopy(description)
+    description["servers"] = [{"url": prefix}]
+    scheme = description["components"]["securitySchemes"][_PASSWORD_FLOW]
+    # Swagger UI resolves it against the URL of the server, which does not end with a slash.
+    scheme["flows"]["password"]["tokenUrl"] = f"{prefix}/token"
     return description
 
 

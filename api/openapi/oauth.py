@@ -42,6 +42,11 @@ _MEANINGS = {
         "invalid_request",
         "The body is larger than this service takes.",
     ),
+    415: _Meaning(
+        "The body is no form, or is compressed.",
+        "invalid_request",
+        "The body must be application/x-www-form-urlencoded, and not compressed.",
+    ),
     429: _Meaning(
         "Too many unknown tokens; see Retry-After.",
         "temporarily_unavailable",

@@ -46,6 +46,11 @@ MEANINGS = {
         "body_too_large",
         "The body is larger than this service takes.",
     ),
+    415: _Meaning(
+        "The body is not JSON, or is compressed.",
+        "unsupported_media_type",
+        "The body must be application/json, and not compressed.",
+    ),
     422: _Meaning(
         "The request is not valid; `errors` lists the fields.",
         "validation_failed",

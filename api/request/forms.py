@@ -5,11 +5,14 @@ sent.
 """
 
 import base64
+from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import Request
 
 from api.oauth_errors import OAuthException
+from api.request import media_types
+from counterfoil import tokens
 from database import limits
 from schemas.text import has_control_characters
 
@@ -22,10 +25,15 @@ class InvalidForm(ValueError):
     """The body is not a form that can be read. The message says why."""
 
 
+class UnsupportedForm(InvalidForm):
+    """The body is of another type than a form, or compressed."""
+
+
 async def read_fields(request: Request, *, max_fields: int) -> list[tuple[str, str]]:
     """The fields of a form in their order. Raises InvalidForm."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise InvalidForm(f"The body must be {_FORM}.")
+    is_form = media_types.of(request) == _FORM and not media_types.is_encoded(request.headers.raw)
+    if media_types.has_body(request) and not is_form:
+        raise UnsupportedForm(f"The body must be {_FORM}, and not compressed.")
     try:
         body = (await request.body()).decode()
         fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=max_fields)
@@ -41,6 +49,10 @@ async def read(request: Request) -> dict[str, str]:
     """The OAuth parameters. Raises OAuthException if they cannot be read or one is repeated."""
     try:
         fields = await read_fields(request, max_fields=_MAX_PARAMETERS)
+    except UnsupportedForm as error:
+        raise OAuthException(
+            "invalid_request", str(error), status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        ) from None
     except InvalidForm as error:
         raise OAuthException("invalid_request", str(error)) from None
     form = dict(fields)
@@ -54,6 +66,11 @@ def required(form: dict[str, str], name: str) -> str:
     if name not in form:
         raise OAuthException("invalid_request", f"The parameter {name} is missing.")
     return form[name]
+
+
+def required_token(form: dict[str, str], name: str) -> str:
+    """A parameter that is a token, without the white space around it. Raises OAuthException."""
+    return tokens.strip(required(form, name))
 
 
 def client_id(request: Request, form: dict[str, str]) -> str | None:
@@ -77,14 +94,18 @@ def client_id(request: Request, form: dict[str, str]) -> str | None:
 
 
 def basic_credentials(request: Request) -> tuple[str, str] | None:
-    """The name and the secret of HTTP Basic, each form-encoded (RFC 6749, 2.3.1)."""
+    """The name and the secret of HTTP Basic, each form-encoded (RFC 6749, 2.3.1).
+
+    The secret is a token.
+    """
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
         name, colon, secret = text.partition(":")
-        pair = (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict"))
+        secret = tokens.strip(unquote_plus(secret, errors="strict"))
+        pair = (unquote_plus(name, errors="strict"), secret)
     except ValueError:
         raise OAuthException("invalid_request", _UNREADABLE_BASIC) from None
     if not colon or "\x00" in pair[0]:

@@ -77,7 +77,7 @@ def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
     response_description="The user after the change.",
-    responses=problems(404, 408, 409, 413, 422),
+    responses=problems(404, 408, 409, 413, 415, 422),
 )
 def change_user(
     db: SessionDep,
@@ -128,7 +128,7 @@ def list_sessions(
     summary="Revoke a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The session is revoked.",
-    responses=problems(404),
+    responses=problems(404, 422),
 )
 def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is rejected."""
@@ -139,7 +139,7 @@ def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     "/sessions/revoke",
     summary="Revoke many sessions",
     response_description="How many sessions were revoked, and whether there are more.",
-    responses=problems(408, 413, 422),
+    responses=problems(408, 413, 415, 422),
 )
 def revoke_sessions(
     admin: _Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke

@@ -33,7 +33,7 @@ def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]
     summary="Create an API key",
     status_code=HTTPStatus.CREATED,
     response_description="The key, which is shown only once.",
-    responses=problems(400, 401, 403, 408, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 503),
 )
 def create_api_key(
     body: ApiKeyCreate,
@@ -67,7 +67,7 @@ def revoke_api_key(
     summary="Rotate one of your API keys",
     status_code=HTTPStatus.CREATED,
     response_description="The new key, which is shown only once.",
-    responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 503),
+    responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503),
 )
 def rotate_api_key(
     api_key_id: UUID,

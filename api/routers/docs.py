@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
+
+from api.openapi import description
+from api.request import prefix
 
 _STATIC = Path(__file__).resolve().parent.parent / "static"
 # Swagger UI sets styles from its code.
@@ -28,6 +31,14 @@ class _Files(StaticFiles):
 
 router = APIRouter(include_in_schema=False)
 router.mount("/docs/static", _Files(directory=_STATIC))
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> JSONResponse:
+    """The description of the API, for the place at which clients reach it."""
+    issuer = request.app.state.settings.api.issuer
+    public = prefix.public(issuer, request.scope.get("root_path", ""))
+    return JSONResponse(description.below(public, request.app.openapi()))
 
 
 @router.get("/docs")

@@ -26,7 +26,7 @@ _INACTIVE = '{"active":false}'
     summary="Introspect a token (OAuth 2.0)",
     response_description="The user, scopes and expiry of the token, or that it is not active.",
     response_model=Introspection,
-    responses=oauth_problems(400, 401, 403, 408, 413, 429, 503),
+    responses=oauth_problems(400, 401, 403, 408, 413, 415, 429, 503),
     openapi_extra=INTROSPECTION,
 )
 @oauth_errors
@@ -34,7 +34,7 @@ async def introspect(request: Request) -> Response:
     """The identity behind a token (RFC 7662), for callers with the scope `introspect`."""
     state = request.app.state
     caller = _caller(request)
-    token = forms.required(await forms.read(request), "token")
+    token = forms.required_token(await forms.read(request), "token")
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
@@ -64,10 +64,11 @@ def _count_miss(request: Request, *key: str) -> None:
 def _caller(request: Request) -> str:
     """The caller's credential, as a protected route accepts it or as the secret of HTTP Basic."""
     sent = request.app.state.counterfoil.find_credential(request.headers.raw)
-    basic = forms.basic_credentials(request)
-    if basic is not None and sent not in (None, basic[1]):
+    # Clients that were given no secret send an empty one.
+    _, secret = forms.basic_credentials(request) or ("", "")
+    if secret and sent not in (None, secret):
         raise OAuthException("invalid_request", "More than one credential was sent. Send one.")
-    caller = basic[1] if basic else sent
+    caller = secret or sent
     if caller is None:
         raise _invalid_client(request)
     return caller

@@ -2,19 +2,23 @@
 
 import secrets
 from http import HTTPStatus
-from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 
-from api.request import client_address
+from api.request import hosts
 from api.settings import ApiSettings, Exposure
 from counterfoil.authenticator import find_credential
 from counterfoil.errors import InvalidToken, NotAuthenticated
 
-# Headers that proxies add: behind a proxy on this machine every client would seem local.
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+# How headers begin that proxies add: behind one on this machine every client would seem local.
+_OF_PROXIES = (
+    *("forwarded", "via", "proxy-", "x-forwarded", "x-real-ip", "x-original-", "x-proxy"),
+    *("client-ip", "x-client-ip", "true-client-ip", "x-cluster-client-ip", "x-request-id"),
+    *("cf-", "cdn-", "fastly-", "fly-", "x-amz", "x-azure", "x-appengine", "x-envoy-"),
+)
 
 
 router = APIRouter(include_in_schema=False)
@@ -37,13 +41,21 @@ def _demand_token(request: Request, expected: SecretStr) -> None:
     token = find_credential(request.scope["headers"], frozenset())
     if token is None:
         raise NotAuthenticated
-    if not secrets.compare_digest(token.encode(), expected.get_secret_value().encode()):
+    if not secrets.compare_digest(token.encode(), expected.get_secret_value().strip().encode()):
         raise InvalidToken
 
 
 def _is_local(request: Request) -> bool:
-    trusted = request.app.state.proxy_networks
-    if not trusted and any(header in request.headers for header in _FORWARDED):
+    """Whether the client is on this machine, and has asked this machine itself.
+
+    By default nginx adds no header, but speaks HTTP/1.0 or closes each connection.
+    """
+    if request.client is None or not hosts.is_loopback(request.client.host):
         return False
-    address = client_address.of(request, trusted)
-    return address is not None and ip_address(address).is_loopback
+    if any(header.startswith(_OF_PROXIES) for header in request.headers):
+        return False
+    name = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    is_closing = "close" in request.headers.get("connection", "").lower()
+    if is_closing or request.scope["http_version"] == "1.0":
+        return False
+    return name is not None and hosts.is_loopback(name)

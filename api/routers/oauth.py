@@ -25,7 +25,7 @@ _METADATA_PATH = "/.well-known/oauth-authorization-server"
     summary="Revoke a token (OAuth 2.0)",
     response_class=Response,
     response_description="If it was a token, it is revoked.",
-    responses=oauth_problems(400, 408, 413, 429, 503),
+    responses=oauth_problems(400, 408, 413, 415, 429, 503),
     openapi_extra=ONE_TOKEN_FORM,
 )
 @oauth_errors
@@ -35,7 +35,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     The answer is 200 for every token, known or unknown. Of an access token or an API key only that
     token or key is revoked, of a refresh token its session. The audit log records it.
     """
-    token = forms.required(await forms.read(request), "token")
+    token = forms.required_token(await forms.read(request), "token")
     # What cannot be a token is not worth a query.
     known = tokens.kind_of(token) is not None and await service.database.run(
         lambda db: revocation.revoke(db, token, origin=origin)

@@ -4,11 +4,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from api.dependencies import CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.dependencies import OriginDep, ServiceDep
 from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms
+from authentication.audit import Origin
 from authentication.credentials import sessions
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
@@ -16,6 +17,10 @@ from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
 from authentication.grants.password import LoginRequest
 from authentication.grants.refresh_token import RefreshRequest
+from authentication.service import Service
+from counterfoil import tokens
+from counterfoil.errors import InvalidToken, NotAuthenticated
+from counterfoil.fastapi import SCHEME_NAME
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -33,6 +38,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
         400: {"model": OAuthError, "description": "Rejected; `error` says why (RFC 6749, 5.2)."},
         408: {"model": OAuthError, "description": "The form took too long to arrive."},
         413: {"model": OAuthError, "description": "The form is too large."},
+        415: {"model": OAuthError, "description": "The body is no form, or is compressed."},
         429: {"model": OAuthError, "description": "Too many attempts; see Retry-After."},
         503: {"model": OAuthError, "description": "Temporarily unavailable; see Retry-After."},
     },
@@ -58,7 +64,7 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
             return _respond(await password_grant.log_in(service, login, origin=origin))
         case "refresh_token":
             exchange = RefreshRequest(
-                refresh_token=forms.required(form, "refresh_token"),
+                refresh_token=forms.required_token(form, "refresh_token"),
                 scope=form.get("scope"),
                 client_id=client_id,
             )
@@ -80,7 +86,7 @@ def _grant_type(form: dict[str, str]) -> str:
     summary="Log in",
     response_model=TokenRead,
     response_description="The tokens, which are shown only once.",
-    responses=problems(400, 401, 408, 409, 413, 422, 429, 503),
+    responses=problems(400, 401, 408, 409, 413, 415, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not reveal whether the user exists."""
@@ -98,11 +104,42 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
     summary="Log out",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The session is revoked.",
-    responses=problems(400, 401, 403, 503),
+    responses=problems(400, 401, 403, 429, 503),
+    # As a route with the dependency `CurrentIdentity` has, which would reject expired tokens.
+    openapi_extra={"security": [{SCHEME_NAME: []}]},
 )
-def log_out(identity: CurrentIdentity, db: SessionDep, origin: OriginDep) -> None:
-    """Revoke the session of the token that was sent, including its refresh token."""
-    sessions.log_out(db, identity, origin=origin)
+async def log_out(request: Request, service: ServiceDep, origin: OriginDep) -> None:
+    """Revoke the session of the access token or refresh token that was sent.
+
+    The token may have expired. If the session has already been revoked, the response is 401.
+    """
+    token = request.app.state.counterfoil.find_credential(request.headers.raw)
+    if token is None:
+        raise NotAuthenticated
+    identity = await service.resolver.resolve(token)
+    if identity is None:
+        await _log_out_by_dead_token(service, token, origin)
+    else:
+        actor = origin.acting_as(identity.actor)
+        await service.database.run(lambda db: sessions.log_out(db, identity, origin=actor))
+
+
+async def _log_out_by_dead_token(service: Service, token: str, origin: Origin) -> None:
+    """Only a token that was issued, by a session that can still be revoked, causes a write."""
+    if (
+        tokens.kind_of(token) is not None
+        and await service.database.run(
+            lambda db: sessions.can_log_out_by_token(db, token), read_only=True
+        )
+        and await service.database.run(
+            lambda db: sessions.log_out_by_token(db, token, origin=origin)
+        )
+    ):
+        return
+    service.rejected_tokens.record(token, origin.ip)
+    limit = service.settings.revocation_misses_per_minute
+    service.unknown_tokens.count("logout", origin.ip or "", limit=limit)
+    raise InvalidToken
 
 
 def _respond(pair: TokenPair) -> Response:

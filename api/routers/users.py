@@ -38,7 +38,7 @@ router.add_api_route(
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
     response_description="The new account.",
-    responses=problems(400, 408, 409, 413, 422, 429, 503),
+    responses=problems(400, 408, 409, 413, 415, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
     """E-mail addresses are normalised before they are compared."""
@@ -51,7 +51,7 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
     "/users/me",
     summary="Change your account",
     response_description="Your account after the change.",
-    responses=problems(400, 401, 403, 408, 409, 413, 422, 429, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
 async def update_me(
     body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
@@ -70,7 +70,7 @@ async def update_me(
     summary="Delete your account",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The account is deleted.",
-    responses=problems(400, 401, 403, 409, 503),
+    responses=problems(400, 401, 403, 409, 422, 503),
 )
 def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> None:
     """Also deletes all sessions, tokens and API keys. The events in the audit log remain."""
@@ -82,7 +82,7 @@ def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> N
     summary="Change your password",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The password is changed, and your other sessions are revoked.",
-    responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep

@@ -5,12 +5,14 @@ come after those of the service, which would take as long as looking up the toke
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
 from starlette.types import Receive, Scope, Send
+
+from api.request import prefix
 
 # The key in a request's scope of the route that has matched.
 _MATCHED = "counterfoil.route"
@@ -22,8 +24,14 @@ class RouteGroup(BaseRoute):
     Paths without parameters are tried first, in whatever order they were declared.
     """
 
-    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+    def __init__(
+        self,
+        routes: Iterable[BaseRoute],
+        check: Callable[[Scope, BaseRoute], None] = lambda _scope, _route: None,
+    ) -> None:
+        """`check` is called before a route, and may raise."""
         self.routes = list(routes)
+        self._check = check
         self._by_path: dict[str, list[Route]] = defaultdict(list)
         self._by_segment: dict[str, list[BaseRoute]] = defaultdict(list)
         for route in self.routes:
@@ -35,7 +43,7 @@ class RouteGroup(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
             return Match.NONE, {}
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = prefix.path_of(scope)
         for route in self._by_path.get(path, ()):
             if not route.methods or scope["method"] in route.methods:
                 found = {"endpoint": route.endpoint, "path_params": {}, "route": route}
@@ -54,6 +62,7 @@ class RouteGroup(BaseRoute):
         return other_method
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check(scope, scope[_MATCHED])
         await scope[_MATCHED].handle(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:

@@ -5,19 +5,49 @@ would otherwise keep its connection for ever. api/middleware.py limits the time 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, NoReturn, cast
 
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api import errors
+from api.middleware import EARLY_RESPONSE
 from api.settings import ApiSettings, load
-from counterfoil.problems import RETRY_AFTER, problem
+from counterfoil.problems import problem
 
 # The connection of a client that reads nothing of its response for so long is aborted.
 _WRITE_SECONDS = 10.0
+
+# A name or an address, and a port (RFC 3986, 3.2.2 and 3.2.3). It may be empty (RFC 9110, 7.2).
+_is_host = re.compile(rb"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]*)?").fullmatch
+
+
+class Rejection(NamedTuple):
+    """A response that the protocol gives by itself."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+
+
+_NOT_HTTP = Rejection(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not HTTP/1.1.")
+_WRONG_HOST = Rejection(
+    HTTPStatus.BAD_REQUEST,
+    "malformed_request",
+    "A request has exactly one Host header (RFC 9112, 3.2).",
+)
+_HEAD_TOO_LARGE = Rejection(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head_too_large",
+    "The head of the request is larger than this service takes.",
+)
+_HEAD_TOO_SLOW = Rejection(
+    HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The head of the request took too long."
+)
 
 
 @cache
@@ -35,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._chunk_bytes = 0
         self._is_in_head = False
-        self._is_head_too_large = False
+        self._rejection: Rejection | None = None
         self._running_cycle: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -60,7 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.max_head_bytes:
-                self._reject_head()
+                self._respond(_HEAD_TOO_LARGE)
         cycle: RequestResponseCycle | None = self.cycle
         if self._is_in_head or cycle is None or cycle.response_complete:
             self._start_head_timer()
@@ -77,15 +107,25 @@ class BoundedProtocol(HttpToolsProtocol):
             # Part of the chunk may be a body, so the head has to be counted by itself.
             sizes = (len(name) + len(value) + 4 for name, value in self.headers)
             if len(self.url) + sum(sizes) > self._limits.max_head_bytes:
-                self._is_head_too_large = True
-                raise ValueError("the head is too large")
+                self._reject(_HEAD_TOO_LARGE)
+        if not self._has_one_host():
+            self._reject(_WRONG_HOST)
         super().on_headers_complete()
 
+    def _has_one_host(self) -> bool:
+        """HTTP/1.0 has no such header, and some load balancers check services with it."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts:
+            return self.parser.get_http_version() == "1.0"
+        return len(hosts) == 1 and _is_host(hosts[0]) is not None
+
+    def _reject(self, rejection: Rejection) -> NoReturn:
+        """Have the parser stop, which leads to `send_400_response`."""
+        self._rejection = rejection
+        raise ValueError(rejection.code)
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        if self._is_head_too_large:
-            self._reject_head()
-        else:
-            self._respond(HTTPStatus.BAD_REQUEST, "malformed_request", "This is not HTTP/1.1.")
+        self._respond(self._rejection or _NOT_HTTP)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -106,9 +146,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Callable[..., Any]) -> None:
         self._running_cycle = cycle
-        super()._start_asgi_task(
-            cycle, _too_many_connections if app is service_unavailable else app
-        )
+        if app is service_unavailable:
+            # The application responds, so that its middleware sees this response as well.
+            cast("dict[str, Any]", cycle.scope)[EARLY_RESPONSE] = errors.too_many_connections
+        super()._start_asgi_task(cycle, self.app)
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None and not self.transport.is_closing():
@@ -128,19 +169,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def _on_head_timeout(self) -> None:
         self._head_timer = None
         if self._is_in_head:
-            detail = "The head of the request took too long."
-            self._respond(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", detail)
+            self._respond(_HEAD_TOO_SLOW)
         else:
             self.transport.close()
         self._abort_unless_read()
 
-    def _reject_head(self) -> None:
-        detail = "The head of the request is larger than this service takes."
-        self._respond(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", detail)
-
-    def _respond(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def _respond(self, rejection: Rejection) -> None:
         """Respond without the application, since there is no complete request to give it."""
-        response = problem(status, code, detail, headers={"Connection": "close"})
+        status = rejection.status
+        response = problem(*rejection, headers={"Connection": "close"})
         lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
         lines += [name + b": " + value for name, value in response.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
@@ -150,14 +187,3 @@ class BoundedProtocol(HttpToolsProtocol):
         """A closed connection stays open until its last byte is read, or until it is aborted."""
         if self.transport.get_write_buffer_size() and self._write_timer is None:
             self._write_timer = self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
-
-
-async def _too_many_connections(scope: Any, receive: Any, send: Any) -> None:
-    """Responds in place of the application while there are too many connections."""
-    response = problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "busy",
-        "Too many connections are open. Try again shortly.",
-        headers={**RETRY_AFTER, "Connection": "close"},
-    )
-    await response(scope, receive, send)

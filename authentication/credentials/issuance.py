@@ -65,7 +65,8 @@ def issue(
     return TokenPair(
         access_token=access.text,
         refresh_token=refresh.text,
-        expires_in=int((stored.expires_at - now).total_seconds()),
+        # Rounded down, but 0 would say that it has expired.
+        expires_in=max(1, int((stored.expires_at - now).total_seconds())),
         scope=permissions.join(effective_scopes(user, scopes)),
         session_id=session.id,
         user_id=user.id,

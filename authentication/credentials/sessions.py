@@ -11,7 +11,7 @@ from authentication.audit import Event, Origin, Reason
 from authentication.errors import NotFound
 from counterfoil import tokens
 from counterfoil.errors import SessionRequired
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 from database import queries
 from database.models import LoginSession, User
 from database.queries.session_search import Order as Order
@@ -52,6 +52,35 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
     # Of two logouts at once the second finds it done, which is what it asked for.
     with suppress(NotFound):
         revoke_own(db, identity, identity.session_id, origin=origin, reason=Reason.LOGOUT)
+
+
+def can_log_out_by_token(db: Session, text: str) -> bool:
+    """Whether `log_out_by_token` has something to revoke. Only reads."""
+    session = _find_by_token(db, text)
+    return session is not None and session.revoked_at is None
+
+
+def log_out_by_token(db: Session, text: str, *, origin: Origin) -> bool:
+    """Revoke the session of a token that need not be live, such as one that has expired.
+
+    Returns False for one that was never issued, and if the session has been revoked already.
+    """
+    session = _find_by_token(db, text)
+    if session is None:
+        return False
+    if not queries.sessions.revoke_unrevoked(db, session.id, reason=Reason.LOGOUT):
+        return False
+    _record(db, session.id, session.user_id, origin=origin, reason=Reason.LOGOUT)
+    return True
+
+
+def _find_by_token(db: Session, text: str) -> LoginSession | None:
+    """The session of an access or a refresh token, unless it is one of the console."""
+    try:
+        session = queries.sessions.find(db, get_id_by_token(db, text))
+    except NotFound:
+        return None
+    return session if session is not None and session.kind == SessionKind.API else None
 
 
 def revoke_own(

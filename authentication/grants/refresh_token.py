@@ -69,13 +69,16 @@ class _Exchange:
         # The locks make concurrent exchanges run one after the other.
         session = queries.sessions.lock_valid(db, token.session_id)
         rows = queries.refresh_tokens.lock(db, digest)
+        now = clock.read(db)
         if session is None or rows is None:
+            return self._reject(db, token, user, reason=Reason.SESSION_ENDED)
+        if not policies.can_issue_tokens(now, session.expires_at):
             return self._reject(db, token, user, reason=Reason.SESSION_ENDED)
         if session.kind != SessionKind.API:
             return self._reject(db, token, user, reason=Reason.ANOTHER_KIND)
         if session.client_id is not None and session.client_id != self.request.client_id:
             return self._reject(db, token, user, reason=Reason.ANOTHER_CLIENT)
-        if not policies.is_refreshable(self.settings, clock.read(db), token):
+        if not policies.is_refreshable(self.settings, now, token):
             return self._reject_expired_or_reused(db, token, user)
         return self._issue(db, rows, session, user)
 

@@ -136,6 +136,11 @@ def set_epoch(db: Session, session_id: UUID, *, epoch: int) -> None:
     db.execute(update(LoginSession).where(LoginSession.id == session_id).values(epoch=epoch))
 
 
+def find(db: Session, session_id: UUID) -> LoginSession | None:
+    """A session, which need not be valid."""
+    return db.get(LoginSession, session_id)
+
+
 def find_user_id(db: Session, session_id: UUID) -> int | None:
     """The user of a session, which need not be valid."""
     return db.scalar(select(LoginSession.user_id).where(LoginSession.id == session_id))

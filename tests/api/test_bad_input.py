@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is a clear 4xx in the right form, and repeats nothing of it."""
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from httpx2 import Response
 
 from counterfoil import tokens
 from counterfoil.tokens import TokenKind
-from tests.support.client import Client, Tokens
+from tests.support.client import PASSWORD, Client, Tokens
 
 SECRET = "Tr0ub4dor-and-3"
 JSON = {"Content-Type": "application/json"}
@@ -85,8 +86,37 @@ def test_a_hundred_thousand_brackets_are_refused(make_client: Callable[..., Clie
 def test_a_body_of_another_type_is_refused(client: Client, content_type: str) -> None:
     body = json.dumps({"email": "ada@example.org", "password": SECRET, "name": "Ada"})
     headers = {"Content-Type": content_type}
-    assert_problem(client.http.post("/register", content=body, headers=headers), 415, 422)
-    assert_oauth_error(client.http.post("/token", content=body, headers=headers), "invalid_request")
+    assert_problem(client.http.post("/register", content=body, headers=headers), 415)
+    for path in ("/token", "/revoke"):
+        answer = client.http.post(path, content=body, headers=headers)
+        assert_oauth_error(answer, "invalid_request", 415)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_a_compressed_body_is_rejected_with_415(client: Client, encoding: str) -> None:
+    tokens = client.sign_up()
+    packed = gzip.compress(json.dumps({"name": "Augusta"}).encode())
+    headers = {**tokens.headers, **JSON, "Content-Encoding": encoding}
+    rejected = client.http.patch("/users/me", content=packed, headers=headers)
+    assert_problem(rejected, 415)
+    assert rejected.json()["code"] == "unsupported_media_type"
+    assert rejected.headers["accept-encoding"] == "identity"
+    # Neither is one that only claims to be compressed.
+    assert_problem(client.http.patch("/users/me", json={"name": "Augusta"}, headers=headers), 415)
+    assert client.me(tokens).json()["name"] == "Ada"
+
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": encoding}
+    for path in ("/token", "/revoke"):
+        answer = client.http.post(path, content=packed, headers=form)
+        assert_oauth_error(answer, "invalid_request", 415)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/scim+json"])
+def test_json_is_read_under_each_of_its_names(client: Client, kind: str) -> None:
+    client.register()
+    body = json.dumps({"email": "ada@example.org", "password": PASSWORD})
+    headers = {"Content-Type": kind, "Content-Encoding": "identity"}
+    assert client.http.post("/login", content=body, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -148,12 +178,12 @@ def test_a_body_that_does_not_say_how_large_it_is_is_refused_once_it_is_too_larg
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", "/users/me", "DELETE, GET, PATCH"),
-        ("TRACE", "/users/me", "DELETE, GET, PATCH"),
-        ("QUERY", "/sessions", "DELETE, GET"),
+        ("POST", "/users/me", "DELETE, GET, HEAD, PATCH"),
+        ("TRACE", "/users/me", "DELETE, GET, HEAD, PATCH"),
+        ("QUERY", "/sessions", "DELETE, GET, HEAD"),
         ("GET", "/login", "POST"),
         ("PROPFIND", "/token", "POST"),
-        ("DELETE", "/health/live", "GET"),
+        ("DELETE", "/health/live", "GET, HEAD"),
         ("POST", "/openapi.json", "GET, HEAD"),
         ("POST", "/docs/static/start.js", "GET, HEAD"),
     ],

@@ -13,6 +13,12 @@ class Clock:
             return f"strftime('%Y-%m-%d %H:%M:%f', 'now', '{seconds:+d} seconds')"
         return f"now() + interval '{seconds} seconds'"
 
+    def in_milliseconds(self, milliseconds: int) -> str:
+        """The point in time `milliseconds` from now."""
+        if self._is_sqlite:
+            return f"strftime('%Y-%m-%d %H:%M:%f', 'now', '+{milliseconds / 1000} seconds')"
+        return f"now() + interval '{milliseconds} milliseconds'"
+
     def seconds_until(self, column: str) -> str:
         """The seconds from now until the time in a column."""
         if self._is_sqlite:

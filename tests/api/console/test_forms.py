@@ -72,7 +72,7 @@ def test_a_body_that_is_not_a_form_is_rejected(ada: ConsoleClient) -> None:
     ):
         headers = {"Content-Type": media_type}
         answer = ada.http.post("/console/sign-out", content=body, headers=headers)
-        assert answer.status_code == 400, body
+        assert answer.status_code == (400 if media_type == form else 415), body
         assert "cannot be read as a form" in answer.text
 
 

@@ -92,7 +92,8 @@ def test_uvicorn_writes_in_the_same_form_and_no_lines_of_its_own_for_requests(
     client.http.get("/users/me")
     server.stop()
     loggers = {line["logger"] for line in lines_of(server)}
-    assert loggers == {"counterfoil.access", "uvicorn.error"}
+    # The start has warned of a weak setting.
+    assert loggers == {"counterfoil.access", "counterfoil.startup", "uvicorn.error"}
 
 
 def test_an_unexpected_error_is_one_line_with_its_traceback_and_the_id_of_the_request() -> None:

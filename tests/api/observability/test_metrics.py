@@ -6,12 +6,14 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.observability.metrics import DIRECTORY
 from api.observability.output import stdout
+from harness.proxies import PlainNginx
 from harness.server import Server
 from tests.support.administrator import Sql
 from tests.support.client import Client, connected
@@ -21,6 +23,12 @@ MakeClient = Callable[..., Client]
 
 # The TestClient gives no address of its own that anyone could trust.
 OPEN = {"metrics": "on"}
+
+OF_PROXIES = [
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Anything"),
+    *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"),
+    *("X-Envoy-External-Address", "X-Request-ID", "X-Amzn-Trace-Id", "X-Original-URI"),
+]
 
 
 def read(text: str) -> dict[str, float]:
@@ -215,9 +223,60 @@ def test_a_worker_that_was_killed_is_not_counted_any_more(
 def test_through_a_proxy_that_nobody_vouched_for_the_metrics_stay_closed() -> None:
     with Server.launch() as server, connected(server.url) as client:
         assert client.http.get("/metrics").status_code == 200
-        for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+        for header in OF_PROXIES:
             refused = client.http.get("/metrics", headers={header: "127.0.0.1"})
-            assert refused.status_code == 403
+            assert refused.status_code == 403, header
+
+
+def test_a_trusted_proxy_makes_nobody_local() -> None:
+    environment = {"COUNTERFOIL_TRUSTED_PROXIES": "127.0.0.1"}
+    with Server.launch(environment=environment) as server, connected(server.url) as client:
+        assert client.http.get("/metrics").status_code == 200
+        for header in ("X-Forwarded-For", "Forwarded"):
+            refused = client.http.get("/metrics", headers={header: "127.0.0.1"})
+            assert refused.status_code == 403, header
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("127.0.0.1:9999", 200),
+        ("[::1]:80", 200),
+        ("auth.example.org", 403),
+        ("localhost.example.org", 403),
+        ("counterfoil", 403),
+        ("192.0.2.1", 403),
+        ("", 403),
+    ],
+)
+def test_only_a_request_for_this_machine_itself_is_local(
+    own_server: Server, host: str, status: int
+) -> None:
+    with connected(own_server.url) as client:
+        assert client.http.get("/metrics", headers={"Host": host}).status_code == status
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    with Server.launch() as server:
+        yield server
+
+
+# By itself nginx adds no header, and sends the address of the server behind it as the host.
+@pytest.mark.parametrize(
+    "options",
+    ["", "proxy_set_header Host $host;", "proxy_http_version 1.1;"],
+    ids=["default", "host", "1.1"],
+)
+def test_behind_an_nginx_that_adds_no_header_the_metrics_stay_closed(
+    own_server: Server, tmp_path: Path, options: str
+) -> None:
+    with PlainNginx(tmp_path, service_port=own_server.port, options=options) as proxy:
+        url = f"{proxy.app_url}/metrics"
+        assert httpx2.get(url).status_code == 403
+        assert httpx2.get(url, headers={"Host": "auth.example.org"}).status_code == 403
+        assert httpx2.get(f"{proxy.app_url}/health/live").status_code == 200
 
 
 def test_names_follow_the_conventions(make_client: MakeClient) -> None:

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
 
 from harness.server import Server
+from tests.support import swagger
 from tests.support.browser import Browser, open_browser
 from tests.support.client import PASSWORD, Client
-
-READ_ME = "#operations-users-users_read_me"
 
 
 @pytest.fixture
@@ -35,29 +33,11 @@ def test_the_authorize_button_logs_in_and_a_protected_route_answers(
     assert httpx2.post(f"{server.url}/register", json=account).status_code == 201
     browser.page.goto(f"{server.url}/docs")
 
-    authorize(browser.page, "ada@example.org", PASSWORD)
-    operation = browser.page.locator(READ_ME)
-    operation.locator(".opblock-summary-control").click()
-    operation.locator(".try-out__btn").click()
-    operation.locator("button.execute").click()
+    swagger.authorize(browser.page, "ada@example.org", PASSWORD)
+    swagger.read_me(browser.page)
 
-    answer = operation.locator(".live-responses-table tr.response")
-    expect(answer.locator(".response-col_status")).to_contain_text("200")
-    expect(answer.locator(".response-col_description")).to_contain_text("ada@example.org")
     assert not browser.errors
     assert all(url.startswith(f"{server.url}/") for url in browser.requests), browser.requests
-
-
-def authorize(page: Page, name: str, password: str) -> None:
-    """Fill in the dialogue, with the fields for a client left empty, as people do."""
-    page.locator(".auth-wrapper > button.authorize").click()
-    expect(page.locator("#oauth_username")).to_be_focused()
-    form = page.locator(".auth-container").filter(has=page.locator("#oauth_username"))
-    form.locator("#oauth_username").fill(name)
-    form.locator("#oauth_password").fill(password)
-    form.locator("button.authorize").click()
-    expect(page.locator(".auth-container", has_text="Logout").first).to_be_visible()
-    page.locator("button.close-modal").click()
 
 
 def test_without_the_setting_there_is_no_documentation(make_client: Callable[..., Client]) -> None:

@@ -50,7 +50,12 @@ WITH_ID: Provocations = {
     404: lambda call: call.send(uuid4()),
     422: lambda call: call.send("no-uuid"),
 }
-WITH_BODY: Provocations = {413: lambda call: call.send(content=b" " * 70_000)}
+WITH_BODY: Provocations = {
+    413: lambda call: call.send(content=b" " * 70_000),
+    415: lambda call: call.send(
+        content=b"{}", headers={**call.tokens.headers, "Content-Type": "text/plain"}
+    ),
+}
 OAUTH: Provocations = {400: lambda call: call.send(data={}), **WITH_BODY}
 
 ADMIN: Provocations = {**MANAGING, 403: lambda call: call.send_narrowed()}
@@ -88,6 +93,7 @@ ANSWERS: dict[str, Provocations] = {
     "DELETE /admin/sessions/{session_id}": {
         **ADMIN,
         404: WITH_ID[404],
+        422: lambda call: call.send(params={"keep_current": True}),
         204: lambda call: call.send(),
     },
     "POST /admin/sessions/revoke": {

@@ -209,8 +209,10 @@ def test_an_empty_change_is_a_change_of_nothing(client: Client) -> None:
 
 
 def test_nobody_promotes_himself(client: Client) -> None:
-    tokens = client.sign_up(roles=["admin"], is_active=False)
-    patch(client, tokens, roles=["admin"], id=1, hashed_password="x", session_epoch=9)
+    assert client.register(roles=["admin"]).status_code == 422
+    tokens = client.sign_up()
+    for field in ({"roles": ["admin"]}, {"id": 1}, {"hashed_password": "x"}, {"session_epoch": 9}):
+        assert patch(client, tokens, **field).status_code == 422
     assert client.me(tokens).json()["roles"] == ["user"]
     client.log_in()
 

@@ -53,7 +53,7 @@ def test_ours_come_first(make_client: MakeClient, make_app: MakeApp) -> None:
 
 def test_the_methods_of_a_path_are_named_wherever_they_are_declared(client: Client) -> None:
     refusal = client.http.put("/users/me")
-    assert (refusal.status_code, refusal.headers["allow"]) == (405, "DELETE, GET, PATCH")
+    assert (refusal.status_code, refusal.headers["allow"]) == (405, "DELETE, GET, HEAD, PATCH")
     assert client.http.get("/users/nobody").status_code == 404
 
 

@@ -13,6 +13,7 @@ from authentication.grants.refresh_token import RefreshRequest
 from authentication.settings import AuthenticationSettings
 from tests.support.administrator import Sql, count, events, give_role, run_in_bare_sqlite, take_role
 from tests.support.client import Client, MakeClient, Tokens, read_tokens
+from tests.support.clock import Clock
 
 PAST = "'2020-01-01 00:00:00'"
 
@@ -52,6 +53,22 @@ def test_an_old_refresh_token_is_recognised_after_pruning(client: Client, sql: S
     sql(f"UPDATE access_tokens SET expires_at = {PAST} WHERE expires_at < CURRENT_TIMESTAMP")
     assert is_refused(client, first.refresh_token)
     assert client.me(second).status_code == 401
+
+
+def test_in_the_last_second_of_a_session_no_token_is_issued(
+    client: Client, sql: Sql, database_url: str
+) -> None:
+    tokens = client.sign_up()
+    clock = Clock(database_url)
+    sql(f"UPDATE sessions SET expires_at = {clock.in_milliseconds(900)}")
+    assert is_refused(client, tokens.refresh_token)
+    sql(f"UPDATE sessions SET expires_at = {clock.in_milliseconds(1900)}")
+    assert read_tokens(client.refresh(tokens.refresh_token)).expires_in == 1
+
+
+def test_a_session_of_one_second_has_tokens_of_one_second(make_client: MakeClient) -> None:
+    client = make_client(session_seconds=1)
+    assert client.sign_up().expires_in == 1
 
 
 def test_within_the_grace_a_used_token_gets_another_pair(make_client: MakeClient) -> None:

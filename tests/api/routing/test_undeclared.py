@@ -1,0 +1,99 @@
+"""A misspelt field or parameter of a request that changes something is rejected, not ignored."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.client import PASSWORD, Client
+
+CHANGES: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/register", {"email": "b@example.org", "password": PASSWORD, "name": "Ada"}),
+    ("POST", "/login", {"email": "ada@example.org", "password": PASSWORD}),
+    ("PATCH", "/users/me", {"surname": "King"}),
+    (
+        "PUT",
+        "/users/me/password",
+        {"current_password": PASSWORD, "new_password": "another correct horse"},
+    ),
+    ("POST", "/api-keys", {"name": "Nightly report"}),
+]
+
+
+def call(client: Client, method: str, path: str, **options: Any) -> tuple[int, list[str]]:
+    answer = client.http.request(method, path, **options)
+    fields = [one["field"] for one in answer.json()["errors"]] if answer.status_code == 422 else []
+    return answer.status_code, fields
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES, ids=lambda value: str(value)[:20])
+def test_an_unknown_field_of_a_body_is_rejected_and_nothing_is_changed(
+    client: Client, method: str, path: str, body: dict[str, Any]
+) -> None:
+    tokens = client.sign_up()
+    before = client.me(tokens).json()
+    sent = {**body, "mispelt": True}
+
+    answer = call(client, method, path, json=sent, headers=tokens.headers)
+
+    assert answer == (422, ["mispelt"])
+    assert client.me(tokens).json() == before
+    client.log_in()
+    assert client.http.get("/api-keys", headers=tokens.headers).json() == []
+
+
+def test_a_misspelt_end_api_keys_leaves_the_password_as_it_was(client: Client) -> None:
+    tokens = client.sign_up()
+    body = {
+        "current_password": PASSWORD,
+        "new_password": "another correct horse",
+        "end_apikeys": True,
+    }
+    answer = call(client, "PUT", "/users/me/password", json=body, headers=tokens.headers)
+    assert answer == (422, ["end_apikeys"])
+    client.log_in()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/sessions"),
+        ("DELETE", "/users/me"),
+        ("DELETE", "/sessions/6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57"),
+        ("DELETE", "/api-keys/6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57"),
+        ("POST", "/api-keys/6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57/rotate"),
+        ("PATCH", "/users/me"),
+        ("DELETE", "/admin/users/1/sessions"),
+        ("DELETE", "/admin/api-keys/6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57"),
+        ("DELETE", "/admin/sessions/6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57"),
+        ("POST", "/admin/sessions/revoke"),
+    ],
+)
+@pytest.mark.parametrize("query", ["keep_curent=true", "keep_current=true&Keep_Current=1", "x="])
+def test_an_unknown_parameter_of_a_changing_request_is_rejected(
+    client: Client, method: str, path: str, query: str
+) -> None:
+    tokens = client.sign_up()
+    status, fields = call(client, method, f"{path}?{query}", headers=tokens.headers)
+    assert status == 422
+    assert query.rpartition("&")[2].partition("=")[0] in fields
+    assert client.me(tokens).status_code == 200
+
+
+def test_a_known_parameter_is_taken_and_reading_is_not_so_strict(client: Client) -> None:
+    tokens = client.sign_up()
+    client.log_in()
+    ended = client.http.delete("/sessions?keep_current=true", headers=tokens.headers)
+    assert ended.json() == {"ended": 1}
+    assert client.http.get("/users/me?utm_source=x", headers=tokens.headers).status_code == 200
+
+
+def test_oauth_ignores_unknown_parameters(client: Client) -> None:
+    client.register()
+    form = {"grant_type": "password", "username": "ada@example.org", "password": PASSWORD}
+    sent = client.http.post("/token?x=1", data={**form, "audience": "x"})
+    assert sent.status_code == 200
+    assert client.http.post("/revoke?x=1", data={"token": "x", "y": "z"}).status_code == 200
+
+
+def test_another_method_is_still_answered_by_405(client: Client) -> None:
+    assert client.http.delete("/login?x=1").status_code == 405

@@ -51,6 +51,7 @@ class Metrics(Instrumentation):
         self._exposed = _add_up_workers() or self._registry
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._mount_paths: dict[Any, str] = {}
+        self._seen_dropped = stdout.dropped
         self._define_requests()
         self._define_lookups()
         self._define_authentication()
@@ -209,8 +210,7 @@ class Metrics(Instrumentation):
             "event_loop_lag_seconds", "How late the event loop of the worst worker is.", "livemax"
         )
         self._workers = self._gauge("workers", "Processes that serve.")
-        self._seen_dropped: int = stdout.dropped
-        self._log_lines_dropped: Counter = self._counter(
+        self._log_lines_dropped = self._counter(
             "log_lines_dropped", "Log lines lost as standard output was not read."
         )
 

@@ -28,19 +28,19 @@ def create_user(
 ) -> None:
     """Create a user, and print the id. Asks for the password on a terminal."""
     password = _read_password(password_stdin)
-    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(role or [])]))
+    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(name.strip() for name in role or [])]))
     account = Registration(
         email=email,
         password=password,
-        name=name or email.partition("@")[0],
+        name=name or email.strip().partition("@")[0],
         username=username,
         roles=roles,
     )
     with support.connected() as (database, settings):
-        address = registration.validate(account, settings)
+        account = registration.validate(account, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
-            user = registration.create(db, account, address, hashed, origin=COMMAND)
+            user = registration.create(db, account, hashed, origin=COMMAND)
         typer.echo(user.id)
         typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
 

@@ -33,7 +33,7 @@ async def change_profile(
     Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
     the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
-    fields = _normalised(change)
+    fields = _normalised(change, identity)
     verified_user = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
@@ -52,10 +52,17 @@ async def change_profile(
         return await service.database.run(write)
 
 
-def _normalised(change: ProfileChange) -> dict[str, Any]:
-    users.reject_username(change.fields.get("username"))
-    email = {} if change.email is None else {"email": normalise_email(change.email)}
-    return {**change.fields, **email}
+def _normalised(change: ProfileChange, identity: Identity) -> dict[str, Any]:
+    """What is new is validated. What stays may have been inserted by SQL and need not be valid."""
+    fields = {
+        field: value if value == getattr(identity, field) else users.clean_field(field, value)
+        for field, value in change.fields.items()
+    }
+    if change.email is not None:
+        email = change.email.strip()
+        is_new = _changes_email({"email": email.lower()}, identity.email)
+        fields["email"] = normalise_email(email) if is_new else email.lower()
+    return fields
 
 
 def _lock(

@@ -4,7 +4,7 @@ import re
 
 from sqlalchemy.orm import Session
 
-from authentication import audit
+from authentication import audit, labels
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
 from authentication.emails import LoginName
@@ -29,7 +29,7 @@ def find_by_id(db: Session, user_id: int) -> User | None:
 
 def find_by_name(db: Session, name: LoginName) -> User | None:
     """By e-mail address or by username, with roles."""
-    return queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
+    return queries.users.find_by_name(db, name.typed, normalised=name.normalised)
 
 
 def lock(db: Session, user_id: int) -> User:
@@ -92,16 +92,22 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
     return user
 
 
-def reject_username(username: str | None) -> None:
-    """Raises InvalidField for what no username looks like."""
-    if username is not None and not _USERNAME.fullmatch(username):
+def clean_field(field: str, value: str | None) -> str | None:
+    """A new name, surname, username or website, as it is stored. Raises InvalidField."""
+    if value is None:
+        return None
+    match field:
+        case "username":
+            return _clean_username(value)
+        case "website":
+            return labels.clean(field, value, most=limits.MAX_TEXT_LENGTH)
+    return labels.clean(field, value, least=1 if field == "name" else 0)
+
+
+def _clean_username(username: str) -> str:
+    cleaned = username.strip()
+    if not _USERNAME.fullmatch(cleaned):
         most = limits.MAX_USERNAME_LENGTH
-        raise InvalidField("username", f"Use letters, digits and . _ + - only, at most {most}.")
-
-
-def reject_name(field: str, name: str | None) -> None:
-    """Raises InvalidField for a name or surname that is too long, or not fit to be printed."""
-    # The command line passes on what HTTP's schemas would reject.
-    if name is not None and not (name.isprintable() and len(name) <= limits.MAX_LABEL_LENGTH):
-        most = limits.MAX_LABEL_LENGTH
-        raise InvalidField(field, f"Use printable characters only, at most {most}.")
+        allowed = f"letters, digits and . _ + - only, at most {most}, and not digits alone"
+        raise InvalidField("username", f"Use {allowed}.")
+    return cleaned

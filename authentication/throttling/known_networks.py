@@ -13,6 +13,7 @@ from counterfoil.errors import DatabaseUnavailable
 from database import queries
 from database.engine.session import Database
 from database.models import User
+from database.text import is_comparable
 
 _MOST_PER_USER = 20
 # Long enough for a flood to share queries, and too short for many answers to be due at once.
@@ -69,7 +70,7 @@ class KnownNetworks:
         Raises DatabaseUnavailable.
         """
         # PostgreSQL rejects NUL and lone surrogates, and with them the whole query.
-        if network is None or not name.isprintable():
+        if network is None or not is_comparable(name):
             return None
         known = self._recent_answers().get(name)
         if known is None:

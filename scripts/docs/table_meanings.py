@@ -21,7 +21,7 @@ _ENDS = "from when on it is rejected"
 COLUMNS = {
     "users.id": "never reused, not even after a deletion",
     "users.email": "normalised; logins look it up in this form",
-    "users.username": "another name to log in with; it has no `@`",
+    "users.username": "another name to log in with; it has no `@` and is no number",
     "users.name": "how to address the user",
     "users.surname": "",
     "users.website": "",

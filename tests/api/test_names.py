@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from httpx2 import Response
+from passlib.hash import bcrypt
 
 from tests.support.administrator import Sql, insert_user
 from tests.support.client import PASSWORD, Client, Tokens
@@ -132,6 +133,28 @@ def test_an_account_is_found_by_the_username_with_which_it_was_moved(
     for username in ("svc@company.local", "Ada Lovelace", "Ünal"):
         sql(f"UPDATE users SET username = '{username}'")
         assert token_form(client, username=username).status_code == 200
+
+
+def test_a_password_that_another_system_has_hashed_as_it_was_typed_is_right_at_every_door(
+    client: Client, sql: Sql
+) -> None:
+    password = "Straße\u00b2024 \ufb01ve"
+    insert_user(sql, "ada@example.org", password)
+    tokens = client.log_in(password=password)
+    upgraded = sql("SELECT hashed_password FROM users")
+    assert upgraded[0][0].startswith("$bcrypt-sha256$")
+    client.log_in(password="Straße2024 five")
+
+    insert_user(sql, "eve@example.org", password)
+    eve = client.log_in("eve@example.org", password)
+    sql(f"UPDATE users SET hashed_password = '{bcrypt.using(rounds=4).hash(password)}'")
+    assert token_form(client, username="ada@example.org", password=password).status_code == 200
+    sql(f"UPDATE users SET hashed_password = '{bcrypt.using(rounds=4).hash(password)}'")
+    answer = patch(client, tokens, email="new@example.org", current_password=password)
+    assert answer.status_code == 200
+    body = {"current_password": password, "new_password": "another correct horse"}
+    changed = client.http.put("/users/me/password", json=body, headers=eve.headers)
+    assert changed.is_success
 
 
 def test_the_address_that_was_typed_comes_before_its_normal_form(client: Client, sql: Sql) -> None:

@@ -58,7 +58,7 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Revokes every other session, and every API key if `end_api_keys` is true."""
+    """Revokes every other session, and every API key unless `end_api_keys` is false."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -73,7 +73,7 @@ class PasswordChange(BaseModel):
 
     current_password: Password
     new_password: Password
-    end_api_keys: StrictBool = False
+    end_api_keys: StrictBool = True
 
 
 def _names(roles: Iterable[object]) -> list[object]:

@@ -45,8 +45,17 @@ def create_user(
         typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
 
 
-def set_password(who: support.UserArgument, password_stdin: PasswordStdin = False) -> None:
-    """Set a user's password, and revoke all their sessions."""
+def set_password(
+    who: support.UserArgument,
+    password_stdin: PasswordStdin = False,
+    keep_api_keys: Annotated[
+        bool, typer.Option("--keep-api-keys", help="Do not revoke their API keys.")
+    ] = False,
+) -> None:
+    """Set a user's password, and revoke all their sessions and API keys.
+
+    The networks from which they have logged in before become unknown.
+    """
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as db:
@@ -56,8 +65,11 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
             user = support.get_user(db, who)
-            password_change.store_password(db, user, hashed, origin=COMMAND)
-        typer.echo(f"The password of {user.email} is set; their sessions are revoked.", err=True)
+            password_change.store_password(
+                db, user, hashed, origin=COMMAND, end_api_keys=not keep_api_keys
+            )
+        revoked = "sessions are" if keep_api_keys else "sessions and API keys are"
+        typer.echo(f"The password of {user.email} is set; their {revoked} revoked.", err=True)
 
 
 def disable_user(who: support.UserArgument) -> None:

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Response
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.routing.fast_route import FastRoute
+from api.token_response import respond
 from authentication.accounts import password_change, profiles, registration, users
 from authentication.accounts.profiles import ProfileChange
 from authentication.accounts.registration import Registration
+from schemas.tokens import TokenRead
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
 router = APIRouter(tags=["users"])
@@ -80,19 +82,19 @@ def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> N
 @router.put(
     "/users/me/password",
     summary="Change your password",
-    status_code=HTTPStatus.NO_CONTENT,
-    response_description="The password is changed, and your other sessions are revoked.",
+    response_model=TokenRead,
+    response_description="The password is changed; these tokens replace those of your session.",
     responses=problems(400, 401, 403, 408, 413, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
-) -> None:
-    """Requires the current password, and revokes every other session.
+) -> Response:
+    """Requires the current password. Revokes every other session, and every API key.
 
-    API keys are not revoked, because integrations do not know the password, unless `end_api_keys`
-    is true.
+    With `"end_api_keys": false` the API keys remain valid. The session of the caller goes on with
+    new tokens: a copy of the old ones, which somebody else may have, is of no use any more.
     """
-    await password_change.change_password(
+    pair = await password_change.change_password(
         service,
         identity,
         current=body.current_password,
@@ -100,3 +102,4 @@ async def change_password(
         end_api_keys=body.end_api_keys,
         origin=origin,
     )
+    return respond(pair)

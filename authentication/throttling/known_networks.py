@@ -47,6 +47,12 @@ def remember_first(db: Session, user_id: int, network: str | None) -> None:
         queries.known_addresses.add(db, user_id=user_id, digest=_digest(user_id, network))
 
 
+def forget(db: Session, user_id: int, *, keep: str | None = None) -> None:
+    """Deletes the networks of a user, except the one to keep: a thief may have logged in."""
+    kept = None if keep is None else _digest(user_id, keep)
+    queries.known_addresses.delete_of_user(db, user_id, keep=kept)
+
+
 # Ids of users, each with the digest of a network, by the users' names. None if there is no answer.
 _Known = Mapping[str, Sequence[tuple[int, bytes]]] | None
 

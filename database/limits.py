@@ -13,6 +13,9 @@ MAX_STORED_EMAIL_LENGTH = 320
 MAX_USERNAME_LENGTH = 64
 MAX_PASSWORD_LENGTH = 1024
 
+MAX_RELEASED_NAMES = 10
+"""How many names one account may have given up at a time, unless it is deleted."""
+
 MAX_LABEL_LENGTH = 200
 """Names and surnames, the labels of clients, the names of API keys, and what is searched for."""
 

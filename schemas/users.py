@@ -85,7 +85,10 @@ RoleNames = Annotated[list[str], BeforeValidator(_names)]
 
 
 class Profile(BaseModel):
-    """The common fields of an account, made from a stored user or from an identity."""
+    """The common fields of an account, made from a stored user or from an identity.
+
+    Only the `id` says who it is: users choose the names themselves, and can change them.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 

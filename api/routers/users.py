@@ -40,10 +40,13 @@ router.add_api_route(
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
     response_description="The new account.",
-    responses=problems(400, 408, 409, 413, 422, 429, 503),
+    responses=problems(400, 403, 408, 409, 413, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
-    """E-mail addresses are normalised before they are compared."""
+    """E-mail addresses are normalised before they are compared.
+
+    Where registration is closed, the answer is 403 (`registration_closed`).
+    """
     account = Registration(**body.model_dump())
     user = await registration.register(service, account, origin=origin)
     return UserRead.model_validate(user)
@@ -74,9 +77,14 @@ async def update_me(
     response_description="The account is deleted.",
     responses=problems(400, 401, 403, 409, 503),
 )
-def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> None:
-    """Also deletes all sessions, tokens and API keys. The events in the audit log remain."""
-    users.delete(db, identity.user_id, origin=origin)
+def delete_me(
+    identity: AccountIdentity, service: ServiceDep, db: SessionDep, origin: OriginDep
+) -> None:
+    """Also deletes all sessions, tokens and API keys. The events in the audit log remain.
+
+    For some time, nobody can create an account with its e-mail address or username.
+    """
+    users.delete(db, service.settings, identity.user_id, origin=origin)
 
 
 @router.put(

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.accounts import password_change, users
+from authentication.accounts import names, password_change, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import WrongPassword
@@ -30,8 +30,8 @@ async def change_profile(
 ) -> User:
     """Change the caller's account.
 
-    Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
-    the current password is missing or wrong; TooManyAttempts, HashingBusy.
+    Raises UsernameTaken, EmailTaken, ReleasedNameLimitReached, InvalidField; WrongPassword if the
+    address is to change and the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
     fields = _normalised(change, identity)
     verified_user = None
@@ -43,7 +43,10 @@ async def change_profile(
         user = _lock(db, identity, fields, verified_user)
         email, username = fields.get("email"), fields.get("username")
         users.reject_taken(db, email=email, username=username, user_id=user.id)
-        return _store(db, user, fields, origin)
+        before = names.names_of(user)
+        _store(db, user, fields, origin)
+        names.record_change(db, service.settings, user, before)
+        return user
 
     try:
         return await service.database.run(write)
@@ -83,7 +86,7 @@ def _changes_email(fields: dict[str, Any], current: str) -> bool:
     return "email" in fields and fields["email"] != current.lower()
 
 
-def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
+def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> None:
     for field, value in fields.items():
         setattr(user, field, value)
     db.flush()
@@ -95,4 +98,3 @@ def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> U
         subject=audit.user(user.id),
         fields=sorted(fields),
     )
-    return user

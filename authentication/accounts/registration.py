@@ -6,9 +6,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit, labels
-from authentication.accounts import roles, users
+from authentication.accounts import names, roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
+from authentication.errors import RegistrationClosed
 from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
@@ -34,8 +35,11 @@ class Registration:
 async def register(service: Service, registration: Registration, *, origin: Origin) -> User:
     """Create an account for a client.
 
-    Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
+    Raises RegistrationClosed, EmailTaken, UsernameTaken, WeakPassword, InvalidField,
+    TooManyAttempts, HashingBusy.
     """
+    if not service.settings.registration:
+        raise RegistrationClosed
     account = validate(registration, service.settings)
 
     def reject_taken(db: Session) -> None:
@@ -93,6 +97,7 @@ def _add(db: Session, registration: Registration, hashed: str, origin: Origin) -
     )
     db.add(user)
     db.flush()
+    names.reject_kept(db, user)
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
     audit.record(

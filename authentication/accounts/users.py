@@ -5,6 +5,7 @@ import re
 from sqlalchemy.orm import Session
 
 from authentication import audit, labels
+from authentication.accounts import names
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
 from authentication.emails import LoginName
@@ -16,6 +17,7 @@ from authentication.errors import (
     UsernameTaken,
 )
 from authentication.permissions import ADMIN
+from authentication.settings import AuthenticationSettings
 from database import limits, queries
 from database.models import User
 
@@ -76,9 +78,13 @@ def has_administrator(db: Session) -> bool:
     return bool(queries.users.list_active_with_scope(db, ADMIN))
 
 
-def delete(db: Session, user_id: int, *, origin: Origin) -> None:
-    """Delete an account and everything that belongs to it. Raises LastAdministrator, NotFound."""
-    _lock_for_removal(db, user_id)
+def delete(db: Session, settings: AuthenticationSettings, user_id: int, *, origin: Origin) -> None:
+    """Delete an account and everything that belongs to it, but keep its names from others.
+
+    Raises LastAdministrator, NotFound.
+    """
+    user = _lock_for_removal(db, user_id)
+    names.release_all(db, settings, user)
     queries.users.delete(db, user_id)
     audit.record(db, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 

@@ -20,8 +20,8 @@ from database.models import User
 def reject_kept(db: Session, user: User) -> None:
     """Raises EmailTaken or UsernameTaken if that is a name that another user has given up.
 
-    To be called once the user is stored: a transaction that gives the name up at the same moment
-    has then been waited for.
+    To be called after `users.reject_taken`: a name that is given up at the same moment is then seen
+    either as taken or as given up.
     """
     names = _digests(user)
     kept = queries.released_names.find_kept_from(db, names.values(), user_id=user.id)

@@ -1,8 +1,6 @@
 """Names that are given up: nobody else can take them for a while."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ from httpx2 import Response
 from typer.testing import CliRunner
 
 from api.commands.cli import cli
-from authentication.accounts import names
 from authentication.pruning.prune import Retention, prune_all
 from database.engine.session import Database
 from database.settings import DatabaseSettings
@@ -160,29 +157,6 @@ def test_pruning_deletes_those_that_anybody_can_take_and_no_others(
     database.close()
     assert (pruned, count(sql, "released_names")) == (2, 1)
     assert client.register("eve@example.org").status_code == 409
-
-
-def test_a_registration_under_way_does_not_get_a_name_that_is_given_up_meanwhile(
-    client: Client, monkeypatch: pytest.MonkeyPatch, database_url: str
-) -> None:
-    """It has found the name free to take only because it waited for the one who gave it up."""
-    tokens = client.sign_up(username="ada")
-    is_stored, may_commit = threading.Event(), threading.Event()
-    release_all = names.release_all
-
-    def wait(*arguments: Any) -> None:
-        release_all(*arguments)
-        is_stored.set()
-        may_commit.wait(5)
-
-    monkeypatch.setattr(names, "release_all", wait)
-    with ThreadPoolExecutor(2) as threads:
-        deletion = threads.submit(delete, client, tokens)
-        assert is_stored.wait(10)
-        taking = threads.submit(client.register, "eve@example.org", username="ada")
-        may_commit.set()
-        deletion.result()
-        assert taking.result().status_code == 409
 
 
 @pytest.mark.parametrize("value", ["off", False])

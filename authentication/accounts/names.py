@@ -11,42 +11,30 @@ from hashlib import sha256
 from sqlalchemy.orm import Session
 
 from authentication.emails import LoginName
-from authentication.errors import EmailTaken, ReleasedNameLimitReached, UsernameTaken
+from authentication.errors import ReleasedNameLimitReached
 from authentication.settings import AuthenticationSettings
 from database import clock, limits, queries
 from database.models import User
 
 
-def reject_kept(db: Session, user: User) -> None:
-    """Raises EmailTaken or UsernameTaken if that is a name that another user has given up.
-
-    To be called after `users.reject_taken`: a name that is given up at the same moment is then seen
-    either as taken or as given up.
-    """
-    names = _digests(user)
-    kept = queries.released_names.find_kept_from(db, names.values(), user_id=user.id)
-    if not kept:
-        return
-    if names["email"] in kept:
-        raise EmailTaken
-    raise UsernameTaken
-
-
 def names_of(user: User) -> set[bytes]:
-    """The names that a user has, to be compared after a change."""
-    return set(_digests(user).values())
+    """The names that a user has, as digests, to be compared after a change."""
+    # An address that was inserted by SQL is compared in its normalised form.
+    names = LoginName.parse(user.email).normalised, user.username
+    return {digest(name) for name in names if name}
+
+
+def digest(name: str) -> bytes:
+    """What is stored of a name."""
+    return sha256(name.lower().encode()).digest()
 
 
 def record_change(
     db: Session, settings: AuthenticationSettings, user: User, before: Iterable[bytes]
 ) -> None:
-    """Keep what the user has given up, and reject what is kept for others. The user is stored.
-
-    Raises EmailTaken, UsernameTaken, ReleasedNameLimitReached.
-    """
+    """Keep what the user has given up. Raises ReleasedNameLimitReached."""
     after, before = names_of(user), set(before)
     if after - before:
-        reject_kept(db, user)
         queries.released_names.delete_own(db, after - before, user_id=user.id)
     released = before - after
     if not released:
@@ -68,9 +56,3 @@ def _keep(
     if settings.released_name_days:
         ends_at = clock.read(db) + timedelta(days=settings.released_name_days)
         queries.released_names.add(db, released, user_id=user_id, ends_at=ends_at)
-
-
-def _digests(user: User) -> dict[str, bytes]:
-    """By field. An address that was inserted by SQL is compared in its normalised form."""
-    names = {"email": LoginName.parse(user.email).normalised, "username": user.username}
-    return {field: sha256(name.lower().encode()).digest() for field, name in names.items() if name}

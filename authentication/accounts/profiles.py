@@ -41,7 +41,7 @@ async def change_profile(
 
     def write(db: Session) -> User:
         user = _lock(db, identity, fields, verified_user)
-        email, username = fields.get("email"), fields.get("username")
+        email, username = (_if_new(user, fields, field) for field in ("email", "username"))
         users.reject_taken(db, email=email, username=username, user_id=user.id)
         before = names.names_of(user)
         _store(db, user, fields, origin)
@@ -84,6 +84,12 @@ def _lock(
 def _changes_email(fields: dict[str, Any], current: str) -> bool:
     # An address that was inserted by SQL may contain capitals, and is the same address.
     return "email" in fields and fields["email"] != current.lower()
+
+
+def _if_new(user: User, fields: dict[str, Any], field: str) -> str | None:
+    """What the field is to become, unless that is what it is."""
+    value: str | None = fields.get(field)
+    return None if value == getattr(user, field) else value
 
 
 def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit, labels
-from authentication.accounts import names, roles, users
+from authentication.accounts import roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import RegistrationClosed
@@ -97,7 +97,6 @@ def _add(db: Session, registration: Registration, hashed: str, origin: Origin) -
     )
     db.add(user)
     db.flush()
-    names.reject_kept(db, user)
     subject = audit.user(user.id)
     actor = subject if origin.actor == "anonymous" else origin.actor
     audit.record(

@@ -45,10 +45,10 @@ def lock(db: Session, user_id: int) -> User:
 def reject_taken(
     db: Session, *, email: str | None, username: str | None, user_id: int | None = None
 ) -> None:
-    """Raises EmailTaken, UsernameTaken if that is the name of another user."""
+    """Raises EmailTaken, UsernameTaken if that is the name of another user, or was until lately."""
     lowered = username.lower() if username else None
-    names = [name for name in (email, lowered) if name is not None]
-    taken = queries.users.find_taken(db, names, besides=user_id) if names else set()
+    wanted = {name: names.digest(name) for name in (email, lowered) if name is not None}
+    taken = queries.users.find_taken(db, wanted, besides=user_id) if wanted else set()
     if email in taken:
         raise EmailTaken
     if lowered in taken:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -26,14 +26,10 @@ def add(db: Session, digests: Collection[bytes], *, user_id: int, ends_at: datet
     )
 
 
-def find_kept_from(db: Session, digests: Collection[bytes], *, user_id: int) -> set[bytes]:
-    """Which of these names are kept for another user than this one."""
-    kept = select(ReleasedName.name_digest).where(
-        ReleasedName.name_digest.in_(digests),
-        ReleasedName.user_id != user_id,
-        ReleasedName.ends_at > clock.now(),
-    )
-    return set(db.scalars(kept))
+def is_kept_from(digest: bytes, *, user_id: int | None) -> ColumnElement[bool]:
+    """The condition that a name is kept for another user than this one. None: for any user."""
+    kept = exists().where(ReleasedName.name_digest == digest, ReleasedName.ends_at > clock.now())
+    return kept if user_id is None else kept.where(ReleasedName.user_id != user_id)
 
 
 def count_kept(db: Session, *, user_id: int) -> int:

@@ -1,13 +1,14 @@
 """Finds, locks and changes users, and finds their roles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database.models import Role, User
+from database.queries import released_names
 from database.search import has_words
 from database.text import is_comparable
 
@@ -53,13 +54,23 @@ def _one(db: Session, query: Select[User]) -> User | None:
     return db.scalars(query).unique().one_or_none()
 
 
-def find_taken(db: Session, names: Sequence[str], *, besides: int | None = None) -> set[str]:
-    """Which of these lower-case addresses and usernames other users than that one have."""
+def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None = None) -> set[str]:
+    """Which of these lower-case addresses and usernames other users than that one have.
+
+    Or have given up a short while ago, for which there is a digest of each name.
+    """
     columns = func.lower(User.email), func.lower(User.username)
-    query = select(*columns).where(or_(*(column.in_(names) for column in columns)))
+    held = select(*columns).where(or_(*(column.in_(names) for column in columns)))
     if besides is not None:
-        query = query.where(User.id != besides)
-    return {name for row in db.execute(query) for name in row}.intersection(names)
+        held = held.where(User.id != besides)
+    kept = [
+        select(literal(name), literal(name)).where(
+            released_names.is_kept_from(digest, user_id=besides)
+        )
+        for name, digest in names.items()
+    ]
+    rows = db.execute(union_all(held, *kept))
+    return {name for row in rows for name in row}.intersection(names)
 
 
 def search(

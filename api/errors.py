@@ -21,6 +21,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
     errors.ConfirmationRequired: HTTPStatus.FORBIDDEN,
+    errors.RegistrationClosed: HTTPStatus.FORBIDDEN,
     errors.InvalidScope: HTTPStatus.BAD_REQUEST,
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,

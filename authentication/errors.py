@@ -4,6 +4,7 @@ CounterfoilError
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
 ├── ConfirmationRequired        the password was confirmed too long ago
+├── RegistrationClosed          clients may not create accounts
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
@@ -12,6 +13,7 @@ CounterfoilError
 ├── Conflict
 │   ├── EmailTaken
 │   ├── UsernameTaken
+│   ├── ReleasedNameLimitReached  the user has given up as many names as allowed
 │   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── ApiKeyReplaced          it has been rotated before
@@ -37,6 +39,11 @@ class WrongPassword(CounterfoilError):
 class ConfirmationRequired(CounterfoilError):
     code = "confirmation_required"
     detail = "This needs your password once more."
+
+
+class RegistrationClosed(CounterfoilError):
+    code = "registration_closed"
+    detail = "Accounts are created by an administrator here."
 
 
 class InvalidScope(CounterfoilError):
@@ -76,12 +83,17 @@ class Conflict(CounterfoilError):
 
 class EmailTaken(Conflict):
     code = "email_taken"
-    detail = "An account with this e-mail address exists already."
+    detail = "An account with this e-mail address exists already, or did until recently."
 
 
 class UsernameTaken(Conflict):
     code = "username_taken"
-    detail = "An account with this username exists already."
+    detail = "An account with this username exists already, or did until recently."
+
+
+class ReleasedNameLimitReached(Conflict):
+    code = "released_name_limit_reached"
+    detail = "You have changed your e-mail address or username too often. Try again later."
 
 
 class NotEmpty(Conflict):

@@ -77,6 +77,15 @@ class AuthenticationSettings(LayerSettings):
     password_min_length: Annotated[int, Field(ge=1, le=128)] = 8
     """In code points. 15 is recommended where a password is the only factor."""
 
+    registration: bool = True
+    """Whether `POST /register` creates accounts; otherwise only commands do."""
+
+    released_name_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    """How long nobody else can take an e-mail address or username that an account has given up.
+
+    Also after the account was deleted. With 0 anybody can take it at once.
+    """
+
     password_grant: bool = True
     """Whether `POST /token` accepts passwords. `POST /login` always does."""
 

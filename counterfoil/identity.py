@@ -55,6 +55,9 @@ class LiveCredential(NamedTuple):
 class Identity(NamedTuple):
     """Who is calling, and what they may do at this moment. Times are seconds since 1970.
 
+    Only `user_id` says who it is. `email`, `username`, `name`, `surname` and `website` are chosen
+    by the user, are not verified, and can change; after some time another user can have them.
+
     `roles` and `scopes` are what the credential may use; `user_roles` are what the account has,
     which an API key or a narrowed session may not use all of. `session_id` is None for an API key,
     `api_key_id` for an access token.

@@ -7,8 +7,14 @@ MAX_ID = 2**31 - 1
 """The largest id of a user: PostgreSQL raises an error for a comparison with a larger integer."""
 
 MAX_EMAIL_LENGTH = 254
+MAX_STORED_EMAIL_LENGTH = 320
+"""Addresses that were inserted by SQL may be longer than new ones, and must be found."""
+
 MAX_USERNAME_LENGTH = 64
 MAX_PASSWORD_LENGTH = 1024
+
+MAX_RELEASED_NAMES = 10
+"""How many names one account may have given up at a time, unless it is deleted."""
 
 MAX_LABEL_LENGTH = 200
 """Names and surnames, the labels of clients, the names of API keys, and what is searched for."""
@@ -26,5 +32,6 @@ MAX_API_KEY_DAYS = 3650
 REVOKE_BATCH = 500
 """The most sessions that one call of an administrator revokes, so that it locks few rows."""
 
-# No "@", so that a username is never taken for an e-mail address, and no two that look the same.
-USERNAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_USERNAME_LENGTH - 1}}}"
+# No "@" and not digits alone, so that a username is never taken for an e-mail address or for an id;
+# and no two that look the same.
+USERNAME_PATTERN = rf"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_USERNAME_LENGTH - 1}}}"

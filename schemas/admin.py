@@ -42,7 +42,9 @@ def _reject_number(value: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_reject_number), AfterValidator(_in_utc)]
 RoleName = Annotated[
-    str, StringConstraints(min_length=1, max_length=limits.MAX_ROLE_LENGTH), Printable
+    str,
+    StringConstraints(min_length=1, max_length=limits.MAX_ROLE_LENGTH, strip_whitespace=True),
+    Printable,
 ]
 
 

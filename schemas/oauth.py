@@ -31,11 +31,17 @@ class Introspection(BaseModel):
     active: bool
     scope: str | None = Field(None, description="The scopes that it has at this moment.")
     client_id: str | None = Field(None, description="The label that the client chose, if any.")
-    username: str | None = Field(None, description="The username, or else the e-mail address.")
+    username: str | None = Field(
+        None, description="The username, or else the e-mail address, for display: see `sub`."
+    )
     token_type: Literal["Bearer"] | None = None
     exp: int | None = Field(None, description="Seconds since 1970. Absent if it never expires.")
     iat: int | None = Field(None, description="Seconds since 1970.")
-    sub: str | None = Field(None, description="The id of the user.")
+    sub: str | None = Field(
+        None,
+        description="The id of the user, which alone says who it is: names are chosen by users,"
+        " are not verified, and can change.",
+    )
     iss: str | None = None
     sid: str | None = Field(None, description="The id of the session. Absent for an API key.")
 

@@ -11,7 +11,8 @@ from database import limits
 def has_control_characters(text: str) -> bool:
     """Whether it contains NUL, which PostgreSQL cannot store, a line break or the like.
 
-    Names and labels are written to headers, logs and terminals.
+    What else a new name or label must not contain is in authentication/labels.py, as a search or a
+    refresh may name one that is stored already.
     """
     return any(unicodedata.category(character) == "Cc" for character in text)
 
@@ -54,7 +55,11 @@ Username = Annotated[
     ),
 ]
 Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=limits.MAX_EMAIL_LENGTH), Printable
+    str,
+    StringConstraints(
+        min_length=1, max_length=limits.MAX_STORED_EMAIL_LENGTH, strip_whitespace=True
+    ),
+    Printable,
 ]
 Password = Annotated[
     str,

@@ -60,9 +60,9 @@ class UserUpdate(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """Revokes every other session, and every API key if `end_api_keys` is true.
+    """Revokes every other session, and every API key unless `end_api_keys` is false.
 
-    Unknown fields are rejected: with a misspelt `end_api_keys` the keys would stay valid.
+    Unknown fields are rejected: with a misspelt `end_api_keys` the keys would be revoked.
     """
 
     model_config = ConfigDict(
@@ -79,7 +79,7 @@ class PasswordChange(BaseModel):
 
     current_password: Password
     new_password: Password
-    end_api_keys: StrictBool = False
+    end_api_keys: StrictBool = True
 
 
 def _names(roles: Iterable[object]) -> list[object]:
@@ -91,7 +91,10 @@ RoleNames = Annotated[list[str], BeforeValidator(_names)]
 
 
 class Profile(BaseModel):
-    """The common fields of an account, made from a stored user or from an identity."""
+    """The common fields of an account, made from a stored user or from an identity.
+
+    Only the `id` says who it is: users choose the names themselves, and can change them.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 

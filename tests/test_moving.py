@@ -103,6 +103,7 @@ def test_people_of_django_log_in_and_keep_their_numbers(
     put_into_django(sql, 42, "ada@example.org", DJANGO_BCRYPT, username="ada", first_name="Ada")
     put_into_django(sql, 43, "two@example.org", DJANGO_DEFAULT, username="two@example.org")
     put_into_django(sql, 44, "", DJANGO_BCRYPT)
+    put_into_django(sql, 45, "svc@company.local", DJANGO_BCRYPT, username="42")
     assert page.type("Before you copy") == [("", 1)]
     page.type("From django-rest-knox")
 
@@ -111,8 +112,9 @@ def test_people_of_django_log_in_and_keep_their_numbers(
     assert me["created_at"].startswith("2020-02-02")
     assert me["roles"] == ["admin", "user"]
     assert client.try_to_log_in("two@example.org").status_code == 401
+    assert client.me(client.log_in("svc@company.local")).json()["username"] is None
     # Whoever registers from now on gets a number of their own.
-    assert client.register("new@example.org").json()["id"] == 44
+    assert client.register("new@example.org").json()["id"] == 46
 
 
 @pytest.mark.parametrize(

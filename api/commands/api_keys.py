@@ -16,7 +16,7 @@ from database import limits
 
 
 def create_api_key(
-    who: Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail, username or id.")],
+    who: Annotated[str, typer.Argument(metavar="EMAIL", help=support.WHO)],
     name: Annotated[str, typer.Option(help="The purpose of the key.")] = "Made by command",
     scope: Annotated[
         list[str] | None,

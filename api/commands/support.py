@@ -1,6 +1,7 @@
 """What every command needs: the settings, a database, and one line for whatever goes wrong."""
 
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, NoReturn
@@ -23,8 +24,9 @@ from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings, InvalidSe
 
 BEHIND = "the database is behind the newest migration: run `python api.py migrate`"
 
-UserArgument = Annotated[str, typer.Argument(metavar="USER", help="E-mail, username or id.")]
-UserOption = Annotated[str | None, typer.Option(help="E-mail, username or id.")]
+WHO = "E-mail, username or id. Digits alone are always an id."
+UserArgument = Annotated[str, typer.Argument(metavar="USER", help=WHO)]
+UserOption = Annotated[str | None, typer.Option(help=WHO)]
 
 
 @contextmanager
@@ -69,13 +71,26 @@ def _diagnose(settings: DatabaseSettings, error: Exception) -> str:
 
 
 def get_user(db: Session, who: str) -> User:
-    """By e-mail, username or id. Raises NotFound."""
-    user = users.find_by_name(db, LoginName.parse(who))
-    if user is None and who.isdecimal() and len(who) <= len(str(limits.MAX_ID)):
-        user = users.find_by_id(db, int(who))
+    """By e-mail, username or id. Raises NotFound.
+
+    Digits are always an id: a client can choose the username of an account, and no client its id.
+    """
+    name = LoginName.parse(who)
+    user = _find_by_id(db, name.typed) if _is_number(name.typed) else users.find_by_name(db, name)
     if user is None:
         raise NotFound("There is no such user.")
     return user
+
+
+def _is_number(text: str) -> bool:
+    """Also a number with a sign, or in the digits of another script."""
+    return unicodedata.normalize("NFKC", text).strip().lstrip("+-").isdecimal()
+
+
+def _find_by_id(db: Session, text: str) -> User | None:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(limits.MAX_ID)):
+        return None
+    return users.find_by_id(db, int(text))
 
 
 def read_line(what: str) -> str:

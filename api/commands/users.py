@@ -28,25 +28,34 @@ def create_user(
 ) -> None:
     """Create a user, and print the id. Asks for the password on a terminal."""
     password = _read_password(password_stdin)
-    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(role or [])]))
+    roles = tuple(dict.fromkeys([DEFAULT_ROLE, *(name.strip() for name in role or [])]))
     account = Registration(
         email=email,
         password=password,
-        name=name or email.partition("@")[0],
+        name=name or email.strip().partition("@")[0],
         username=username,
         roles=roles,
     )
     with support.connected() as (database, settings):
-        address = registration.validate(account, settings)
+        account = registration.validate(account, settings)
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
-            user = registration.create(db, account, address, hashed, origin=COMMAND)
+            user = registration.create(db, account, hashed, origin=COMMAND)
         typer.echo(user.id)
         typer.echo(f"Created {user.email} with the roles {', '.join(sorted(roles))}.", err=True)
 
 
-def set_password(who: support.UserArgument, password_stdin: PasswordStdin = False) -> None:
-    """Set a user's password, and revoke all their sessions."""
+def set_password(
+    who: support.UserArgument,
+    password_stdin: PasswordStdin = False,
+    keep_api_keys: Annotated[
+        bool, typer.Option("--keep-api-keys", help="Do not revoke their API keys.")
+    ] = False,
+) -> None:
+    """Set a user's password, and revoke all their sessions and API keys.
+
+    The networks from which they have logged in before become unknown.
+    """
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
         with database.transaction(read_only=True) as db:
@@ -56,8 +65,11 @@ def set_password(who: support.UserArgument, password_stdin: PasswordStdin = Fals
         hashed = PasswordHasher(settings).hash(password)
         with database.transaction() as db:
             user = support.get_user(db, who)
-            password_change.store_password(db, user, hashed, origin=COMMAND)
-        typer.echo(f"The password of {user.email} is set; their sessions are revoked.", err=True)
+            password_change.store_password(
+                db, user, hashed, origin=COMMAND, end_api_keys=not keep_api_keys
+            )
+        revoked = "sessions are" if keep_api_keys else "sessions and API keys are"
+        typer.echo(f"The password of {user.email} is set; their {revoked} revoked.", err=True)
 
 
 def disable_user(who: support.UserArgument) -> None:

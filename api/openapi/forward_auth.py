@@ -8,8 +8,11 @@ from counterfoil.fastapi import SCHEME_NAME
 # OpenAPI has no word for "any", and none for the methods that are not listed here.
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 _IDENTITY = {
-    "X-Auth-User": ("The id of the user.", "42"),
-    "X-Auth-Email": ("Their e-mail address.", "ada@example.org"),
+    "X-Auth-User": ("The id of the user, which alone says who it is.", "42"),
+    "X-Auth-Email": (
+        "Their e-mail address, for display: it is not verified and can change.",
+        "ada@example.org",
+    ),
     "X-Auth-Roles": ("Their roles, separated by commas.", "admin,user"),
     "X-Auth-Scopes": ("The scopes of the credential, separated by spaces.", "account admin"),
     "X-Auth-Session": (

@@ -9,9 +9,9 @@ from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms
+from api.token_response import respond
 from authentication.audit import Origin
 from authentication.credentials import sessions
-from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
 from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
@@ -25,8 +25,6 @@ from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
 router = APIRouter(tags=["tokens"])
-
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 @router.post(
@@ -61,14 +59,14 @@ async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Res
                 scope=form.get("scope"),
                 client_id=client_id,
             )
-            return _respond(await password_grant.log_in(service, login, origin=origin))
+            return respond(await password_grant.log_in(service, login, origin=origin))
         case "refresh_token":
             exchange = RefreshRequest(
                 refresh_token=forms.required_token(form, "refresh_token"),
                 scope=form.get("scope"),
                 client_id=client_id,
             )
-            return _respond(await refresh_grant.refresh(service, exchange, origin=origin))
+            return respond(await refresh_grant.refresh(service, exchange, origin=origin))
     raise OAuthException("unsupported_grant_type", "This grant type is not supported.")
 
 
@@ -96,7 +94,7 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
         scope=body.scope,
         client_id=body.client_id,
     )
-    return _respond(await password_grant.log_in(service, login, origin=origin))
+    return respond(await password_grant.log_in(service, login, origin=origin))
 
 
 @router.post(
@@ -140,13 +138,3 @@ async def _log_out_by_dead_token(service: Service, token: str, origin: Origin) -
     limit = service.settings.revocation_misses_per_minute
     service.unknown_tokens.count("logout", origin.ip or "", limit=limit)
     raise InvalidToken
-
-
-def _respond(pair: TokenPair) -> Response:
-    body = TokenRead(
-        access_token=pair.access_token,
-        expires_in=pair.expires_in,
-        refresh_token=pair.refresh_token,
-        scope=pair.scope,
-    )
-    return Response(body.model_dump_json(), headers=_NO_STORE, media_type="application/json")

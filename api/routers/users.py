@@ -7,9 +7,11 @@ from fastapi import APIRouter, Response
 from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.routing.fast_route import FastRoute
+from api.token_response import respond
 from authentication.accounts import password_change, profiles, registration, users
 from authentication.accounts.profiles import ProfileChange
 from authentication.accounts.registration import Registration
+from schemas.tokens import TokenRead
 from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
 
 router = APIRouter(tags=["users"])
@@ -38,10 +40,13 @@ router.add_api_route(
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
     response_description="The new account.",
-    responses=problems(400, 408, 409, 413, 415, 422, 429, 503),
+    responses=problems(400, 403, 408, 409, 413, 415, 422, 429, 503),
 )
 async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
-    """E-mail addresses are normalised before they are compared."""
+    """E-mail addresses are normalised before they are compared.
+
+    Where registration is closed, the answer is 403 (`registration_closed`).
+    """
     account = Registration(**body.model_dump())
     user = await registration.register(service, account, origin=origin)
     return UserRead.model_validate(user)
@@ -72,27 +77,32 @@ async def update_me(
     response_description="The account is deleted.",
     responses=problems(400, 401, 403, 409, 422, 503),
 )
-def delete_me(identity: AccountIdentity, db: SessionDep, origin: OriginDep) -> None:
-    """Also deletes all sessions, tokens and API keys. The events in the audit log remain."""
-    users.delete(db, identity.user_id, origin=origin)
+def delete_me(
+    identity: AccountIdentity, service: ServiceDep, db: SessionDep, origin: OriginDep
+) -> None:
+    """Also deletes all sessions, tokens and API keys. The events in the audit log remain.
+
+    For some time, nobody can create an account with its e-mail address or username.
+    """
+    users.delete(db, service.settings, identity.user_id, origin=origin)
 
 
 @router.put(
     "/users/me/password",
     summary="Change your password",
-    status_code=HTTPStatus.NO_CONTENT,
-    response_description="The password is changed, and your other sessions are revoked.",
+    response_model=TokenRead,
+    response_description="The password is changed; these tokens replace those of your session.",
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def change_password(
     body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
-) -> None:
-    """Requires the current password, and revokes every other session.
+) -> Response:
+    """Requires the current password. Revokes every other session, and every API key.
 
-    API keys are not revoked, because integrations do not know the password, unless `end_api_keys`
-    is true.
+    With `"end_api_keys": false` the API keys remain valid. The session of the caller goes on with
+    new tokens: a copy of the old ones, which somebody else may have, is of no use any more.
     """
-    await password_change.change_password(
+    pair = await password_change.change_password(
         service,
         identity,
         current=body.current_password,
@@ -100,3 +110,4 @@ async def change_password(
         end_api_keys=body.end_api_keys,
         origin=origin,
     )
+    return respond(pair)

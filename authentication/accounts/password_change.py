@@ -4,12 +4,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from authentication import audit
+from authentication import audit, permissions
 from authentication.audit import Event, Origin, Reason
-from authentication.credentials import api_keys, sessions
+from authentication.credentials import api_keys, issuance, sessions
+from authentication.credentials.issuance import TokenPair
 from authentication.errors import WrongPassword
 from authentication.passwords import strength
 from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from authentication.throttling import known_networks
 from counterfoil.errors import InvalidToken
 from counterfoil.identity import Identity
 from database import queries
@@ -23,35 +26,79 @@ async def change_password(
     current: str,
     new: str,
     origin: Origin,
-    end_api_keys: bool = False,
-) -> None:
-    """Change the caller's password and revoke their other sessions, and API keys on request.
+    end_api_keys: bool = True,
+    settings: AuthenticationSettings | None = None,
+) -> TokenPair:
+    """Change the caller's password, and revoke their other sessions and their API keys.
 
-    Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
+    Returns new tokens for the session of the caller, which replace all that it has: somebody else
+    may hold a copy of them. They live as long as the service's settings say unless others are
+    given. Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
     words = strength.words_about(identity, identity.email)
     strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
     verified_user = await check_password(service, identity, current, origin)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=verified_user.id)
 
-    def change(db: Session) -> None:
+    def change(db: Session) -> TokenPair:
         user = lock_unchanged(db, verified_user, identity)
-        store_password(db, user, hashed, origin=origin, keep=identity.session_id)
-        if end_api_keys:
-            api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
+        keep = identity.session_id
+        store_password(db, user, hashed, origin=origin, keep=keep, end_api_keys=end_api_keys)
+        return _replace_tokens(db, settings or service.settings, user, identity)
 
-    await service.database.run(change)
+    return await service.database.run(change)
 
 
 def store_password(
-    db: Session, user: User, hashed: str, *, origin: Origin, keep: UUID | None = None
+    db: Session,
+    user: User,
+    hashed: str,
+    *,
+    origin: Origin,
+    keep: UUID | None = None,
+    end_api_keys: bool = True,
 ) -> None:
-    """Store a new hash and revoke every session but the one to keep."""
+    """Store a new hash, and end whatever somebody else may have obtained by the old one.
+
+    That is every session but the one to keep, every API key unless they are to be kept, and every
+    known network but the one that the change comes from.
+    """
     user.hashed_password = hashed
     db.flush()
     queries.throttle_counters.delete_of_user(db, user.id)
+    known_networks.forget(db, user.id, keep=origin.network)
     audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
     sessions.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED, keep=keep)
+    if end_api_keys:
+        api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
+
+
+def _replace_tokens(
+    db: Session, settings: AuthenticationSettings, user: User, identity: Identity
+) -> TokenPair:
+    """A new pair of tokens with the scopes that the session and the caller's token have.
+
+    Raises InvalidToken if the session has no tokens any more.
+    """
+    session = queries.sessions.lock_valid(db, identity.session_id) if identity.session_id else None
+    if session is None:
+        raise InvalidToken
+    narrowed = permissions.join(identity.scopes)
+    granted = queries.refresh_tokens.find_granted(db, session.id, default=narrowed)
+    replaced = queries.access_tokens.delete_all_but_newest(db, session.id)
+    if replaced is None:
+        raise InvalidToken
+    is_narrowed = identity.scopes != issuance.effective_scopes(user, granted)
+    scopes = narrowed if is_narrowed else granted
+    return issuance.issue(
+        db,
+        settings,
+        session=session,
+        user=user,
+        granted=granted,
+        scopes=scopes,
+        replaced=replaced,
+    )
 
 
 async def check_password(

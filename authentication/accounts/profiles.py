@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.accounts import password_change, users
+from authentication.accounts import names, password_change, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import WrongPassword
@@ -30,10 +30,10 @@ async def change_profile(
 ) -> User:
     """Change the caller's account.
 
-    Raises UsernameTaken, EmailTaken, InvalidField; WrongPassword if the address is to change and
-    the current password is missing or wrong; TooManyAttempts, HashingBusy.
+    Raises UsernameTaken, EmailTaken, ReleasedNameLimitReached, InvalidField; WrongPassword if the
+    address is to change and the current password is missing or wrong; TooManyAttempts, HashingBusy.
     """
-    fields = _normalised(change)
+    fields = _normalised(change, identity)
     verified_user = None
     if _changes_email(fields, identity.email):
         password = change.current_password or ""
@@ -41,9 +41,12 @@ async def change_profile(
 
     def write(db: Session) -> User:
         user = _lock(db, identity, fields, verified_user)
-        email, username = fields.get("email"), fields.get("username")
+        email, username = (_if_new(user, fields, field) for field in ("email", "username"))
         users.reject_taken(db, email=email, username=username, user_id=user.id)
-        return _store(db, user, fields, origin)
+        before = names.names_of(user)
+        _store(db, user, fields, origin)
+        names.record_change(db, service.settings, user, before)
+        return user
 
     try:
         return await service.database.run(write)
@@ -52,10 +55,17 @@ async def change_profile(
         return await service.database.run(write)
 
 
-def _normalised(change: ProfileChange) -> dict[str, Any]:
-    users.reject_username(change.fields.get("username"))
-    email = {} if change.email is None else {"email": normalise_email(change.email)}
-    return {**change.fields, **email}
+def _normalised(change: ProfileChange, identity: Identity) -> dict[str, Any]:
+    """What is new is validated. What stays may have been inserted by SQL and need not be valid."""
+    fields = {
+        field: value if value == getattr(identity, field) else users.clean_field(field, value)
+        for field, value in change.fields.items()
+    }
+    if change.email is not None:
+        email = change.email.strip()
+        is_new = _changes_email({"email": email.lower()}, identity.email)
+        fields["email"] = normalise_email(email) if is_new else email.lower()
+    return fields
 
 
 def _lock(
@@ -76,7 +86,13 @@ def _changes_email(fields: dict[str, Any], current: str) -> bool:
     return "email" in fields and fields["email"] != current.lower()
 
 
-def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> User:
+def _if_new(user: User, fields: dict[str, Any], field: str) -> str | None:
+    """What the field is to become, unless that is what it is."""
+    value: str | None = fields.get(field)
+    return None if value == getattr(user, field) else value
+
+
+def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> None:
     for field, value in fields.items():
         setattr(user, field, value)
     db.flush()
@@ -88,4 +104,3 @@ def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> U
         subject=audit.user(user.id),
         fields=sorted(fields),
     )
-    return user

@@ -1,14 +1,15 @@
 """Registers and creates accounts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from authentication import audit
+from authentication import audit, labels
 from authentication.accounts import roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
+from authentication.errors import RegistrationClosed
 from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
@@ -34,21 +35,24 @@ class Registration:
 async def register(service: Service, registration: Registration, *, origin: Origin) -> User:
     """Create an account for a client.
 
-    Raises EmailTaken, UsernameTaken, WeakPassword, InvalidField, TooManyAttempts, HashingBusy.
+    Raises RegistrationClosed, EmailTaken, UsernameTaken, WeakPassword, InvalidField,
+    TooManyAttempts, HashingBusy.
     """
-    email = validate(registration, service.settings)
+    if not service.settings.registration:
+        raise RegistrationClosed
+    account = validate(registration, service.settings)
 
     def reject_taken(db: Session) -> None:
-        users.reject_taken(db, email=email, username=registration.username)
+        users.reject_taken(db, email=account.email, username=account.username)
 
     def store(db: Session) -> User:
-        user = _add(db, registration, email, hashed, origin)
+        user = _add(db, account, hashed, origin)
         known_networks.remember_first(db, user.id, origin.network)
         return user
 
     async with service.throttle.admit_registration(origin) as admission:
         await service.database.run(reject_taken, read_only=True)
-        hashed = await admission.hash(lambda: service.hasher.hash(registration.password))
+        hashed = await admission.hash(lambda: service.hasher.hash(account.password))
     try:
         return await service.database.run(store)
     except IntegrityError:
@@ -57,28 +61,33 @@ async def register(service: Service, registration: Registration, *, origin: Orig
         return await service.database.run(store)
 
 
-def validate(registration: Registration, settings: AuthenticationSettings) -> str:
-    """Returns the normalised e-mail address. Raises InvalidField, WeakPassword."""
-    email = normalise_email(registration.email)
-    users.reject_username(registration.username)
-    users.reject_name("name", registration.name)
-    users.reject_name("surname", registration.surname)
-    words = strength.words_about(registration, email)
-    strength.reject_weak(registration.password, settings=settings, words=words)
-    return email
+def validate(registration: Registration, settings: AuthenticationSettings) -> Registration:
+    """The account as it is stored. Raises InvalidField, WeakPassword."""
+    account = replace(
+        registration,
+        email=normalise_email(registration.email),
+        name=labels.clean("name", registration.name, least=1),
+        surname=users.clean_field("surname", registration.surname),
+        username=users.clean_field("username", registration.username),
+        website=users.clean_field("website", registration.website),
+    )
+    words = strength.words_about(account, account.email)
+    strength.reject_weak(account.password, settings=settings, words=words)
+    return account
 
 
-def create(
-    db: Session, registration: Registration, email: str, hashed: str, *, origin: Origin
-) -> User:
-    """Add the account. Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role."""
-    users.reject_taken(db, email=email, username=registration.username)
-    return _add(db, registration, email, hashed, origin)
+def create(db: Session, account: Registration, hashed: str, *, origin: Origin) -> User:
+    """Add a validated account.
+
+    Raises EmailTaken, UsernameTaken, and InvalidField for an unknown role.
+    """
+    users.reject_taken(db, email=account.email, username=account.username)
+    return _add(db, account, hashed, origin)
 
 
-def _add(db: Session, registration: Registration, email: str, hashed: str, origin: Origin) -> User:
+def _add(db: Session, registration: Registration, hashed: str, origin: Origin) -> User:
     user = User(
-        email=email,
+        email=registration.email,
         username=registration.username,
         name=registration.name,
         surname=registration.surname,

@@ -10,6 +10,7 @@ from authentication.errors import InvalidField, LastAdministrator, NotFound
 from authentication.permissions import ADMIN
 from database import queries
 from database.models import Role, User
+from database.text import is_comparable
 
 
 def list_all(db: Session) -> Sequence[Role]:
@@ -19,7 +20,7 @@ def list_all(db: Session) -> Sequence[Role]:
 
 def get_by_names(db: Session, names: Sequence[str]) -> list[Role]:
     """Raises InvalidField unless there are all of them."""
-    found = list(queries.users.find_roles(db, [name for name in names if name.isprintable()]))
+    found = list(queries.users.find_roles(db, [name for name in names if is_comparable(name)]))
     if len(found) != len(set(names)):
         raise InvalidField("roles", "There is no such role.")
     return found

@@ -4,7 +4,8 @@ import re
 
 from sqlalchemy.orm import Session
 
-from authentication import audit
+from authentication import audit, labels
+from authentication.accounts import names
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
 from authentication.emails import LoginName
@@ -16,6 +17,7 @@ from authentication.errors import (
     UsernameTaken,
 )
 from authentication.permissions import ADMIN
+from authentication.settings import AuthenticationSettings
 from database import limits, queries
 from database.models import User
 
@@ -29,7 +31,7 @@ def find_by_id(db: Session, user_id: int) -> User | None:
 
 def find_by_name(db: Session, name: LoginName) -> User | None:
     """By e-mail address or by username, with roles."""
-    return queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
+    return queries.users.find_by_name(db, name.typed, normalised=name.normalised)
 
 
 def lock(db: Session, user_id: int) -> User:
@@ -43,10 +45,10 @@ def lock(db: Session, user_id: int) -> User:
 def reject_taken(
     db: Session, *, email: str | None, username: str | None, user_id: int | None = None
 ) -> None:
-    """Raises EmailTaken, UsernameTaken if that is the name of another user."""
+    """Raises EmailTaken, UsernameTaken if that is the name of another user, or was until lately."""
     lowered = username.lower() if username else None
-    names = [name for name in (email, lowered) if name is not None]
-    taken = queries.users.find_taken(db, names, besides=user_id) if names else set()
+    wanted = {name: names.digest(name) for name in (email, lowered) if name is not None}
+    taken = queries.users.find_taken(db, wanted, besides=user_id) if wanted else set()
     if email in taken:
         raise EmailTaken
     if lowered in taken:
@@ -76,9 +78,13 @@ def has_administrator(db: Session) -> bool:
     return bool(queries.users.list_active_with_scope(db, ADMIN))
 
 
-def delete(db: Session, user_id: int, *, origin: Origin) -> None:
-    """Delete an account and everything that belongs to it. Raises LastAdministrator, NotFound."""
-    _lock_for_removal(db, user_id)
+def delete(db: Session, settings: AuthenticationSettings, user_id: int, *, origin: Origin) -> None:
+    """Delete an account and everything that belongs to it, but keep its names from others.
+
+    Raises LastAdministrator, NotFound.
+    """
+    user = _lock_for_removal(db, user_id)
+    names.release_all(db, settings, user)
     queries.users.delete(db, user_id)
     audit.record(db, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
@@ -92,16 +98,22 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
     return user
 
 
-def reject_username(username: str | None) -> None:
-    """Raises InvalidField for what no username looks like."""
-    if username is not None and not _USERNAME.fullmatch(username):
+def clean_field(field: str, value: str | None) -> str | None:
+    """A new name, surname, username or website, as it is stored. Raises InvalidField."""
+    if value is None:
+        return None
+    match field:
+        case "username":
+            return _clean_username(value)
+        case "website":
+            return labels.clean(field, value, most=limits.MAX_TEXT_LENGTH)
+    return labels.clean(field, value, least=1 if field == "name" else 0)
+
+
+def _clean_username(username: str) -> str:
+    cleaned = username.strip()
+    if not _USERNAME.fullmatch(cleaned):
         most = limits.MAX_USERNAME_LENGTH
-        raise InvalidField("username", f"Use letters, digits and . _ + - only, at most {most}.")
-
-
-def reject_name(field: str, name: str | None) -> None:
-    """Raises InvalidField for a name or surname that is too long, or not fit to be printed."""
-    # The command line passes on what HTTP's schemas would reject.
-    if name is not None and not (name.isprintable() and len(name) <= limits.MAX_LABEL_LENGTH):
-        most = limits.MAX_LABEL_LENGTH
-        raise InvalidField(field, f"Use printable characters only, at most {most}.")
+        allowed = f"letters, digits and . _ + - only, at most {most}, and not digits alone"
+        raise InvalidField("username", f"Use {allowed}.")
+    return cleaned

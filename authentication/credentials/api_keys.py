@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from authentication import audit, permissions, policies
+from authentication import audit, labels, permissions, policies
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
@@ -175,14 +175,12 @@ def _create(
     available: Usable,
     origin: Origin,
 ) -> NewKey:
-    # The command line passes on what HTTP's schemas would reject.
-    if not (request.name.isprintable() and 0 < len(request.name) <= limits.MAX_LABEL_LENGTH):
-        raise InvalidField("name", f"Use 1 to {limits.MAX_LABEL_LENGTH} printable characters.")
     if policies.limit_lifetime(settings, request.lifetime) != request.lifetime:
         longest = settings.max_api_key_days
         raise InvalidField("expires_in_days", f"A key expires after {longest} days at the latest.")
+    name = labels.clean("name", request.name, least=1)
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
-    new = _add(db, user_id, request.name, Usable(available.roles, scopes), request.lifetime)
+    new = _add(db, user_id, name, Usable(available.roles, scopes), request.lifetime)
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
     return new
 

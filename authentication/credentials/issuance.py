@@ -38,10 +38,12 @@ def issue(
     granted: str | None,
     scopes: str | None,
     exchanged: tuple[RefreshToken, AccessToken] | None = None,
+    replaced: AccessToken | None = None,
 ) -> TokenPair:
     """Issue a new pair in the session. `granted` is for the refresh token; `scopes` may be less.
 
-    It replaces the pair that was exchanged for it, if any, and marks its refresh token as used.
+    It replaces the pair that was exchanged for it, if any, and marks its refresh token as used. It
+    is written over an access token that is `replaced`, of which nothing remains.
     """
     now = clock.read(db)
     access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
@@ -52,7 +54,9 @@ def issue(
         "expires_at": policies.access_token_end(settings, now, session.expires_at),
     }
     if exchanged is None:
-        stored = AccessToken(session_id=session.id, user_id=user.id, **fields)
+        stored = replaced or AccessToken(session_id=session.id, user_id=user.id)
+        for field, value in fields.items():
+            setattr(stored, field, value)
         db.add(stored)
         db.flush()
     else:

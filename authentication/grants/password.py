@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from authentication import audit, permissions, policies
+from authentication import audit, labels, permissions, policies
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
@@ -43,8 +43,11 @@ async def log_in(
 
     Raises InvalidCredentials for an unknown user, a wrong password or a disabled user,
     InvalidScope, SessionLimitReached, TooManyAttempts and HashingBusy. InvalidCredentials takes the
-    same time in all three cases, so that a client cannot tell them apart.
+    same time in all three cases, so that a client cannot tell them apart. Raises InvalidField for a
+    `client_id` with invisible characters.
     """
+    if request.client_id is not None:
+        labels.clean("client_id", request.client_id)
     login = _VerifiedLogin(request, origin, settings or service.settings)
     async with service.throttle.admit_login(request.name, origin) as admission:
         check = await _verify(service.hasher, request.password, admission)
@@ -162,7 +165,7 @@ class _VerifiedLogin:
             subject=audit.user(user.id) if user else None,
             reason=reason,
             # People type passwords into the field for the name; only a known name is recorded.
-            identifier=self.request.name.raw if user else None,
+            identifier=self.request.name.typed if user else None,
             client_id=self.request.client_id,
         )
         return InvalidCredentials()

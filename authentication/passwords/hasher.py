@@ -48,24 +48,34 @@ class PasswordHasher:
     ) -> tuple[bool, str | None]:
         """Whether the password is right, and a better hash to store if one is due.
 
-        Without a hash, as for an unknown user, it takes the same time as with one. Computing a
-        better hash takes as long again, so `upgrade` is for users who may log in.
+        A hash that comes from another system may be that of the password as it was typed, so a
+        password that is not normalised is checked in both forms. The time depends on what is sent,
+        and not on what is stored: without a hash, as for an unknown user, it is the same.
+
+        Computing a better hash takes as long again, so `upgrade` is for users who may log in.
         """
         # Longer ones were never stored, and normalising them would hold the interpreter too long.
-        if hashed is None or len(password) > limits.MAX_PASSWORD_LENGTH:
-            return self._verify_dummy()
+        if len(password) > limits.MAX_PASSWORD_LENGTH:
+            return self._matches("", None), None
+        normalised = normalise(password)
+        is_right = self._matches(normalised, hashed)
+        is_right_as_typed = password != normalised and self._matches(password, hashed)
+        if hashed is None or not (is_right or is_right_as_typed):
+            return False, None
+        is_due = not is_right or self._context.needs_update(hashed)
+        return True, self.hash(password) if upgrade and is_due else None
+
+    def _matches(self, password: str, hashed: str | None) -> bool:
+        """Takes the time of one hash in any case."""
         try:
-            if upgrade:
-                return self._context.verify_and_update(normalise(password), hashed)
-            return self._context.verify(normalise(password), hashed), None
+            if hashed is not None:
+                return bool(self._context.verify(password, hashed))
         except ValueError:
             # Plain bcrypt rejects NUL, and what is stored need not be a hash at all.
-            return self._verify_dummy()
-
-    def _verify_dummy(self) -> tuple[bool, None]:
+            pass
         # Not the password that was sent: it may be one that bcrypt rejects.
         self._context.verify("", self._dummy_hash)
-        return False, None
+        return False
 
 
 def normalise(password: str) -> str:

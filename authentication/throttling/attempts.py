@@ -54,7 +54,7 @@ def describe_login(
     db: Session, settings: AuthenticationSettings, name: LoginName, origin: Origin
 ) -> LoginAttempt:
     """Returns the user with this name, if there is one, and the limits on the login."""
-    user = queries.users.find_by_name(db, name.normalised, is_email=name.is_email)
+    user = queries.users.find_by_name(db, name.typed, normalised=name.normalised)
     if not settings.login_throttle:
         return LoginAttempt(user)
     user_id, network = user.id if user else None, origin.network

@@ -13,6 +13,7 @@ from counterfoil.errors import DatabaseUnavailable
 from database import queries
 from database.engine.session import Database
 from database.models import User
+from database.text import is_comparable
 
 _MOST_PER_USER = 20
 # Long enough for a flood to share queries, and too short for many answers to be due at once.
@@ -46,6 +47,12 @@ def remember_first(db: Session, user_id: int, network: str | None) -> None:
         queries.known_addresses.add(db, user_id=user_id, digest=_digest(user_id, network))
 
 
+def forget(db: Session, user_id: int, *, keep: str | None = None) -> None:
+    """Deletes the networks of a user, except the one to keep: a thief may have logged in."""
+    kept = None if keep is None else _digest(user_id, keep)
+    queries.known_addresses.delete_of_user(db, user_id, keep=kept)
+
+
 # Ids of users, each with the digest of a network, by the users' names. None if there is no answer.
 _Known = Mapping[str, Sequence[tuple[int, bytes]]] | None
 
@@ -69,7 +76,7 @@ class KnownNetworks:
         Raises DatabaseUnavailable.
         """
         # PostgreSQL rejects NUL and lone surrogates, and with them the whole query.
-        if network is None or not name.isprintable():
+        if network is None or not is_comparable(name):
             return None
         known = self._recent_answers().get(name)
         if known is None:

@@ -5,6 +5,7 @@ from database.models.api_key import ApiKey
 from database.models.audit_event import AuditEvent
 from database.models.known_address import KnownAddress
 from database.models.refresh_token import RefreshToken
+from database.models.released_name import ReleasedName
 from database.models.role import Role, user_roles
 from database.models.session import LoginSession
 from database.models.throttle_counter import ThrottleCounter
@@ -17,6 +18,7 @@ __all__ = [
     "KnownAddress",
     "LoginSession",
     "RefreshToken",
+    "ReleasedName",
     "Role",
     "ThrottleCounter",
     "User",

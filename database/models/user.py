@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, Integer, String, func, text, true
+from sqlalchemy import CheckConstraint, Index, Integer, String, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock, limits
@@ -22,7 +22,7 @@ class User(Base):
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(String(320))
+    email: Mapped[str] = mapped_column(String(limits.MAX_STORED_EMAIL_LENGTH))
     username: Mapped[str | None] = mapped_column(String(limits.MAX_USERNAME_LENGTH))
     name: Mapped[str] = mapped_column(String(limits.MAX_LABEL_LENGTH))
     surname: Mapped[str | None] = mapped_column(String(limits.MAX_LABEL_LENGTH))
@@ -41,6 +41,10 @@ class User(Base):
     known_addresses: Mapped[list[KnownAddress]] = relationship(lazy="raise", viewonly=True)
 
     __table_args__ = (
+        # Commands take an id, a username or an address in one argument.
+        CheckConstraint(
+            "trim(ltrim(username, ' +-'), ' 0123456789') <> ''", name="username_is_no_number"
+        ),
         # An address inserted by SQL may have upper-case letters and must still be unique.
         Index("uq_users_email", func.lower(email), unique=True),
         Index("uq_users_username", func.lower(username), unique=True),

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import AccessToken, LoginSession
+from database.models import AccessToken, LoginSession, RefreshToken
 
 
 def find_by_digest(db: Session, digest: bytes) -> AccessToken | None:
@@ -69,6 +69,23 @@ def replace(db: Session, token: AccessToken, successor: dict[str, Any]) -> Acces
     db.add(old)
     db.flush()
     return old
+
+
+def delete_all_but_newest(db: Session, session_id: UUID) -> AccessToken | None:
+    """Delete the tokens of a session, and all refresh tokens. Returns the newest access token.
+
+    Its row is locked and kept for a successor: see `replace`. Returns None if there is none.
+    """
+    of_session = select(AccessToken).where(AccessToken.session_id == session_id)
+    newest = db.scalar(of_session.order_by(AccessToken.id.desc()).limit(1).with_for_update())
+    if newest is None:
+        return None
+    for model, others in (
+        (RefreshToken, RefreshToken.session_id == session_id),
+        (AccessToken, and_(AccessToken.session_id == session_id, AccessToken.id != newest.id)),
+    ):
+        db.execute(delete(model).where(others).execution_options(synchronize_session=False))
+    return newest
 
 
 def lock_unexpired(db: Session, ids: Sequence[int]) -> Sequence[tuple[AccessToken, datetime]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -52,3 +52,11 @@ def replace_oldest(db: Session, *, user_id: int, digest: bytes) -> None:
         .values(address_digest=digest, last_used_at=clock.now())
         .execution_options(synchronize_session=False)
     )
+
+
+def delete_of_user(db: Session, user_id: int, *, keep: bytes | None = None) -> None:
+    """Delete all addresses of a user except the one with this digest."""
+    deleted = delete(KnownAddress).where(KnownAddress.user_id == user_id)
+    if keep is not None:
+        deleted = deleted.where(KnownAddress.address_digest != keep)
+    db.execute(deleted.execution_options(synchronize_session=False))

@@ -31,6 +31,7 @@ from database.models import (
     KnownAddress,
     LoginSession,
     RefreshToken,
+    ReleasedName,
     ThrottleCounter,
     User,
 )
@@ -152,6 +153,11 @@ def prune_known_addresses(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     return _delete(db, KnownAddress, old, limit)
 
 
+def prune_released_names(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete names as soon as anybody can take them."""
+    return _delete(db, ReleasedName, _before(ReleasedName.ends_at, clock.read(db)), limit)
+
+
 class KeyRange(NamedTuple):
     """A range of primary keys of `sessions`. `last` is None for the end of the table."""
 
@@ -179,12 +185,14 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
     their_tokens = select(AccessToken.id).where(AccessToken.session_id.in_(sessions))
     api_keys = or_(ApiKey.expires_at < before, ApiKey.revoked_at < before)
     counters = ThrottleCounter.ends_at < clock.now()
+    names = ReleasedName.ends_at < clock.now()
     addresses = KnownAddress.last_used_at < before - _ADDRESS_LIFETIME
     counts = {
         "access_tokens": _count(db, union(_expired_tokens(before), their_tokens)),
         "sessions": _count(db, sessions),
         "api_keys": _count(db, select(ApiKey.id).where(api_keys)),
         "throttle_counters": _count(db, select(ThrottleCounter.id).where(counters)),
+        "released_names": _count(db, select(ReleasedName.id).where(names)),
         "known_addresses": _count(db, select(KnownAddress.id).where(addresses)),
     }
     if cutoffs.recorded_before is not None:

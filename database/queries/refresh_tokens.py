@@ -1,5 +1,7 @@
 """Finds refresh tokens, and locks what belongs to them."""
 
+from uuid import UUID
+
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -27,6 +29,13 @@ def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, User] 
     )
     row = db.execute(query).unique().one_or_none()
     return (row[0], row[1]) if row else None
+
+
+def find_granted(db: Session, session_id: UUID, *, default: str | None) -> str | None:
+    """The scopes of the refresh tokens of a session, which are the same for all of them."""
+    granted = select(RefreshToken.scopes).where(RefreshToken.session_id == session_id).limit(1)
+    row = db.execute(granted).one_or_none()
+    return default if row is None else row[0]
 
 
 def lock(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:

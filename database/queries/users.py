@@ -1,14 +1,16 @@
 """Finds, locks and changes users, and finds their roles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database.models import Role, User
+from database.queries import released_names
 from database.search import has_words
+from database.text import is_comparable
 
 # A user has a few roles and addresses only, so that a join is cheaper than another statement.
 _WITH_ROLES = joinedload(User.roles)
@@ -20,14 +22,25 @@ def find(db: Session, user_id: int) -> User | None:
     return _one(db, select(User).where(User.id == user_id).options(_WITH_ROLES))
 
 
-def find_by_name(db: Session, name: str, *, is_email: bool) -> User | None:
-    """A user by normalised e-mail address or username, with roles and known addresses."""
-    if not name.isprintable():
-        # PostgreSQL would not even compare NUL or a lone surrogate.
+def find_by_name(db: Session, typed: str, *, normalised: str) -> User | None:
+    """A user by e-mail address or username, with roles and known addresses.
+
+    An address is found as it was typed and in its normalised form. If there is an account for each,
+    it is the one that was typed.
+    """
+    if not is_comparable(typed):
         return None
-    column = func.lower(User.email if is_email else User.username)
-    query = select(User).where(column == name)
-    return _one(db, query.options(_WITH_ROLES, _WITH_KNOWN_ADDRESSES))
+    # Lowered by the database, as its indexes are: SQLite knows only the letters of ASCII.
+    spellings = func.lower(typed), literal(normalised)
+    email, username = func.lower(User.email), func.lower(User.username)
+    preference = case((email == spellings[0], 0), (email == spellings[1], 1), else_=2)
+    query = (
+        select(User)
+        .where(or_(email.in_(spellings), username.in_(spellings)))
+        .order_by(preference)
+        .options(_WITH_ROLES, _WITH_KNOWN_ADDRESSES)
+    )
+    return db.scalars(query).unique().first()
 
 
 def lock(db: Session, user_id: int) -> User | None:
@@ -41,13 +54,23 @@ def _one(db: Session, query: Select[User]) -> User | None:
     return db.scalars(query).unique().one_or_none()
 
 
-def find_taken(db: Session, names: Sequence[str], *, besides: int | None = None) -> set[str]:
-    """Which of these lower-case addresses and usernames other users than that one have."""
+def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None = None) -> set[str]:
+    """Which of these lower-case addresses and usernames other users than that one have.
+
+    Or have given up a short while ago, for which there is a digest of each name.
+    """
     columns = func.lower(User.email), func.lower(User.username)
-    query = select(*columns).where(or_(*(column.in_(names) for column in columns)))
+    held = select(*columns).where(or_(*(column.in_(names) for column in columns)))
     if besides is not None:
-        query = query.where(User.id != besides)
-    return {name for row in db.execute(query) for name in row}.intersection(names)
+        held = held.where(User.id != besides)
+    kept = [
+        select(literal(name), literal(name)).where(
+            released_names.is_kept_from(digest, user_id=besides)
+        )
+        for name, digest in names.items()
+    ]
+    rows = db.execute(union_all(held, *kept))
+    return {name for row in rows for name in row}.intersection(names)
 
 
 def search(

@@ -29,9 +29,10 @@ standard error. The exit status is
 | 2 | wrong arguments |
 | 3 | a setting is wrong; one line on standard error names it |
 
-A user is given by e-mail address, username or id. The actions of commands are in the audit log with
-the actor `command`. In the examples `password.txt` has a password, `token.txt` a token and
-`key.txt` an API key, one line each, because other users of the machine could read an argument.
+A user is given by e-mail address, username or id; digits alone are always an id. The actions of
+commands are in the audit log with the actor `command`. In the examples `password.txt` has a
+password, `token.txt` a token and `key.txt` an API key, one line each, because other users of the
+machine could read an argument.
 
 This page is generated from the commands: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """

@@ -12,6 +12,8 @@ TABLES = {
     "audit_events": "What happened. Rows are never changed, and have no foreign keys: an event"
     " remains when its user is deleted.",
     "throttle_counters": "Counted attempts. Neither names nor IP addresses are stored.",
+    "released_names": "E-mail addresses and usernames that were given up, as digests: for a while"
+    " nobody else can take them.",
     "known_addresses": "The networks from which users have logged in before, as digests.",
 }
 
@@ -21,7 +23,7 @@ _ENDS = "from when on it is rejected"
 COLUMNS = {
     "users.id": "never reused, not even after a deletion",
     "users.email": "normalised; logins look it up in this form",
-    "users.username": "another name to log in with; it has no `@`",
+    "users.username": "another name to log in with; it has no `@` and is no number",
     "users.name": "how to address the user",
     "users.surname": "",
     "users.website": "",
@@ -88,6 +90,10 @@ COLUMNS = {
     "throttle_counters.user_id": "the user with whom it is deleted, unless it ends by itself",
     "throttle_counters.attempts": "their number",
     "throttle_counters.ends_at": "the end of the window; NULL: it counts until it is reset",
+    "released_names.id": "",
+    "released_names.name_digest": "of the name",
+    "released_names.user_id": "who had it, and can have it again; the user may be deleted",
+    "released_names.ends_at": "from when on anybody can take it",
     "known_addresses.id": "",
     "known_addresses.user_id": "",
     "known_addresses.address_digest": "of the user and the network",

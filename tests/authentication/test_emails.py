@@ -59,8 +59,6 @@ def test_what_is_no_address_is_refused_without_being_repeated(text: str) -> None
 
 
 def test_a_login_name_is_an_address_in_its_normal_form_or_a_username_in_small_letters() -> None:
-    assert LoginName.parse("ADA@Example.ORG") == LoginName(
-        "ADA@Example.ORG", "ada@example.org", is_email=True
-    )
+    assert LoginName.parse("ADA@Example.ORG") == LoginName("ADA@Example.ORG", "ada@example.org")
     for raw in ("Ada.L", "no@body@nowhere", "n o b o d y", ""):
-        assert LoginName.parse(raw) == LoginName(raw, raw.lower(), is_email=False)
+        assert LoginName.parse(raw) == LoginName(raw, raw.lower())

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from database import migrations, revisions
 from database.base import NAMING_CONVENTION
 from database.settings import parse_url
-from harness.postgresql import DatabaseServer
 from harness.server import REPOSITORY
 from tests.support.administrator import Sql, count, insert_user, run_sql, user_id
 from tests.support.client import Client
@@ -38,20 +37,6 @@ for _ in range(6):
     children.append(child)
 sys.exit(sum(os.waitpid(child, 0)[1] != 0 for child in children))
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(
-    request: pytest.FixtureRequest, tmp_path: Path, postgresql: DatabaseServer, worker_id: str
-) -> Iterator[str]:
-    """A database that no migration has touched."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'empty.db'}"
-        return
-    name = f"migrations_{worker_id}"
-    postgresql.drop_database(name)
-    yield postgresql.create_database(name)
-    postgresql.drop_database(name)
 
 
 @pytest.fixture

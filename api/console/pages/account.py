@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from api.console import errors, parameters
+from api.console import cookies, errors, parameters
 from api.console.forms import Form, FormDep
 from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
@@ -19,6 +19,7 @@ from authentication.audit import Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, NotFound, WrongPassword
+from authentication.grants import console as console_grant
 from counterfoil.errors import CounterfoilError
 from database import limits
 
@@ -100,21 +101,27 @@ async def change_password(
     service: ServiceDep,
     origin: ConsoleOriginDep,
 ) -> Response:
-    """Change the password and revoke all other sessions. Always needs the current password."""
+    """Change the password and revoke all other sessions. Always needs the current password.
+
+    The session goes on with a new cookie.
+    """
     try:
         current, new = _passwords(form)
-        await password_change.change_password(
+        pair = await password_change.change_password(
             service,
             user.identity,
             current=current,
             new=new,
             origin=origin,
-            end_api_keys=bool(form.text("end_api_keys")),
+            end_api_keys=not form.text("keep_api_keys"),
+            settings=console_grant.lifetimes(service.settings),
         )
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)
         return page(request, "password.html", status=status, headers=headers, error=error)
-    return redirect(request, "/account", notice="password-changed")
+    response = redirect(request, "/account", notice="password-changed")
+    cookies.write(request, response, cookies.SESSION, pair.access_token)
+    return response
 
 
 def _passwords(form: Form) -> tuple[str, str]:

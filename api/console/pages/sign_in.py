@@ -88,7 +88,7 @@ def sign_out(
 async def _begin(service: Service, form: Form, name: str, origin: Origin) -> str:
     password = form.text("password")
     if (
-        not 0 < len(name) <= limits.MAX_EMAIL_LENGTH
+        not 0 < len(name) <= limits.MAX_STORED_EMAIL_LENGTH
         or not 0 < len(password) <= limits.MAX_PASSWORD_LENGTH
     ):
         raise InvalidCredentials

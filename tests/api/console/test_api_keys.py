@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
@@ -132,7 +134,10 @@ def test_an_administrator_sees_and_revokes_the_keys_of_a_user(
     assert "ended_by_administrator" in str(detail), "as /admin records it"
 
 
-def test_a_new_password_revokes_the_keys_on_request(ada: ConsoleClient, api: Client) -> None:
+@pytest.mark.parametrize("kept", [{}, {"keep_api_keys": "yes"}])
+def test_a_new_password_revokes_the_keys_unless_they_are_to_be_kept(
+    ada: ConsoleClient, api: Client, kept: dict[str, str]
+) -> None:
     key = make_key(ada)
     ada.open("/account/password")
     ada.submit(
@@ -140,6 +145,6 @@ def test_a_new_password_revokes_the_keys_on_request(ada: ConsoleClient, api: Cli
         current_password=PASSWORD,
         new_password="four lions on a hill",
         repeated_password="four lions on a hill",
-        end_api_keys="yes",
+        **kept,
     )
-    assert api.me(key).status_code == 401
+    assert (api.me(key).status_code == 200) is bool(kept)

@@ -252,8 +252,11 @@ def test_a_new_password_needs_the_current_one_and_ends_other_sessions(
     assert "among the most common ones" in ada.text
     assert api.me(phone).status_code == 200
 
+    old_token = ada.token
     change_password(ada, PASSWORD, new, new)
     assert "Your password is changed." in ada.text
+    assert ada.token != old_token
+    assert not ada.is_let_in(old_token)
     assert api.me(phone).status_code == 401
     assert api.try_to_log_in(password=new).status_code == 200
 

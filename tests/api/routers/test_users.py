@@ -7,7 +7,7 @@ from typing import Any
 from httpx2 import Response
 
 from tests.support.administrator import Sql, count, events, give_role, insert_user
-from tests.support.client import PASSWORD, Client, Tokens
+from tests.support.client import PASSWORD, Client, Tokens, read_tokens
 
 NEW = "another correct horse"
 
@@ -262,14 +262,16 @@ def test_a_new_password_ends_every_other_session_and_keeps_the_current_one(
 ) -> None:
     tokens = client.sign_up()
     phone = client.log_in(client_id="phone")
-    assert change_password(client, tokens, PASSWORD, NEW).status_code == 204
+    answer = change_password(client, tokens, PASSWORD, NEW)
+    assert answer.headers["Cache-Control"] == "no-store"
+    renewed = read_tokens(answer)
 
     assert client.me(phone).status_code == 401
     refused = client.refresh(phone.refresh_token, client_id="phone")
     assert refused.json()["error"] == "invalid_grant"
-    assert client.me(tokens).status_code == 200
-    assert [session["current"] for session in client.sessions(tokens)] == [True]
-    assert client.refresh(tokens.refresh_token).status_code == 200
+    assert client.me(renewed).status_code == 200
+    assert [session["current"] for session in client.sessions(renewed)] == [True]
+    assert client.refresh(renewed.refresh_token).status_code == 200
 
     assert client.try_to_log_in(password=PASSWORD).status_code == 401
     client.log_in(password=NEW)
@@ -329,7 +331,6 @@ def test_deleting_the_account_ends_it_at_once(client: Client, sql: Sql) -> None:
     assert client.try_to_log_in().status_code == 401
     assert count(sql, "users") == count(sql, "access_tokens") == count(sql, "sessions") == 0
     assert "user.deleted" in events(sql)
-    assert client.register().status_code == 201
 
 
 def test_the_last_administrator_cannot_delete_himself(client: Client, sql: Sql) -> None:

@@ -1,7 +1,10 @@
 """Passwords: any Unicode, and all of it counts; each check costs the same."""
 
+import unicodedata
+from typing import Any
+
 import pytest
-from passlib.hash import bcrypt
+from passlib.hash import bcrypt, bcrypt_sha256
 
 from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
@@ -79,6 +82,42 @@ def test_what_is_no_hash_of_ours_matches_nothing(stored: str, hashes: list[bytes
     hashes.clear()
     assert HASHER.verify("correct horse", stored) == (False, None)
     assert len(hashes) == 1
+
+
+# As other systems hash them: none of these passwords is in the normal form.
+UNNORMALISED = ["Straße\u00b2024", "ﬁsh and chips", "cafe\u0301 noir", "Ａda Lovelace"]
+
+
+@pytest.mark.parametrize("password", UNNORMALISED)
+@pytest.mark.parametrize("scheme", [bcrypt, bcrypt_sha256])
+def test_the_hash_of_a_password_as_it_was_typed_is_replaced_by_that_of_its_normal_form(
+    password: str, scheme: Any
+) -> None:
+    imported = scheme.using(rounds=4).hash(password)
+    assert HASHER.verify(password, imported, upgrade=False) == (True, None)
+    assert HASHER.verify(password + "!", imported) == (False, None)
+    correct, better = HASHER.verify(password, imported)
+    assert correct
+    assert better is not None
+    assert HASHER.verify(password, better) == (True, None)
+    assert HASHER.verify(unicodedata.normalize("NFKC", password), better) == (True, None)
+
+
+@pytest.mark.parametrize("password", [*UNNORMALISED, "wrong \u00b2", "a\x00\u00b2"])
+@pytest.mark.parametrize("stored", ["as typed", "normalised", "ours", "no hash", None])
+def test_a_password_that_is_not_normalised_costs_two_hashes_whatever_is_stored(
+    password: str, stored: str | None, hashes: list[bytes]
+) -> None:
+    typed = UNNORMALISED[0]
+    kinds = {
+        "as typed": bcrypt.using(rounds=4).hash(typed),
+        "normalised": bcrypt.using(rounds=4).hash(unicodedata.normalize("NFKC", typed)),
+        "ours": HASHER.hash(typed),
+        "no hash": "!",
+    }
+    hashes.clear()
+    HASHER.verify(password, kinds[stored] if stored else None, upgrade=False)
+    assert len(hashes) == 2
 
 
 @pytest.mark.parametrize("password", ["correct horse", "wrong horse", "a\x00b", "x" * 5000, ""])

@@ -16,9 +16,12 @@ with warnings.catch_warnings():
     from passlib.context import CryptContext
 
 
-# A well-formed hash that no password is known for. Checking one costs what any check costs.
-# passlib's dummy_verify() would compute such a hash first, which adds a login's time to each start.
+# A well-formed hash that no password is known for. Checking one costs what any check of a hash of
+# these rounds costs. passlib's dummy_verify() would compute such a hash first, which adds a login's
+# time to each start.
 _DUMMY_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
+
+_LOWEST_ROUNDS = 4
 
 
 class PasswordHasher:
@@ -36,7 +39,7 @@ class PasswordHasher:
             # A hash that cost more, as where the setting differs between two nodes, stays.
             bcrypt_sha256__min_rounds=settings.bcrypt_rounds,
         )
-        self._dummy_hash = _DUMMY_HASH.format(rounds=settings.bcrypt_rounds)
+        self._rounds = settings.bcrypt_rounds
 
     def hash(self, password: str) -> str:
         """The hash to store."""
@@ -50,32 +53,59 @@ class PasswordHasher:
 
         A hash that comes from another system may be that of the password as it was typed, so a
         password that is not normalised is checked in both forms. The time depends on what is sent,
-        and not on what is stored: without a hash, as for an unknown user, it is the same.
+        and not on what is stored: without a hash, as for an unknown user, or with one that cost less
+        than is set, it is the same. Nothing can be made up for a hash that cost more.
 
         Computing a better hash takes as long again, so `upgrade` is for users who may log in.
         """
         # Longer ones were never stored, and normalising them would hold the interpreter too long.
         if len(password) > limits.MAX_PASSWORD_LENGTH:
-            return self._matches("", None), None
+            self._compute(self._rounds)
+            return False, None
         normalised = normalise(password)
-        is_right = self._matches(normalised, hashed)
-        is_right_as_typed = password != normalised and self._matches(password, hashed)
+        is_right = self._matches(normalised, hashed, upgrade=upgrade)
+        is_right_as_typed = password != normalised and self._matches(
+            password, hashed, upgrade=upgrade
+        )
         if hashed is None or not (is_right or is_right_as_typed):
             return False, None
         is_due = not is_right or self._context.needs_update(hashed)
         return True, self.hash(password) if upgrade and is_due else None
 
-    def _matches(self, password: str, hashed: str | None) -> bool:
-        """Takes the time of one hash in any case."""
+    def _matches(self, password: str, hashed: str | None, *, upgrade: bool) -> bool:
+        """Takes the time of one hash by the settings, unless a better one is computed next."""
         try:
             if hashed is not None:
-                return bool(self._context.verify(password, hashed))
+                is_right: bool = self._context.verify(password, hashed)
+                if not (is_right and upgrade):
+                    self._make_up(_rounds_of(hashed))
+                return is_right
         except ValueError:
             # Plain bcrypt rejects NUL, and what is stored need not be a hash at all.
             pass
-        # Not the password that was sent: it may be one that bcrypt rejects.
-        self._context.verify("", self._dummy_hash)
+        self._compute(self._rounds)
         return False
+
+    def _make_up(self, rounds: int) -> None:
+        """Compute hashes of these and more rounds, which take the time that is missing.
+
+        Each step doubles the time: rounds of 8, and then 8, 9, 10 and 11 take as long as 12.
+        """
+        for missing in range(max(rounds, _LOWEST_ROUNDS), self._rounds):
+            self._compute(missing)
+
+    def _compute(self, rounds: int) -> None:
+        # Not the password that was sent: it may be one that bcrypt rejects.
+        self._context.verify("", _DUMMY_HASH.format(rounds=rounds))
+
+
+def _rounds_of(hashed: str) -> int:
+    """The rounds in `$2b$12$...`, `$bcrypt-sha256$v=2,t=2b,r=12$...` or `$bcrypt-sha256$2b,12$...`.
+
+    The hash must be one that has been verified.
+    """
+    options = hashed.split("$")[2]
+    return int(options.rpartition(",")[2].removeprefix("r="))
 
 
 def normalise(password: str) -> str:

@@ -134,6 +134,51 @@ def test_each_check_costs_one_hash_whatever_is_stored_and_sent(
     assert len(hashes) == 1
 
 
+def stored_hashes(rounds: int) -> list[str]:
+    ours = PasswordHasher(AuthenticationSettings(bcrypt_rounds=rounds))
+    kinds = [bcrypt.using(rounds=rounds, ident=ident) for ident in ("2a", "2b", "2y")]
+    older = bcrypt_sha256.using(rounds=rounds, version=1)
+    return [ours.hash("correct horse"), *(one.hash("correct horse") for one in (*kinds, older))]
+
+
+def cost(hashes: list[bytes]) -> int:
+    return sum(2 ** int(salt.split(b"$")[2]) for salt in hashes)
+
+
+@pytest.mark.parametrize("rounds", [4, 5, 6, 7])
+def test_a_failed_check_costs_the_same_whatever_the_stored_hash_cost(
+    rounds: int, hashes: list[bytes]
+) -> None:
+    hasher = PasswordHasher(AuthenticationSettings(bcrypt_rounds=7))
+    for stored in stored_hashes(rounds):
+        for password, upgrade in (("wrong", True), ("wrong", False), ("correct horse", False)):
+            hashes.clear()
+            is_right, upgraded = hasher.verify(password, stored, upgrade=upgrade)
+            assert (is_right, upgraded) == (password == "correct horse", None)
+            assert cost(hashes) == 2**7, (stored, password, upgrade)
+    hashes.clear()
+    hasher.verify("wrong", None)
+    assert cost(hashes) == 2**7
+
+
+def test_a_hash_that_cost_more_than_is_set_takes_its_time_and_stays(hashes: list[bytes]) -> None:
+    stored = stored_hashes(6)[0]
+    hashes.clear()
+    assert HASHER.verify("correct horse", stored) == (True, None)
+    assert cost(hashes) == 2**6
+
+
+def test_a_right_password_makes_nothing_up_but_is_upgraded(hashes: list[bytes]) -> None:
+    hasher = PasswordHasher(AuthenticationSettings(bcrypt_rounds=7))
+    for stored in stored_hashes(5):
+        hashes.clear()
+        is_right, better = hasher.verify("correct horse", stored)
+        assert is_right
+        assert better is not None
+        assert ",r=7$" in better
+        assert cost(hashes) == 2**5 + 2**7
+
+
 def test_a_password_that_is_too_long_is_not_even_normalised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

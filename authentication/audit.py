@@ -13,6 +13,8 @@ from database import queries
 
 _RECORDED = "recorded"
 _IPV6_PREFIX = 64
+# What one customer of a provider may have to themselves (RFC 6177).
+_WIDE_IPV6_PREFIX = 48
 
 
 class Event(StrEnum):
@@ -49,6 +51,7 @@ class Reason(StrEnum):
     WRONG_PASSWORD = "wrong password"
     DISABLED = "disabled"
     ENDED_WHILE_LOGGING_IN = "ended while logging in"
+    CLIENT_GONE = "client gone"
     INVALID_SCOPE = "invalid_scope"
     SESSION_LIMIT_REACHED = "session_limit_reached"
 
@@ -84,12 +87,14 @@ class Origin:
 
         One client can have all of a /64 to itself, and change addresses within it at will.
         """
-        if self.ip is None:
+        return None if self.ip is None else _network(self.ip, _IPV6_PREFIX)
+
+    @cached_property
+    def wide_network(self) -> str | None:
+        """The /48 of an IPv6 address: one site can have all of its 65,536 networks. Else None."""
+        if self.ip is None or ":" not in self.ip:
             return None
-        address = ip_address(self.ip)
-        if isinstance(address, IPv6Address):
-            return str(ip_network((address.packed, _IPV6_PREFIX), strict=False))
-        return str(address)
+        return _network(self.ip, _WIDE_IPV6_PREFIX)
 
     def acting_as(self, actor: str) -> "Origin":
         """The same place, once it is known who is there."""
@@ -97,6 +102,13 @@ class Origin:
 
 
 COMMAND = Origin("command")
+
+
+def _network(ip: str, ipv6_prefix: int) -> str:
+    address = ip_address(ip)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address.packed, ipv6_prefix), strict=False))
+    return str(address)
 
 
 def user(user_id: int) -> str:

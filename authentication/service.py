@@ -69,6 +69,7 @@ class Service:
         await self.last_used.stop()
         await self.rejected_tokens.stop()
         await asyncio.to_thread(self.pruning_worker.stop)
+        await self.throttle.close()
         self.hashing.close()
         self.database.close()
 

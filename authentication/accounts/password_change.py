@@ -1,5 +1,6 @@
 """Checks and changes the password of a user who is logged in."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from authentication.throttling import known_networks
+from authentication.throttling.admission import Admission
 from counterfoil.errors import InvalidToken
 from counterfoil.identity import Identity
 from database import queries
@@ -107,20 +109,39 @@ async def check_password(
     """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
     async with service.throttle.admit_password_check(identity.user_id, origin) as admission:
         user = admission.user
+        check = _PasswordCheck(user, origin, admission)
         is_right, _ = await admission.hash(
-            lambda: service.hasher.verify(password, user.hashed_password, upgrade=False)
+            lambda: service.hasher.verify(password, user.hashed_password, upgrade=False),
+            if_abandoned=check.record_abandoned,
         )
-
-    def record(db: Session) -> None:
-        if is_right:
-            admission.record_success(db)
-        else:
-            audit.record(db, Event.PASSWORD_REFUSED, origin=origin, subject=audit.user(user.id))
-
-    await service.database.run(record)
+    await service.database.run(lambda db: check.record(db, is_right=is_right))
     if not is_right:
         raise WrongPassword
     return user
+
+
+@dataclass(frozen=True, slots=True)
+class _PasswordCheck:
+    """A check of the current password, whose result is recorded in one transaction."""
+
+    user: User
+    origin: Origin
+    admission: Admission[User]
+
+    def record(self, db: Session, *, is_right: bool) -> None:
+        if is_right:
+            self.admission.record_success(db)
+        else:
+            subject = audit.user(self.user.id)
+            audit.record(db, Event.PASSWORD_REFUSED, origin=self.origin, subject=subject)
+
+    def record_abandoned(self, db: Session, result: tuple[bool, str | None]) -> None:
+        """A right password changes nothing for a client that is gone, and is no failure either."""
+        is_right, _ = result
+        if is_right:
+            self.admission.undo(db)
+        else:
+            self.record(db, is_right=False)
 
 
 def lock_unchanged(db: Session, verified_user: User, identity: Identity) -> User:

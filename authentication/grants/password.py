@@ -48,9 +48,9 @@ async def log_in(
     """
     if request.client_id is not None:
         labels.clean("client_id", request.client_id)
-    login = _VerifiedLogin(request, origin, settings or service.settings)
+    login = _Login(request, origin, settings or service.settings)
     async with service.throttle.admit_login(request.name, origin) as admission:
-        check = await _verify(service.hasher, request.password, admission)
+        check = await login.verify(service.hasher, admission)
     # A failure is returned, so that its audit event is committed, and raised only then.
     outcome = await service.database.run(lambda db: login.begin_or_reject(db, admission, check))
     if isinstance(outcome, CounterfoilError):
@@ -65,25 +65,40 @@ class _PasswordCheck(NamedTuple):
     upgraded_hash: str | None
 
 
-async def _verify(
-    hasher: PasswordHasher, password: str, admission: Admission[User | None]
-) -> _PasswordCheck:
-    """Check the password. Takes the time of one hash in any case. Raises HashingBusy."""
-    user = admission.user
-    hashed = user.hashed_password if user else None
-    # The time of an upgrade would reveal that the password of a disabled user is right.
-    upgrade = user is not None and user.is_active
-    result = await admission.hash(lambda: hasher.verify(password, hashed, upgrade=upgrade))
-    return _PasswordCheck(*result)
-
-
 @dataclass(frozen=True, slots=True)
-class _VerifiedLogin:
-    """A login whose password has been checked. Its result is stored in one transaction."""
+class _Login:
+    """One login. Its result is stored in one transaction, once the password has been checked."""
 
     request: LoginRequest
     origin: Origin
     settings: AuthenticationSettings
+
+    async def verify(
+        self, hasher: PasswordHasher, admission: Admission[User | None]
+    ) -> _PasswordCheck:
+        """Check the password. A failure takes the same time in any case. Raises HashingBusy."""
+        user = admission.user
+        hashed = user.hashed_password if user else None
+        # The time of an upgrade would reveal that the password of a disabled user is right.
+        upgrade = user is not None and user.is_active
+        result = await admission.hash(
+            lambda: hasher.verify(self.request.password, hashed, upgrade=upgrade),
+            if_abandoned=lambda db, found: self._record_abandoned(
+                db, admission, _PasswordCheck(*found)
+            ),
+        )
+        return _PasswordCheck(*result)
+
+    def _record_abandoned(
+        self, db: Session, admission: Admission[User | None], check: _PasswordCheck
+    ) -> None:
+        """Record a login whose client is gone. A right password begins no session either."""
+        user = admission.user
+        if user is None or not check.is_right or not user.is_active:
+            self._reject(db, user, reason=_reason(user, check))
+        else:
+            admission.undo(db)
+            self._reject(db, user, reason=Reason.CLIENT_GONE)
 
     def begin_or_reject(
         self, db: Session, admission: Admission[User | None], check: _PasswordCheck

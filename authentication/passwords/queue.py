@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Slot:
-    """Room for one password. `hashing` is there once a thread has been found for it."""
+    """Room for one password. `hashing` is there once it has been given to the threads."""
 
     def __init__(self, *, is_reserved: bool) -> None:
         self.is_reserved = is_reserved
@@ -43,7 +43,12 @@ class Slot:
         self.work: Callable[[], Any]
         self.queued_at = 0.0
         self.answer: asyncio.Future[Any] | None = None
+        self.job: Future[Any] | None = None
         self.hashing: asyncio.Future[Any] | None = None
+
+    def has_begun(self) -> bool:
+        """Whether a thread computes the hash, or has done so. If not, none will from now on."""
+        return self.job is not None and not self.job.cancel()
 
     def put(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         """What is to be done in it. Returns the answer to come."""
@@ -132,6 +137,11 @@ class HashingQueue:
             raise HashingBusy if in_time else self._reject()
         return answer.result()
 
+    def withdraw(self, slot: Slot) -> bool:
+        """Drop the work of a client that has given up. Returns False if it has begun."""
+        self._abandon(slot)
+        return not slot.has_begun()
+
     def close(self) -> None:
         """Drop what has not begun."""
         for waiting in self._turns:
@@ -171,7 +181,8 @@ class HashingQueue:
         while self._running < self._usable_threads() and (slot := self._next()) is not None:
             self._running += 1
             self._instrumentation.hashing_started(waited=time.perf_counter() - slot.queued_at)
-            slot.hashing = asyncio.wrap_future(self._executor.submit(self._hash, slot.work))
+            slot.job = self._executor.submit(self._hash, slot.work)
+            slot.hashing = asyncio.wrap_future(slot.job)
             slot.hashing.add_done_callback(partial(self._end, slot))
 
     def _usable_threads(self) -> int:
@@ -210,15 +221,18 @@ class HashingQueue:
 
     def _leave(self, slot: Slot) -> None:
         """Free the slot, but not while a thread works for a client that has given up."""
+        self._abandon(slot)
+        if slot.hashing is None or slot.hashing.done():
+            self._free_slot(slot)
+        else:
+            slot.hashing.add_done_callback(lambda _: self._free_slot(slot))
+
+    def _abandon(self, slot: Slot) -> None:
         if slot.answer is not None and not slot.answer.done():
             slot.answer.cancel()
             if slot.hashing is None:
                 self._queue_of(slot).remove(slot)
                 self._instrumentation.hashing_abandoned()
-        if slot.hashing is None or slot.hashing.done():
-            self._free_slot(slot)
-        else:
-            slot.hashing.add_done_callback(lambda _: self._free_slot(slot))
 
     def _free_slot(self, slot: Slot) -> None:
         if slot.is_reserved:

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextvars import Context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -47,15 +48,27 @@ class Admission(Generic[AttemptedUser]):
         self._attempt = attempt
         self._hashing = hashing
         self._slot = slot
+        self.if_abandoned: Callable[[Session, Any], None] | None = None
 
-    async def hash(self, work: Callable[[], T]) -> T:
-        """Runs a computation of a hash in the slot, once. Raises HashingBusy."""
+    async def hash(
+        self, work: Callable[[], T], *, if_abandoned: Callable[[Session, T], None] | None = None
+    ) -> T:
+        """Runs a computation of a hash in the slot, once. Raises HashingBusy.
+
+        A hash that has begun is finished, even if the client disconnects or the deadline passes.
+        Its result is then passed to `if_abandoned`, in a transaction.
+        """
+        self.if_abandoned = if_abandoned
         user_id = self._attempt.trusted_user_id
         return await self._hashing.run_in(self._slot, work, user_id=user_id)
 
     def record_success(self, db: Session) -> None:
         """Subtracts the attempt from its counters: the password was right."""
         self._attempt.record_success(db)
+
+    def undo(self, db: Session) -> None:
+        """Subtracts an attempt that was abandoned although the password was right."""
+        self._attempt.undo(db)
 
 
 class Throttle:
@@ -69,6 +82,12 @@ class Throttle:
         self._hashing = hashing
         self._rejections = RecentRejections()
         self._known_networks = KnownNetworks(database)
+        self._abandoned: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Waits until the attempts that clients have abandoned are recorded."""
+        if self._abandoned:
+            await asyncio.wait(self._abandoned)
 
     @asynccontextmanager
     async def admit_login(
@@ -113,10 +132,14 @@ class Throttle:
             if exceeded:
                 on_rejection(attempt, exceeded)
                 raise TooManyAttempts(counting.longest_retry_after(exceeded))
+            admission = Admission(attempt, self._hashing, slot)
             try:
-                yield Admission(attempt, self._hashing, slot)
+                yield admission
             except (HashingBusy, asyncio.CancelledError):
-                await self._undo_count(attempt)
+                if self._hashing.withdraw(slot):
+                    await self._undo_count(attempt)
+                else:
+                    self._record_later(admission, slot)
                 raise
 
     async def _count(
@@ -138,6 +161,25 @@ class Throttle:
             # If the database is unavailable, the attempt counts as a failure.
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
                 await self._database.run(lambda db: counting.undo_count(db, attempt.counted))
+
+    def _record_later(self, admission: Admission[Any], slot: Slot) -> None:
+        """Records an attempt whose client is gone once its hash has been computed."""
+        recording = self._record_abandoned(admission, slot)
+        # In a context of its own, because the time of the request is over.
+        task = asyncio.get_running_loop().create_task(recording, context=Context())
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+
+    async def _record_abandoned(self, admission: Admission[Any], slot: Slot) -> None:
+        record = admission.if_abandoned
+        if slot.hashing is None or record is None:
+            return
+        await asyncio.wait({slot.hashing})
+        if slot.hashing.cancelled() or slot.hashing.exception() is not None:
+            return
+        result = slot.hashing.result()
+        with suppress(DatabaseUnavailable):
+            await self._database.run(lambda db: record(db, result))
 
     def _reject_repeated(self, name: LoginName, origin: Origin) -> None:
         """Raises TooManyAttempts if the same login was rejected a moment ago."""

@@ -35,6 +35,10 @@ class Attempt(Generic[AttemptedUser]):
         """Decrements the counters, and resets those of failures in a row."""
         counting.record_success(db, self.counted)
 
+    def undo(self, db: Session) -> None:
+        """Decrements the counters. Earlier failures still count."""
+        counting.undo_count(db, self.counted)
+
 
 @dataclass(frozen=True)
 class LoginAttempt(Attempt[User | None]):
@@ -44,8 +48,13 @@ class LoginAttempt(Attempt[User | None]):
     network: str | None = None
 
     def record_success(self, db: Session) -> None:
-        """Also resets the failures in a row of other clients, and stores the network as known."""
-        counting.record_success(db, self.cleared)
+        """Also resets all failures in a row of the user, and stores the network as known.
+
+        Whoever logs in knows the password. So nothing that others have counted up, in whichever
+        network or by guessing the current password in a session, may be left to lock them out.
+        """
+        user_id = self.user.id if self.user else None
+        counting.record_success(db, self.counted, cleared=self.cleared, user_id=user_id)
         if self.user is not None:
             known_networks.remember(db, self.user, self.network)
 
@@ -60,13 +69,12 @@ def describe_login(
     user_id, network = user.id if user else None, origin.network
     account = f"user {user_id}" if user else f"name {name.normalised}"
     of_account = limits.for_account(settings, "login", user_id, account)
+    checks = _of_password_checks(settings, user.id) if user else []
     if user and network and known_networks.is_known(user, network):
         own = limits.for_account(settings, "login", user.id, str(user.id), network)
-        in_a_row = [limit for limit in of_account if limit.is_consecutive]
-        return LoginAttempt(user, own, user.id, cleared=[*own, *in_a_row], network=network)
-    of_network = [limits.for_network(settings, network)] if network else []
-    counted = [*of_account, *of_network]
-    return LoginAttempt(user, counted, cleared=counted, network=network)
+        return LoginAttempt(user, own, user.id, cleared=checks, network=network)
+    counted = [*of_account, *limits.for_networks(settings, origin)]
+    return LoginAttempt(user, counted, cleared=checks, network=network)
 
 
 def describe_password_check(
@@ -79,8 +87,8 @@ def describe_password_check(
     user = queries.users.lock(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
-    counted = limits.for_account(settings, "password", user_id, str(user_id))
-    return Attempt(user, counted if settings.login_throttle else (), trusted_user_id=user_id)
+    counted = _of_password_checks(settings, user_id) if settings.login_throttle else ()
+    return Attempt(user, counted, trusted_user_id=user_id)
 
 
 def describe_registration(settings: AuthenticationSettings, origin: Origin) -> Attempt[None]:
@@ -91,5 +99,9 @@ def describe_registration(settings: AuthenticationSettings, origin: Origin) -> A
     """
     if not settings.login_throttle or origin.network is None:
         return Attempt(None, is_undone_without_hash=False)
-    counted = [limits.for_registration(settings, origin.network)]
+    counted = limits.for_registration(settings, origin)
     return Attempt(None, counted, is_undone_without_hash=False)
+
+
+def _of_password_checks(settings: AuthenticationSettings, user_id: int) -> list[Limit]:
+    return limits.for_account(settings, "password", user_id, str(user_id))

@@ -50,12 +50,28 @@ def count(db: Session, limits: Sequence[Limit], *, origin: Origin) -> list[Excee
 
 def undo_count(db: Session, limits: Sequence[Limit]) -> None:
     """Decrements the counters of an attempt that was not made. Earlier failures still count."""
-    queries.throttle_counters.decrement(db, [limit.key for limit in limits])
+    queries.throttle_counters.undo(db, [limit.key for limit in limits])
 
 
-def record_success(db: Session, limits: Sequence[Limit]) -> None:
-    """Decrements the counters of a successful attempt, and resets those of failures in a row."""
-    queries.throttle_counters.decrement(db, [limit.key for limit in limits], reset_consecutive=True)
+def record_success(
+    db: Session,
+    limits: Sequence[Limit],
+    *,
+    cleared: Sequence[Limit] = (),
+    user_id: int | None = None,
+) -> None:
+    """Decrements the counters of a successful attempt, and resets those of failures in a row.
+
+    Also resets the limits in `cleared`, and all failures in a row of the user with this id.
+    """
+    queries.throttle_counters.record_success(
+        db,
+        [limit.key for limit in limits if not limit.is_consecutive],
+        reset=[
+            limit.key for limit in (*limits, *cleared) if limit.is_consecutive or limit in cleared
+        ],
+        user_id=user_id,
+    )
 
 
 def longest_retry_after(exceeded: Sequence[Exceeded]) -> int:

@@ -7,12 +7,16 @@ nobody else can use up. An account that does not exist has the same limits as on
 from dataclasses import dataclass
 from hashlib import sha256
 
+from authentication.audit import Origin
 from authentication.settings import DAY, AuthenticationSettings
 from database.queries.throttle_counters import CounterKey
 
 # Failures in a row on an account are kept until its user logs in. Those on a name without an
 # account are deleted after a while, because clients can make up any number of names.
 _UNKNOWN_ACCOUNT_SECONDS = 7 * DAY
+
+# How much more than a /64 all networks of one /48 may try together.
+WIDE_FACTOR = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +53,36 @@ def for_account(
     ]
 
 
-def for_network(settings: AuthenticationSettings, network: str) -> Limit:
-    """The limit on logins from a network by users who have not logged in from there before."""
-    key = CounterKey(_digest("login", network), None, settings.login_window_seconds)
-    maximum = settings.login_attempts_per_address
-    return Limit("login attempts per address", maximum, key, is_of_network=True)
+def for_networks(settings: AuthenticationSettings, origin: Origin) -> list[Limit]:
+    """The limits on logins from a network by users who have not logged in from there before."""
+    return _for_networks(
+        "login attempts per address",
+        "login",
+        settings.login_attempts_per_address,
+        settings.login_window_seconds,
+        origin,
+    )
 
 
-def for_registration(settings: AuthenticationSettings, network: str) -> Limit:
-    """The limit on registrations from a network."""
-    key = CounterKey(_digest("register", network), None, settings.registration_window_seconds)
-    return Limit("registrations per address", settings.registrations_per_address, key)
+def for_registration(settings: AuthenticationSettings, origin: Origin) -> list[Limit]:
+    """The limits on registrations from a network."""
+    return _for_networks(
+        "registrations per address",
+        "register",
+        settings.registrations_per_address,
+        settings.registration_window_seconds,
+        origin,
+    )
+
+
+def _for_networks(name: str, kind: str, maximum: int, seconds: int, origin: Origin) -> list[Limit]:
+    """For an IPv4 address, or for a /64 and a wider one for its /48."""
+    networks = ((origin.network, maximum), (origin.wide_network, WIDE_FACTOR * maximum))
+    return [
+        Limit(name, most, CounterKey(_digest(kind, network), None, seconds), is_of_network=True)
+        for network, most in networks
+        if network is not None
+    ]
 
 
 def _digest(*parts: str) -> bytes:

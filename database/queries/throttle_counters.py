@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, delete, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Update, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -55,29 +55,61 @@ def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     return _counts(db, rows)
 
 
-def decrement(db: Session, keys: Sequence[CounterKey], *, reset_consecutive: bool = False) -> None:
-    """Subtract one from each counter. `reset_consecutive` sets those without an end to zero."""
+def undo(db: Session, keys: Sequence[CounterKey]) -> None:
+    """Subtract one from each counter, and delete those that are back at zero.
+
+    Otherwise attempts that are never made, under names that are made up, would leave a row each.
+    """
     if not keys:
         return
-    is_zero = ThrottleCounter.attempts < 1
-    if reset_consecutive:
-        is_zero |= ThrottleCounter.ends_at.is_(None)
-    digests = [key.digest for key in keys]
-    db.execute(
+    rows = db.execute(
+        _locked(ThrottleCounter.key_digest.in_([key.digest for key in keys])).add_columns(
+            ThrottleCounter.attempts
+        )
+    ).all()
+    emptied = [counter_id for counter_id, attempts in rows if attempts <= 1]
+    remaining = [counter_id for counter_id, attempts in rows if attempts > 1]
+    if emptied:
+        _execute(db, delete(ThrottleCounter).where(ThrottleCounter.id.in_(emptied)))
+    if remaining:
+        subtracted = update(ThrottleCounter).values(attempts=ThrottleCounter.attempts - 1)
+        _execute(db, subtracted.where(ThrottleCounter.id.in_(remaining)))
+
+
+def record_success(
+    db: Session,
+    keys: Sequence[CounterKey],
+    *,
+    reset: Sequence[CounterKey],
+    user_id: int | None = None,
+) -> None:
+    """Subtract one from each counter, and set to zero those to reset.
+
+    With a user, also all counters of the user that have no end.
+    """
+    if not (keys or reset or user_id):
+        return
+    is_reset: ColumnElement[bool] = ThrottleCounter.key_digest.in_([key.digest for key in reset])
+    if user_id is not None:
+        is_reset |= (ThrottleCounter.user_id == user_id) & ThrottleCounter.ends_at.is_(None)
+    is_counted = ThrottleCounter.key_digest.in_([key.digest for key in keys])
+    is_zero = is_reset | (ThrottleCounter.attempts < 1)
+    _execute(
+        db,
         update(ThrottleCounter)
-        .where(ThrottleCounter.id.in_(_locked(ThrottleCounter.key_digest.in_(digests))))
-        .values(attempts=case((is_zero, 0), else_=ThrottleCounter.attempts - 1))
-        .execution_options(synchronize_session=False)
+        .where(ThrottleCounter.id.in_(_locked(is_counted | is_reset)))
+        .values(attempts=case((is_zero, 0), else_=ThrottleCounter.attempts - 1)),
     )
 
 
 def delete_of_user(db: Session, user_id: int) -> None:
     """Delete all counters of a user."""
-    db.execute(
-        delete(ThrottleCounter)
-        .where(ThrottleCounter.id.in_(_locked(ThrottleCounter.user_id == user_id)))
-        .execution_options(synchronize_session=False)
-    )
+    its_ids = _locked(ThrottleCounter.user_id == user_id)
+    _execute(db, delete(ThrottleCounter).where(ThrottleCounter.id.in_(its_ids)))
+
+
+def _execute(db: Session, statement: Update | Delete) -> None:
+    db.execute(statement.execution_options(synchronize_session=False))
 
 
 def _locked(condition: ColumnElement[bool]) -> Select[int]:

@@ -149,7 +149,7 @@ def test_an_attempt_that_the_address_is_refused_does_not_count_against_the_accou
     for n in range(5):
         world.guess(f"user{n}@example.org", ip=ELSEWHERE)
     assert world.guess(ip=ELSEWHERE, times=3) == [429] * 3
-    assert sql("SELECT max(attempts) FROM throttle_counters WHERE user_id IS NOT NULL") == [(0,)]
+    assert sql("SELECT count(*) FROM throttle_counters WHERE user_id IS NOT NULL") == [(0,)]
 
 
 def test_addresses_of_one_ipv6_network_are_one(world: World) -> None:
@@ -296,6 +296,73 @@ def test_the_current_password_cannot_be_guessed_from_a_stolen_session(world: Wor
     assert world.http.patch("/users/me", json=moved, headers=bearer).status_code == 429
     assert world.http.patch("/users/me", json={"name": "A"}, headers=bearer).status_code == 200
     assert world.log_in().status_code == 200, "which locks nobody out"
+
+
+def guess_current(world: World, bearer: dict[str, str], times: int) -> list[int]:
+    def change(password: str) -> int:
+        body = {"current_password": password, "new_password": "an entirely different one"}
+        return world.http.put("/users/me/password", json=body, headers=bearer).status_code
+
+    return [change(f"wrong {n}") for n in range(times)]
+
+
+def change_password(world: World, bearer: dict[str, str]) -> int:
+    body = {"current_password": PASSWORD, "new_password": "an entirely different one"}
+    return world.http.put("/users/me/password", json=body, headers=bearer).status_code
+
+
+@pytest.mark.parametrize("ip", [HOME, ELSEWHERE])
+@pytest.mark.parametrize("limit", ["login_attempts_per_account", "login_failures_per_account"])
+def test_a_login_clears_the_guesses_at_the_current_password_by_a_stolen_session(
+    make_world: Callable[..., World], sql: Sql, limit: str, ip: str
+) -> None:
+    world = make_world(**{limit: 3})
+    world.register()
+    bearer = {"Authorization": f"Bearer {world.log_in().json()['access_token']}"}
+    assert guess_current(world, bearer, 4) == [403] * 3 + [429]
+    if limit == "login_failures_per_account":
+        sql(END_WINDOWS)
+        assert change_password(world, bearer) == 429, "which only a login clears"
+    assert world.log_in(ip=ip).status_code == 200
+    assert change_password(world, bearer) == 204
+
+
+def test_a_login_from_anywhere_clears_the_failures_in_a_row_of_every_known_network(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world(login_failures_per_account=3)
+    world.register()
+    assert world.guess(ip=HOME, times=3) == [401] * 3
+    sql(END_WINDOWS)
+    assert world.log_in(ip=HOME).status_code == 429
+    assert world.log_in(ip=ELSEWHERE).status_code == 200
+    world.let_a_moment_pass()
+    assert world.log_in(ip=HOME).status_code == 200
+
+
+def test_a_failed_login_clears_nothing(make_world: Callable[..., World], sql: Sql) -> None:
+    world = make_world(login_attempts_per_account=4)
+    world.register()
+    bearer = {"Authorization": f"Bearer {world.log_in().json()['access_token']}"}
+    assert guess_current(world, bearer, 5)[-1] == 429
+    assert world.guess(ip=ELSEWHERE) == [401]
+    assert change_password(world, bearer) == 429
+
+
+def test_all_networks_of_one_site_have_a_wider_limit_together(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(login_attempts_per_address=2, registrations_per_address=1)
+    statuses = [
+        world.guess(f"user{n}@example.org", ip=f"2001:db8:7:{n:x}::1")[0] for n in range(21)
+    ]
+    assert statuses == [401] * 20 + [429]
+    assert world.guess("other@example.org", ip="2001:db8:8:1::1") == [401]
+    statuses = [
+        world.register(f"user{n}@example.org", ip=f"2001:db8:7:{n:x}::1").status_code
+        for n in range(11)
+    ]
+    assert statuses == [201] * 10 + [429]
 
 
 def test_registrations_from_one_address_are_limited(make_world: Callable[..., World]) -> None:

@@ -49,6 +49,9 @@ AccountIdentity = Annotated[
 ]
 
 
+READING = frozenset({"GET", "HEAD"})
+
+
 def service_of(request: Request) -> Service:
     """The running service."""
     service: Service = request.app.state.service
@@ -72,13 +75,33 @@ async def get_service(request: Request) -> Service:
 
 
 async def get_origin(request: Request) -> Origin:
-    """The origin of the request, for a route."""
+    """The origin of the request, for a route. Every route that changes something has one.
+
+    Raises TooManyAttempts if the caller, if already known, has made too many changes.
+    """
+    identity: Identity | None = request.scope.get(RESOLVED)
+    if identity is not None and request.method not in READING:
+        charge(request, identity, is_revocation=_revokes(request))
     return origin_of(request)
+
+
+def charge(request: Request, identity: Identity, *, is_revocation: bool) -> None:
+    """Count a change by the caller. Raises TooManyAttempts."""
+    service_of(request).write_budget.charge(
+        identity.user_id,
+        identity.session_id or identity.api_key_id,
+        is_revocation=is_revocation,
+    )
+
+
+def _revokes(request: Request) -> bool:
+    """Whether the request revokes something: a new password does, too."""
+    return request.method in {"DELETE", "PUT"} or request.scope["path"] == "/logout"
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:
     """A transaction that is committed before the response is sent, and read-only for a GET."""
-    read_only = request.method in {"GET", "HEAD"}
+    read_only = request.method in READING
     async with service_of(request).database.session(read_only=read_only) as db:
         yield db
 

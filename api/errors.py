@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api import denials
 from api.request import media_types
 from api.routing.route_group import flatten
 from authentication import errors
@@ -70,6 +71,7 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
 
 
 async def _rejected(request: Request, error: CounterfoilError) -> Response:
+    denials.record(request, error)
     more: dict[str, Any] = {}
     if isinstance(error, errors.InvalidField):
         more["errors"] = [{"field": error.field, "message": error.detail}]

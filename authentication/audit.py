@@ -1,6 +1,6 @@
 """Writes down what happened, in the transaction of what it records. Never a token or a password."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -34,8 +34,10 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token.revoked"
     TOKEN_REFUSED = "token.refused"
     TOKEN_REFRESHED = "token.refreshed"
+    REFRESH_REPEATED = "token.refresh_repeated"
     REFRESH_FAILED = "token.refresh_failed"
     REFRESH_REUSED = "token.refresh_reused"
+    ACCESS_DENIED = "access.denied"
     SESSION_REVOKED = "session.revoked"
     SESSIONS_REVOKED = "sessions.revoked"
     API_KEY_CREATED = "api_key.created"
@@ -137,6 +139,20 @@ def record_all(
     events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
     queries.audit_events.append_all(db, events)
     _remember(db, event, [described["detail"] for described in events])
+
+
+def record_together(
+    db: Session,
+    events: Sequence[tuple[Event, dict[str, Any]]],
+    *,
+    origin: Origin,
+    subject: str | None,
+) -> None:
+    """Append several kinds of events of one subject, each with its detail, all at once."""
+    described = [_describe(event, origin, subject, detail) for event, detail in events]
+    queries.audit_events.append_all(db, described)
+    for one in described:
+        _remember(db, one["event"], [one["detail"]])
 
 
 def _describe(

@@ -3,13 +3,12 @@
 They read no clock: all times are those of the database.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from authentication.errors import SessionLimitReached
 from authentication.settings import AuthenticationSettings, SessionLimitPolicy
 from database import moments
-from database.models import LoginSession, RefreshToken
+from database.models import RefreshToken
 
 
 def session_end(settings: AuthenticationSettings, now: datetime) -> datetime:
@@ -79,20 +78,22 @@ def is_refreshable(settings: AuthenticationSettings, now: datetime, token: Refre
     return used_at is None or is_within_grace(settings, now, used_at)
 
 
-def sessions_beyond_limit(
-    settings: AuthenticationSettings, live: Sequence[LoginSession]
-) -> Sequence[LoginSession]:
-    """The sessions to revoke before one is added. Raises SessionLimitReached if none may be."""
+def is_superseded(token: RefreshToken) -> bool:
+    """Whether a refresh token ended unused, because another one with the same parent was used."""
+    return token.first_used_at is None and token.expires_at == token.created_at
+
+
+def sessions_beyond_limit(settings: AuthenticationSettings, others: int) -> int:
+    """How many of the other live sessions of a user to revoke when one is added.
+
+    Raises SessionLimitReached if none may be.
+    """
     if settings.max_sessions_per_user is None:
-        return []
-    surplus = len(live) + 1 - settings.max_sessions_per_user
-    if surplus <= 0:
-        return []
-    if settings.session_limit_policy is SessionLimitPolicy.REFUSE:
+        return 0
+    surplus = max(0, others + 1 - settings.max_sessions_per_user)
+    if surplus and settings.session_limit_policy is SessionLimitPolicy.REFUSE:
         raise SessionLimitReached
-    if settings.session_limit_policy is SessionLimitPolicy.EVICT_IDLE:
-        return sorted(live, key=lambda session: session.last_used_at)[:surplus]
-    return sorted(live, key=lambda session: session.created_at)[:surplus]
+    return surplus
 
 
 def is_due_for_renewal(

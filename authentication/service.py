@@ -10,11 +10,12 @@ from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
+from authentication.resolution.issued_tokens import IssuedTokens
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RejectedTokenAuditor
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
-from authentication.throttling.memory import UnknownTokenCounter
+from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
 from database.engine.session import Database
@@ -37,6 +38,8 @@ class Service:
         event.listen(self.database.sessions, "after_commit", self._report_events)
         self.hasher = PasswordHasher(settings)
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
+        self.write_budget = WriteBudget(settings)
+        self.issued_tokens = IssuedTokens(self.database)
         self.last_used = LastUsedWriter(settings, self.database, instrumentation)
         self.rejected_tokens = RejectedTokenAuditor(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, instrumentation)

@@ -35,16 +35,17 @@ class AuthenticationSettings(LayerSettings):
     rolling_tokens: bool = False
     """Whether an access token that is used in the second half of its lifetime is extended."""
 
-    refresh_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 0
+    refresh_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 10
     """How long a used refresh token is still accepted.
 
-    For clients that lose responses, or refresh several times at once.
+    For clients that lose responses, or refresh several times at once. Once a token that it was
+    exchanged for has been used, the others end, and so does the grace.
     """
 
-    max_sessions_per_user: Annotated[int | None, Field(ge=1)] = None
+    max_sessions_per_user: Annotated[int | None, Field(ge=1)] = 100
     """How many live sessions a user may have; `none` sets no limit."""
 
-    session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_OLDEST
+    session_limit_policy: SessionLimitPolicy = SessionLimitPolicy.EVICT_IDLE
     """At the limit: reject the login, or revoke the oldest or the longest unused session."""
 
     api_key_seconds: Annotated[int | None, Field(ge=1, le=MAX_API_KEY_DAYS * DAY)] = 365 * DAY
@@ -120,7 +121,19 @@ class AuthenticationSettings(LayerSettings):
     """Unknown tokens that one caller may send to a worker; known ones are always answered."""
 
     revocation_misses_per_minute: Annotated[int, Field(ge=1)] = 120
-    """Unknown tokens that one IP address may send to a worker; known ones are always revoked."""
+    """Unknown tokens that one network may send to a worker's `/revoke`; known ones are revoked.
+
+    Past five times as many, no token from there is looked up until the minute is over.
+    """
+
+    refresh_misses_per_minute: Annotated[int, Field(ge=1)] = 120
+    """Unknown refresh tokens that one network may send to a worker, with the same limit to that."""
+
+    writes_per_minute: Annotated[int, Field(ge=1)] = 300
+    """Changes that one account, and each of its sessions and API keys, may make at a worker.
+
+    What revokes something is limited for each session and API key alone.
+    """
 
     hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(cpu_count() or 1, 64)

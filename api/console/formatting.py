@@ -55,6 +55,8 @@ EVENTS: dict[str, str] = {
     Event.TOKEN_REVOKED: "Token revoked",
     Event.TOKEN_REFUSED: "Token rejected",
     Event.TOKEN_REFRESHED: "Tokens refreshed",
+    Event.REFRESH_REPEATED: "Tokens refreshed once more",
+    Event.ACCESS_DENIED: "Access denied",
     Event.REFRESH_FAILED: "Refresh failed",
     Event.REFRESH_REUSED: "Refresh token reused",
     Event.SESSION_REVOKED: "Session ended",

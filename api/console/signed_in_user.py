@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api import denials
 from api.console import cookies
-from api.dependencies import origin_of, service_of
+from api.dependencies import READING, charge, origin_of, service_of
 from authentication import permissions
 from authentication.audit import Origin
 from authentication.grants import console as console_grant
@@ -59,15 +60,22 @@ async def get_signed_in_user(request: Request) -> SignedInUser:
 SignedInUserDep = Annotated[SignedInUser, Depends(get_signed_in_user)]
 
 
-async def get_administrator(user: SignedInUserDep) -> SignedInUser:
+async def get_administrator(request: Request, user: SignedInUserDep) -> SignedInUser:
     """The signed-in user, who must be an administrator. Raises InsufficientScope."""
     if not user.is_administrator:
-        raise InsufficientScope(frozenset({permissions.ADMIN}))
+        error = InsufficientScope(frozenset({permissions.ADMIN}))
+        denials.record(request, error, user.token)
+        raise error
     return user
 
 
 async def get_console_origin(request: Request, user: SignedInUserDep) -> Origin:
-    """The signed-in user and their address, for the audit log."""
+    """The signed-in user and their address, for the audit log.
+
+    Raises TooManyAttempts if the session has made too many changes.
+    """
+    if request.method not in READING:
+        charge(request, user.identity, is_revocation=True)
     return origin_of(request).acting_as(user.identity.actor)
 
 

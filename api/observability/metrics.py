@@ -110,10 +110,11 @@ class Metrics(Instrumentation):
                 self._logins.labels("succeeded").inc()
             case Event.LOGIN_FAILED:
                 self._logins.labels(_known_reason(detail.get("reason"))).inc()
-            case Event.TOKEN_REFRESHED:
+            case Event.TOKEN_REFRESHED | Event.REFRESH_REPEATED:
                 self._refreshes.labels("succeeded").inc()
             case Event.REFRESH_FAILED:
-                self._refreshes.labels(_known_reason(detail.get("reason"))).inc()
+                reason = _known_reason(detail.get("reason"))
+                self._refreshes.labels(reason).inc(detail.get("count", 1))
             case Event.REFRESH_REUSED:
                 self._refreshes.labels("reused").inc()
                 self._revoked.labels(Reason.REFRESH_TOKEN_REUSE).inc()

@@ -4,10 +4,11 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.dependencies import OriginDep, SessionDep, requires
 from api.openapi.problems import problems
+from api.request.paging import LINK, link
 from api.request.parameters import UserId
 from authentication import permissions
 from authentication.accounts import roles
@@ -34,6 +35,7 @@ from schemas.admin import (
     UserQuery,
 )
 from schemas.api_keys import ApiKeyRead
+from schemas.paging import ListQuery
 from schemas.sessions import SessionRead, SessionsEnded
 
 _is_administrator = requires(permissions.ADMIN)
@@ -77,7 +79,7 @@ def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
     "/users/{user_id}",
     summary="Disable or enable a user, change their roles",
     response_description="The user after the change.",
-    responses=problems(404, 408, 409, 413, 415, 422),
+    responses=problems(404, 408, 409, 413, 415, 422, 429),
 )
 def change_user(
     db: SessionDep,
@@ -94,7 +96,7 @@ def change_user(
     "/users/{user_id}/sessions",
     summary="Revoke all sessions of a user",
     response_description="How many sessions were revoked.",
-    responses=problems(404, 422),
+    responses=problems(404, 422, 429),
 )
 def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
     """Stops logins in progress, too. If the user is the caller, their own session is included."""
@@ -128,7 +130,7 @@ def list_sessions(
     summary="Revoke a session of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The session is revoked.",
-    responses=problems(404, 422),
+    responses=problems(404, 422, 429),
 )
 def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     """The next request with a token of that session is rejected."""
@@ -139,7 +141,7 @@ def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     "/sessions/revoke",
     summary="Revoke many sessions",
     response_description="How many sessions were revoked, and whether there are more.",
-    responses=problems(408, 413, 415, 422),
+    responses=problems(408, 413, 415, 422, 429),
 )
 def revoke_sessions(
     admin: _Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
@@ -178,12 +180,21 @@ def list_audit_events(
     "/users/{user_id}/api-keys",
     summary="List the API keys of a user",
     response_description="The live keys of the user.",
-    responses=problems(404, 422),
+    responses={**LINK, **problems(404, 422)},
 )
-def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
-    """Live keys, newest first, with their last characters. A disabled user has no live keys."""
-    found = operations.list_api_keys(db, user_id)
-    return [ApiKeyRead.model_validate(key) for key in found]
+def list_api_keys(
+    db: SessionDep,
+    response: Response,
+    user_id: UserId,
+    query: Annotated[ListQuery, Query()],
+) -> list[ApiKeyRead]:
+    """Live keys, newest first, with their last characters. A disabled user has no live keys.
+
+    If there are more than `limit`, the header `Link` leads to the next page.
+    """
+    page = operations.list_api_keys(db, user_id, limit=query.limit, cursor=query.cursor)
+    link(response, page, query)
+    return [ApiKeyRead.model_validate(key) for key in page.items]
 
 
 @router.delete(
@@ -191,7 +202,7 @@ def list_api_keys(db: SessionDep, user_id: UserId) -> list[ApiKeyRead]:
     summary="Revoke an API key of any user",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The key is revoked.",
-    responses=problems(404, 422),
+    responses=problems(404, 422, 429),
 )
 def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
     """The next request with that key is rejected."""

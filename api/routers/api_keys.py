@@ -1,18 +1,21 @@
 """The caller's own API keys."""
 
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
+from api.request.paging import LINK, link
 from authentication import policies
 from authentication.audit import Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
 from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate
+from schemas.paging import ListQuery
 
 router = APIRouter(prefix="/api-keys", tags=["api_keys"])
 
@@ -21,11 +24,22 @@ router = APIRouter(prefix="/api-keys", tags=["api_keys"])
     "",
     summary="List your API keys",
     response_description="Your live keys.",
-    responses=problems(400, 401, 403, 503),
+    responses={**LINK, **problems(400, 401, 403, 422, 503)},
 )
-def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]:
-    """Live keys, newest first, each with its name and its last characters."""
-    return [ApiKeyRead.model_validate(key) for key in api_keys.list_own(db, identity)]
+def list_api_keys(
+    identity: AccountIdentity,
+    db: SessionDep,
+    response: Response,
+    query: Annotated[ListQuery, Query()],
+) -> list[ApiKeyRead]:
+    """Live keys, newest first, each with its name and its last characters.
+
+    If there are more than `limit`, the header `Link` leads to the next page.
+    """
+    user_id = identity.user_id
+    page = api_keys.list_of_user(db, user_id, limit=query.limit, cursor=query.cursor)
+    link(response, page, query)
+    return [ApiKeyRead.model_validate(key) for key in page.items]
 
 
 @router.post(
@@ -33,7 +47,7 @@ def list_api_keys(identity: AccountIdentity, db: SessionDep) -> list[ApiKeyRead]
     summary="Create an API key",
     status_code=HTTPStatus.CREATED,
     response_description="The key, which is shown only once.",
-    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
 def create_api_key(
     body: ApiKeyCreate,
@@ -53,7 +67,7 @@ def create_api_key(
     summary="Revoke one of your API keys",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The key is revoked.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
 def revoke_api_key(
     api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
@@ -67,7 +81,7 @@ def revoke_api_key(
     summary="Rotate one of your API keys",
     status_code=HTTPStatus.CREATED,
     response_description="The new key, which is shown only once.",
-    responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 503),
+    responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
 )
 def rotate_api_key(
     api_key_id: UUID,

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
+from api import denials
 from api.errors import headers_of, status_of
 from api.routing.fast_route import FastRoute
 from counterfoil import permissions
@@ -64,6 +65,7 @@ async def verify(request: Request) -> Response:
     try:
         return Response(headers=_headers(await _get_identity(request)))
     except CounterfoilError as error:
+        denials.record(request, error)
         return _reject(error)
     except DatabaseUnavailable as error:
         log_unavailable(error)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
+from api import denials
 from api.dependencies import origin_of
 from api.errors import headers_of
 from api.oauth_errors import OAuthException, oauth_errors
@@ -38,27 +39,27 @@ async def introspect(request: Request) -> Response:
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
-        ip = origin_of(request).ip
-        state.service.rejected_tokens.record(caller, ip)
-        _count_miss(request, "caller", ip or "")
+        origin = origin_of(request)
+        state.service.rejected_tokens.record(caller, origin.ip)
+        state.service.unknown_tokens.count_in("caller", origin, limit=_limit(state.service))
         raise _invalid_client(request) from None
     except InsufficientScope as error:
+        denials.record(request, error, caller)
         headers = headers_of(error)
         exception = OAuthException(
             error.code, error.detail, status=HTTPStatus.FORBIDDEN, headers=headers
         )
         raise exception from None
     if found is None:
-        _count_miss(request, "introspect", caller)
+        # Limits scanning for tokens (RFC 7662, 4). Live tokens are never limited.
+        state.service.unknown_tokens.count("introspect", caller, limit=_limit(state.service))
         return Response(_INACTIVE, media_type="application/json")
     members = introspection.describe(found, issuer=state.settings.api.issuer)
     return Response(json.dumps(members), media_type="application/json")
 
 
-def _count_miss(request: Request, *key: str) -> None:
-    """Limits scanning for tokens (RFC 7662, 4). Requests about live tokens are never limited."""
-    service: Service = request.app.state.service
-    service.unknown_tokens.count(*key, limit=service.settings.introspection_misses_per_minute)
+def _limit(service: Service) -> int:
+    return service.settings.introspection_misses_per_minute
 
 
 def _caller(request: Request) -> str:

@@ -12,7 +12,6 @@ from authentication import permissions
 from authentication.credentials import revocation
 from authentication.errors import NotFound
 from authentication.service import Service
-from counterfoil import tokens
 from schemas.oauth import ServerMetadata
 
 router = APIRouter(tags=["oauth"])
@@ -36,13 +35,14 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     token or key is revoked, of a refresh token its session. The audit log records it.
     """
     token = forms.required_token(await forms.read(request), "token")
-    # What cannot be a token is not worth a query.
-    known = tokens.kind_of(token) is not None and await service.database.run(
-        lambda db: revocation.revoke(db, token, origin=origin)
-    )
-    if not known:
-        limit = service.settings.revocation_misses_per_minute
-        service.unknown_tokens.count("revoke", origin.ip or "", limit=limit)
+    limit = service.settings.revocation_misses_per_minute
+    service.unknown_tokens.reject_flood("revoke", origin, limit=limit)
+    if await service.issued_tokens.is_issued(token):
+        await service.database.run(
+            lambda db: revocation.revoke(db, token, origin=origin), is_untrusted=True
+        )
+    else:
+        service.unknown_tokens.count_in("revoke", origin, limit=limit)
     return Response()
 
 

@@ -1,14 +1,17 @@
 """The caller's own sessions."""
 
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AccountIdentity, OriginDep, SessionDep
 from api.openapi.problems import problems
+from api.request.paging import LINK, link
 from authentication.audit import Reason
 from authentication.credentials import sessions
+from schemas.paging import ListQuery
 from schemas.sessions import SessionRead, SessionsEnded
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -18,11 +21,21 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
     "",
     summary="List your sessions",
     response_description="Your live sessions.",
-    responses=problems(400, 401, 403, 503),
+    responses={**LINK, **problems(400, 401, 403, 422, 503)},
 )
-def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead]:
-    """Live sessions, newest first. The session of the caller is marked `current`."""
-    listed = [SessionRead.model_validate(session) for session in sessions.list_own(db, identity)]
+def list_sessions(
+    identity: AccountIdentity,
+    db: SessionDep,
+    response: Response,
+    query: Annotated[ListQuery, Query()],
+) -> list[SessionRead]:
+    """Live sessions, newest first. The session of the caller is marked `current`.
+
+    If there are more than `limit`, the header `Link` leads to the next page.
+    """
+    page = sessions.list_own(db, identity, limit=query.limit, cursor=query.cursor)
+    link(response, page, query)
+    listed = [SessionRead.model_validate(session) for session in page.items]
     for session in listed:
         session.current = session.id == identity.session_id
     return listed
@@ -33,7 +46,7 @@ def list_sessions(identity: AccountIdentity, db: SessionDep) -> list[SessionRead
     summary="Revoke one of your sessions",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The session is revoked.",
-    responses=problems(400, 401, 403, 404, 422, 503),
+    responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
 def end_session(
     session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
@@ -46,7 +59,7 @@ def end_session(
     "",
     summary="Revoke all of your sessions",
     response_description="How many sessions were revoked.",
-    responses=problems(400, 401, 403, 422, 503),
+    responses=problems(400, 401, 403, 422, 429, 503),
 )
 def end_sessions(
     identity: AccountIdentity,

@@ -18,7 +18,6 @@ from authentication.grants import refresh_token as refresh_grant
 from authentication.grants.password import LoginRequest
 from authentication.grants.refresh_token import RefreshRequest
 from authentication.service import Service
-from counterfoil import tokens
 from counterfoil.errors import InvalidToken, NotAuthenticated
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.problems import OAuthError
@@ -124,17 +123,20 @@ async def log_out(request: Request, service: ServiceDep, origin: OriginDep) -> N
 
 async def _log_out_by_dead_token(service: Service, token: str, origin: Origin) -> None:
     """Only a token that was issued, by a session that can still be revoked, causes a write."""
+    limit = service.settings.revocation_misses_per_minute
+    service.unknown_tokens.reject_flood("logout", origin, limit=limit)
     if (
-        tokens.kind_of(token) is not None
+        await service.issued_tokens.is_issued(token)
         and await service.database.run(
-            lambda db: sessions.can_log_out_by_token(db, token), read_only=True
+            lambda db: sessions.can_log_out_by_token(db, token),
+            read_only=True,
+            is_untrusted=True,
         )
         and await service.database.run(
-            lambda db: sessions.log_out_by_token(db, token, origin=origin)
+            lambda db: sessions.log_out_by_token(db, token, origin=origin), is_untrusted=True
         )
     ):
         return
     service.rejected_tokens.record(token, origin.ip)
-    limit = service.settings.revocation_misses_per_minute
-    service.unknown_tokens.count("logout", origin.ip or "", limit=limit)
+    service.unknown_tokens.count_in("logout", origin, limit=limit)
     raise InvalidToken

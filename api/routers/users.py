@@ -75,7 +75,7 @@ async def update_me(
     summary="Delete your account",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The account is deleted.",
-    responses=problems(400, 401, 403, 409, 422, 503),
+    responses=problems(400, 401, 403, 409, 422, 429, 503),
 )
 def delete_me(
     identity: AccountIdentity, service: ServiceDep, db: SessionDep, origin: OriginDep

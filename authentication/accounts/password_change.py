@@ -92,14 +92,8 @@ def _replace_tokens(
         raise InvalidToken
     is_narrowed = identity.scopes != issuance.effective_scopes(user, granted)
     scopes = narrowed if is_narrowed else granted
-    return issuance.issue(
-        db,
-        settings,
-        session=session,
-        user=user,
-        granted=granted,
-        scopes=scopes,
-        replaced=replaced,
+    return issuance.renew(
+        db, settings, replaced, session=session, user=user, granted=granted, scopes=scopes
     )
 
 

@@ -171,10 +171,12 @@ def revoke_session_batch(db: Session, *, keep: UUID | None, origin: Origin) -> R
     return Revoked(len(batch), more=more is not None)
 
 
-def list_api_keys(db: Session, user_id: int) -> Sequence[ApiKey]:
-    """The live API keys of a user, newest first. Raises NotFound."""
+def list_api_keys(
+    db: Session, user_id: int, *, limit: int, cursor: str | None = None
+) -> Page[ApiKey]:
+    """The live API keys of a user, newest first. Raises NotFound, and InvalidField for a cursor."""
     get_user(db, user_id)
-    return api_keys.list_of_user(db, user_id)
+    return api_keys.list_of_user(db, user_id, limit=limit, cursor=cursor)
 
 
 def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:

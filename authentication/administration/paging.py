@@ -12,6 +12,7 @@ from database import keyset
 from database.keyset import Position
 
 T = TypeVar("T")
+Row = TypeVar("Row", bound=Any)
 
 _MAX_MOMENT_LENGTH = 40
 _MAX_ID = 2**63 - 1
@@ -23,6 +24,17 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next_cursor: str | None
+
+
+def cut(found: Sequence[tuple[Row, str]], limit: int) -> Page[Row]:
+    """The page of these rows, which are up to `limit` and one more, each with its time as stored.
+
+    The rows have an `id`.
+    """
+    page = found[:limit]
+    last, moment = page[-1] if len(found) > limit else (None, None)
+    next_cursor = None if last is None else encode(moment, last.id)
+    return Page([row for row, _ in page], next_cursor)
 
 
 def encode(*values: object) -> str:

@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit, labels, permissions, policies
+from authentication.administration import paging
+from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
@@ -47,14 +49,21 @@ class NewKey:
     stored: ApiKey
 
 
-def list_own(db: Session, identity: Identity) -> Sequence[ApiKey]:
-    """The caller's live keys, newest first."""
-    return queries.api_keys.list_live(db, user_id=identity.user_id)
+def list_of_user(
+    db: Session, user_id: int, *, limit: int, cursor: str | None = None
+) -> Page[ApiKey]:
+    """The live keys of a user, newest first. Disabled users have none.
+
+    Raises InvalidField for an invalid cursor.
+    """
+    after = paging.decode_position(cursor, id_is_uuid=True)
+    found = queries.api_keys.list_live(db, user_id=user_id, after=after, limit=limit + 1)
+    return paging.cut(found, limit)
 
 
-def list_of_user(db: Session, user_id: int) -> Sequence[ApiKey]:
-    """The live keys of a user, newest first. Disabled users have none."""
-    return queries.api_keys.list_live(db, user_id=user_id)
+def count_of_user(db: Session, user_id: int) -> int:
+    """How many live keys a user has."""
+    return queries.api_keys.count_live(db, user_id=user_id, with_replaced=True)
 
 
 def list_everywhere(db: Session, *, user_id: int | None = None) -> Sequence[tuple[ApiKey, User]]:

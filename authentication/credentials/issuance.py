@@ -1,7 +1,7 @@
 """Issues a pair of tokens: an access token, and the refresh token that will replace it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -29,52 +29,70 @@ class TokenPair:
     user_id: int
 
 
-def issue(
+class _Access(NamedTuple):
+    """An access token to be stored, and its text."""
+
+    text: str
+    fields: dict[str, Any]
+
+
+def begin(
     db: Session,
     settings: AuthenticationSettings,
     *,
     session: LoginSession,
     user: User,
+    scopes: str | None,
+) -> tuple[TokenPair, int]:
+    """Issue the first pair of a session. Also returns how many other live sessions the user has."""
+    access = _access_token(db, settings, session, scopes)
+    stored, others = queries.access_tokens.add_first(db, session, access.fields)
+    refresh = _add_refresh_token(db, settings, session, stored, scopes)
+    return _pair(db, access.text, refresh, stored, session, user), others
+
+
+def exchange(
+    db: Session,
+    settings: AuthenticationSettings,
+    pair: tuple[RefreshToken, AccessToken],
+    *,
+    session: LoginSession,
+    user: User,
+    scopes: str | None,
+) -> TokenPair:
+    """Issue a new pair in the place of this one, whose refresh token is marked as used.
+
+    `scopes`, of the access token, may be less than what the refresh token was granted.
+    """
+    used, stored = pair
+    access = _access_token(db, settings, session, scopes)
+    used.access_token_id = queries.access_tokens.replace(db, stored, access.fields).id
+    # Within the grace it is used again, which must not prolong the grace.
+    used.first_used_at = used.first_used_at or clock.read(db)
+    refresh = _add_refresh_token(db, settings, session, stored, used.scopes, parent_id=used.id)
+    return _pair(db, access.text, refresh, stored, session, user)
+
+
+def renew(
+    db: Session,
+    settings: AuthenticationSettings,
+    replaced: AccessToken,
+    *,
+    session: LoginSession,
+    user: User,
     granted: str | None,
     scopes: str | None,
-    exchanged: tuple[RefreshToken, AccessToken] | None = None,
-    replaced: AccessToken | None = None,
 ) -> TokenPair:
-    """Issue a new pair in the session. `granted` is for the refresh token; `scopes` may be less.
+    """Issue a new pair over an access token of which nothing remains.
 
-    It replaces the pair that was exchanged for it, if any, and marks its refresh token as used. It
-    is written over an access token that is `replaced`, of which nothing remains.
+    `granted` is for the refresh token; `scopes`, of the access token, may be less.
     """
-    now = clock.read(db)
-    access, refresh = tokens.create(TokenKind.ACCESS), tokens.create(TokenKind.REFRESH)
-    fields = {
-        "token_digest": access.digest,
-        "scopes": scopes,
-        "created_at": now,
-        "expires_at": policies.access_token_end(settings, now, session.expires_at),
-    }
-    if exchanged is None:
-        stored = replaced or AccessToken(session_id=session.id, user_id=user.id)
-        for field, value in fields.items():
-            setattr(stored, field, value)
-        db.add(stored)
-        db.flush()
-    else:
-        used, stored = exchanged
-        used.access_token_id = queries.access_tokens.replace(db, stored, fields).id
-        # Within the grace it is used again, which must not prolong the grace.
-        used.first_used_at = used.first_used_at or now
-    db.add(_refresh_token(settings, stored, refresh.digest, session, granted, now))
+    access = _access_token(db, settings, session, scopes)
+    for field, value in access.fields.items():
+        setattr(replaced, field, value)
     db.flush()
-    return TokenPair(
-        access_token=access.text,
-        refresh_token=refresh.text,
-        # Rounded down, but 0 would say that it has expired.
-        expires_in=max(1, int((stored.expires_at - now).total_seconds())),
-        scope=permissions.join(effective_scopes(user, scopes)),
-        session_id=session.id,
-        user_id=user.id,
-    )
+    refresh = _add_refresh_token(db, settings, session, replaced, granted)
+    return _pair(db, access.text, refresh, replaced, session, user)
 
 
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
@@ -83,19 +101,59 @@ def effective_scopes(user: User, scopes: str | None) -> Scopes:
     return usable(scopes, roles).scopes
 
 
-def _refresh_token(
+def _access_token(
+    db: Session, settings: AuthenticationSettings, session: LoginSession, scopes: str | None
+) -> _Access:
+    now, new = clock.read(db), tokens.create(TokenKind.ACCESS)
+    fields = {
+        "token_digest": new.digest,
+        "scopes": scopes,
+        "created_at": now,
+        "expires_at": policies.access_token_end(settings, now, session.expires_at),
+    }
+    return _Access(new.text, fields)
+
+
+def _add_refresh_token(
+    db: Session,
     settings: AuthenticationSettings,
-    access_token: AccessToken,
-    digest: bytes,
     session: LoginSession,
+    access_token: AccessToken,
     granted: str | None,
-    now: datetime,
-) -> RefreshToken:
-    return RefreshToken(
-        access_token_id=access_token.id,
+    *,
+    parent_id: int | None = None,
+) -> str:
+    """Returns its text."""
+    now, new = clock.read(db), tokens.create(TokenKind.REFRESH)
+    db.add(
+        RefreshToken(
+            access_token_id=access_token.id,
+            session_id=session.id,
+            parent_id=parent_id,
+            token_digest=new.digest,
+            scopes=granted,
+            created_at=now,
+            expires_at=policies.refresh_token_end(settings, now, session.expires_at),
+        )
+    )
+    db.flush()
+    return new.text
+
+
+def _pair(
+    db: Session,
+    access: str,
+    refresh: str,
+    stored: AccessToken,
+    session: LoginSession,
+    user: User,
+) -> TokenPair:
+    return TokenPair(
+        access_token=access,
+        refresh_token=refresh,
+        # Rounded down, but 0 would say that it has expired.
+        expires_in=max(1, int((stored.expires_at - clock.read(db)).total_seconds())),
+        scope=permissions.join(effective_scopes(user, stored.scopes)),
         session_id=session.id,
-        token_digest=digest,
-        scopes=granted,
-        created_at=now,
-        expires_at=policies.refresh_token_end(settings, now, session.expires_at),
+        user_id=user.id,
     )

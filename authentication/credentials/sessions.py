@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from authentication import audit
+from authentication.administration import paging
+from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.errors import NotFound
 from counterfoil import tokens
@@ -19,9 +21,13 @@ from database.queries.session_search import Order as Order
 _NOT_LIVE = "There is no such live session."
 
 
-def list_own(db: Session, identity: Identity) -> Sequence[LoginSession]:
-    """The caller's live sessions, newest first."""
-    return queries.sessions.list_live(db, user_id=identity.user_id)
+def list_own(
+    db: Session, identity: Identity, *, limit: int, cursor: str | None = None
+) -> Page[LoginSession]:
+    """The caller's live sessions, newest first. Raises InvalidField for an invalid cursor."""
+    after = paging.decode_position(cursor, id_is_uuid=True)
+    found = queries.sessions.list_live(db, user_id=identity.user_id, after=after, limit=limit + 1)
+    return paging.cut(found, limit)
 
 
 def list_everywhere(

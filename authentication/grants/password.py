@@ -1,7 +1,9 @@
 """Logs a user in: checks the password, begins a session and issues its first tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +15,7 @@ from authentication.emails import LoginName
 from authentication.errors import InvalidCredentials, InvalidScope, SessionLimitReached
 from authentication.passwords.hasher import PasswordHasher
 from authentication.service import Service
-from authentication.settings import AuthenticationSettings
+from authentication.settings import AuthenticationSettings, SessionLimitPolicy
 from authentication.throttling.admission import Admission
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
@@ -144,33 +146,34 @@ class _Login:
         """The first tokens of the session. Raises InvalidScope, SessionLimitReached."""
         available = issuance.effective_scopes(user, None)
         scopes = permissions.narrow(self.request.scope, available)
-        self._enforce_session_limit(db, user)
-        pair = issuance.issue(
-            db, self.settings, session=session, user=user, granted=scopes, scopes=scopes
-        )
-        audit.record(
-            db,
-            Event.LOGIN_SUCCEEDED,
-            origin=self.origin.acting_as(audit.user(user.id)),
-            subject=audit.user(user.id),
-            session=str(session.id),
-            client_id=self.request.client_id,
-        )
+        pair, others = issuance.begin(db, self.settings, session=session, user=user, scopes=scopes)
+        events: list[tuple[Event, dict[str, Any]]] = [
+            (Event.LOGIN_SUCCEEDED, self._describe(session))
+        ]
+        for revoked in self._enforce_session_limit(db, session, others):
+            detail = {"session": str(revoked), "reason": Reason.SESSION_LIMIT}
+            events.append((Event.SESSION_REVOKED, detail))
+        subject = audit.user(user.id)
+        audit.record_together(db, events, origin=self.origin.acting_as(subject), subject=subject)
         return pair
 
-    def _enforce_session_limit(self, db: Session, user: User) -> None:
+    def _describe(self, session: LoginSession) -> dict[str, str | None]:
+        return {"session": str(session.id), "client_id": self.request.client_id}
+
+    def _enforce_session_limit(
+        self, db: Session, session: LoginSession, others: int
+    ) -> Sequence[UUID]:
         """Revoke the sessions that exceed the limit. Raises SessionLimitReached."""
-        if self.settings.max_sessions_per_user is None:
-            return
-        # The new one has no tokens yet, and so is not among them.
-        live = queries.sessions.list_live(db, user_id=user.id)
-        surplus = [one.id for one in policies.sessions_beyond_limit(self.settings, live)]
-        if surplus:
-            queries.sessions.revoke_batch(db, surplus, reason=Reason.SESSION_LIMIT)
-            subject, reason = audit.user(user.id), Reason.SESSION_LIMIT
-            events = [(subject, {"session": str(one), "reason": reason}) for one in surplus]
-            origin = self.origin.acting_as(subject)
-            audit.record_all(db, Event.SESSION_REVOKED, events, origin=origin)
+        surplus = policies.sessions_beyond_limit(self.settings, others)
+        if not surplus:
+            return []
+        return queries.sessions.evict(
+            db,
+            session,
+            count=surplus,
+            idle_first=self.settings.session_limit_policy is SessionLimitPolicy.EVICT_IDLE,
+            reason=Reason.SESSION_LIMIT,
+        )
 
     def _reject(self, db: Session, user: User | None, *, reason: Reason) -> InvalidCredentials:
         audit.record(

@@ -53,8 +53,8 @@ class PasswordHasher:
 
         A hash that comes from another system may be that of the password as it was typed, so a
         password that is not normalised is checked in both forms. The time depends on what is sent,
-        and not on what is stored: without a hash, as for an unknown user, or with one that cost less
-        than is set, it is the same. Nothing can be made up for a hash that cost more.
+        and not on what is stored: without a hash, as for an unknown user, or with one that cost
+        less than is set, it is the same. Nothing can be made up for a hash that cost more.
 
         Computing a better hash takes as long again, so `upgrade` is for users who may log in.
         """

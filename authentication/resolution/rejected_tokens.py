@@ -1,8 +1,9 @@
 """Records in the audit log why credentials are rejected, in the background and in bounded numbers.
 
 A client can send a rejected token a thousand times a second, so neither the request nor the table
-may pay for each. A token from one address is one event in ten minutes, all unknown tokens from one
-address are one event, and if there are too many at once, only their number is recorded.
+may pay for each. A token from one network is one event in ten minutes, all unknown tokens from one
+network are one event, and each credential, user and network has a limit of events, as have all of
+them together. Of what is beyond, only the number is recorded.
 """
 
 import logging
@@ -19,6 +20,7 @@ from authentication import audit
 from authentication.audit import Event, Origin
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
+from authentication.throttling.memory import Allowance
 from counterfoil import tokens
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.tokens import TokenKind
@@ -32,15 +34,29 @@ _REPEAT_SECONDS = 600.0
 _MAX_RECENT = 10_000
 _MAX_PENDING = 200
 _MAX_UNKNOWN_EVENTS = 10
-_ANY_ADDRESS = object()
+_ANY_NETWORK = object()
+
+# Events in ten minutes.
+_MAX_OF_CREDENTIAL = 5
+_MAX_OF_USER = 20
+_MAX_OF_NETWORK = 50
+_MAX_TOGETHER = 200
 
 
 class _RejectedToken(NamedTuple):
     """`kind` is None for what cannot be a token of ours."""
 
+    event: Event
     kind: TokenKind | None
     digest: bytes
-    ip: str | None
+    network: str | None
+
+
+class _First(NamedTuple):
+    """Of several rejections of one token, what is recorded of the first. `reason` may be open."""
+
+    origin: Origin
+    reason: str | None
 
 
 class RejectedTokenAuditor:
@@ -56,32 +72,47 @@ class RejectedTokenAuditor:
         self._is_on = settings.audit_refused_tokens
         self._database = database
         self._recent = _RecentEvents(clock)
+        self._allowance = Allowance(seconds=_REPEAT_SECONDS, clock=clock)
         self._pending: Counter[_RejectedToken] = Counter()
+        self._first: dict[_RejectedToken, _First] = {}
         # Rejections of which only the number is known.
         self._overflow = 0
         self._writer = WriteBehind(self._write)
         self.start, self.stop = self._writer.start, self._writer.stop
 
-    def record(self, token: str, ip: str | None) -> None:
-        """An access token, a refresh token or an API key has been rejected."""
-        if not self._is_on:
+    def record(
+        self,
+        token: str,
+        ip: str | None,
+        *,
+        event: Event = Event.TOKEN_REFUSED,
+        reason: str | None = None,
+    ) -> None:
+        """An access token, a refresh token or an API key has been rejected.
+
+        Without a reason, it is found out later why the token is not live.
+        """
+        if event is Event.TOKEN_REFUSED and not self._is_on:
             return
-        kind = tokens.kind_of(token)
-        rejected = _RejectedToken(kind, tokens.digest(token) if kind else b"", ip)
+        kind, origin = tokens.kind_of(token), Origin(ip=ip)
+        digest = tokens.digest(token) if kind else b""
+        rejected = _RejectedToken(event, kind, digest, origin.network)
         if rejected not in self._pending and len(self._pending) >= _MAX_PENDING:
             self._overflow += 1
         elif rejected not in self._recent:
             self._pending[rejected] += 1
+            self._first.setdefault(rejected, _First(origin, reason))
             self._writer.schedule()
 
     async def _write(self) -> None:
         if not self._pending:
             return
         pending, self._pending = self._pending, Counter()
+        first, self._first = self._first, {}
         overflow, self._overflow = self._overflow, 0
         try:
             self._overflow += await self._database.run(
-                lambda db: self._store(db, pending, overflow)
+                lambda db: self._store(db, pending, first, overflow)
             )
         except (DatabaseUnavailable, DBAPIError) as error:
             log.warning("%d rejections were not recorded: %s", len(pending), type(error).__name__)
@@ -89,25 +120,54 @@ class RejectedTokenAuditor:
             # An exception would end the only task that writes.
             log.exception("%d rejections were not recorded", len(pending))
 
-    def _store(self, db: Session, pending: Counter[_RejectedToken], overflow: int) -> int:
+    def _store(
+        self,
+        db: Session,
+        pending: Counter[_RejectedToken],
+        first: dict[_RejectedToken, _First],
+        overflow: int,
+    ) -> int:
         """Returns how many rejections are left for a later event."""
         rejections = _explain(db, pending)
         unknown: Counter[str | None] = Counter()
+        origins: dict[str | None, Origin] = {}
         for rejected, count in pending.items():
-            rejection = rejections.get(rejected.digest)
+            rejection, (origin, reason) = rejections.get(rejected.digest), first[rejected]
             if rejection is None:
-                unknown[rejected.ip] += count
-            elif rejection.reason is not None and self._recent.add(rejected):
-                _record_known(db, rejected, rejection, count)
-        for ip, count in unknown.most_common():
-            if len(unknown) <= _MAX_UNKNOWN_EVENTS and self._recent.add(ip):
-                _record_unknown(db, ip, count)
+                unknown[rejected.network] += count
+                origins.setdefault(rejected.network, origin)
+                continue
+            known = rejection._replace(reason=reason or rejection.reason)
+            if known.reason is None or rejected in self._recent:
+                continue
+            if self._may_record(rejected, origin, rejection.user_id):
+                self._recent.add(rejected)
+                _record_known(db, rejected, known, origin, count)
             else:
                 overflow += count
-        if overflow and self._recent.add(_ANY_ADDRESS):
-            _record_unknown(db, None, overflow)
+        for network, count in unknown.most_common():
+            if len(unknown) <= _MAX_UNKNOWN_EVENTS and self._may_record_unknown(network):
+                _record_unknown(db, origins[network], count)
+            else:
+                overflow += count
+        if overflow and self._recent.add(_ANY_NETWORK):
+            _record_unknown(db, Origin(), overflow)
             return 0
         return overflow
+
+    def _may_record(self, rejected: _RejectedToken, origin: Origin, user_id: int) -> bool:
+        limits = {
+            f"credential {rejected.digest.hex()}": _MAX_OF_CREDENTIAL,
+            f"user {user_id}": _MAX_OF_USER,
+            f"network {origin.wide_network or origin.network}": _MAX_OF_NETWORK,
+            "all": _MAX_TOGETHER,
+        }
+        return self._allowance.take(limits) is None
+
+    def _may_record_unknown(self, network: str | None) -> bool:
+        if network in self._recent or self._allowance.take({"unknown": _MAX_TOGETHER}) is not None:
+            return False
+        return self._recent.add(network)
 
 
 class _RecentEvents:
@@ -135,19 +195,24 @@ class _RecentEvents:
 def _explain(db: Session, pending: Counter[_RejectedToken]) -> dict[bytes, Rejection]:
     access = [rejected.digest for rejected in pending if rejected.kind is TokenKind.ACCESS]
     keys = [rejected.digest for rejected in pending if rejected.kind is TokenKind.API_KEY]
+    refresh = [rejected.digest for rejected in pending if rejected.kind is TokenKind.REFRESH]
     found = [
         *(queries.rejected_tokens.explain_access_tokens(db, access) if access else ()),
+        *(queries.rejected_tokens.explain_refresh_tokens(db, refresh) if refresh else ()),
         *(queries.rejected_tokens.explain_api_keys(db, keys) if keys else ()),
     ]
     return {rejection.digest: rejection for rejection in found}
 
 
-def _record_known(db: Session, rejected: _RejectedToken, rejection: Rejection, count: int) -> None:
-    named = "session" if rejected.kind is TokenKind.ACCESS else "api_key"
+def _record_known(
+    db: Session, rejected: _RejectedToken, rejection: Rejection, origin: Origin, count: int
+) -> None:
+    """Without an actor: the sender may not be the user."""
+    named = "api_key" if rejected.kind is TokenKind.API_KEY else "session"
     audit.record(
         db,
-        Event.TOKEN_REFUSED,
-        origin=Origin(ip=rejected.ip),
+        rejected.event,
+        origin=origin,
         subject=audit.user(rejection.user_id),
         reason=rejection.reason,
         count=count,
@@ -155,8 +220,7 @@ def _record_known(db: Session, rejected: _RejectedToken, rejection: Rejection, c
     )
 
 
-def _record_unknown(db: Session, ip: str | None, count: int) -> None:
-    origin = Origin(ip=ip)
+def _record_unknown(db: Session, origin: Origin, count: int) -> None:
     audit.record(
         db, Event.TOKEN_REFUSED, origin=origin, subject=None, reason="unknown", count=count
     )

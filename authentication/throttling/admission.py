@@ -128,7 +128,7 @@ class Throttle:
         on_rejection: Callable[[Attempt[Any], Sequence[Exceeded]], None] = lambda *_: None,
     ) -> AsyncIterator[Admission[AttemptedUser]]:
         with self._hashing.reserve(user_id) as slot:
-            attempt, exceeded = await self._count(describe, origin)
+            attempt, exceeded = await self._count(describe, origin, is_untrusted=user_id is None)
             if exceeded:
                 on_rejection(attempt, exceeded)
                 raise TooManyAttempts(counting.longest_retry_after(exceeded))
@@ -143,17 +143,21 @@ class Throttle:
                 raise
 
     async def _count(
-        self, describe: Callable[[Session], Attempt[AttemptedUser]], origin: Origin
+        self,
+        describe: Callable[[Session], Attempt[AttemptedUser]],
+        origin: Origin,
+        *,
+        is_untrusted: bool,
     ) -> tuple[Attempt[AttemptedUser], Sequence[Exceeded]]:
         def count(db: Session) -> tuple[Attempt[AttemptedUser], Sequence[Exceeded]]:
             attempt = describe(db)
             return attempt, counting.count(db, attempt.counted, origin=origin)
 
         try:
-            return await self._database.run(count)
+            return await self._database.run(count, is_untrusted=is_untrusted)
         except IntegrityError:
             # The user was deleted after being found and before the count: this time it finds none.
-            return await self._database.run(count)
+            return await self._database.run(count, is_untrusted=is_untrusted)
 
     async def _undo_count(self, attempt: Attempt[Any]) -> None:
         """Decrements the counters of an attempt whose password was not verified."""

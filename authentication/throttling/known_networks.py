@@ -5,17 +5,20 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
+from datetime import timedelta
 from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
 from counterfoil.errors import DatabaseUnavailable
-from database import queries
+from database import clock, queries
 from database.engine.session import Database
-from database.models import User
+from database.models import KnownAddress, User
 from database.text import is_comparable
 
 _MOST_PER_USER = 20
+# Networks are forgotten after 90 days, so their last use need not be exact.
+_REWRITTEN_AFTER = timedelta(days=1)
 # Long enough for a flood to share queries, and too short for many answers to be due at once.
 _PAUSE_SECONDS = 0.1
 # In a flood at one account, the same name is looked up again and again.
@@ -30,11 +33,14 @@ def is_known(user: User, network: str | None) -> bool:
 def remember(db: Session, user: User, network: str | None) -> None:
     """Stores a network from which the user, loaded with known addresses, has just logged in.
 
-    It replaces the oldest one if the user has twenty.
+    It replaces the oldest one if the user has twenty. One that is stored already is only written
+    again after a day.
     """
     if network is None:
         return
     digest, known = _digest(user.id, network), _digests(user)
+    if any(_is_recent(db, one) for one in user.known_addresses if one.address_digest == digest):
+        return
     if len(known) < _MOST_PER_USER or digest in known:
         queries.known_addresses.add(db, user_id=user.id, digest=digest)
     else:
@@ -113,6 +119,10 @@ class KnownNetworks:
                 lambda db: queries.known_addresses.list_by_names(db, names), read_only=True
             )
         return None
+
+
+def _is_recent(db: Session, known: KnownAddress) -> bool:
+    return clock.read(db) - known.last_used_at < _REWRITTEN_AFTER
 
 
 def _digests(user: User) -> set[bytes]:

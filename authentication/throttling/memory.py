@@ -1,20 +1,26 @@
-"""Keeps recent rejections and counts of unknown tokens in the memory of one worker.
+"""Keeps recent rejections, counts of unknown tokens and of changes in the memory of one worker.
 
-Neither costs a query. A rejection is kept for so short a time that no client is rejected longer
-than by the counters in the database; guesses at 256-bit tokens need no exact count.
+None of them costs a query. A rejection is kept for so short a time that no client is rejected for
+longer than by the counters in the database; guesses at 256-bit tokens need no exact count.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
+from uuid import UUID
 
+from authentication.audit import Origin
 from authentication.errors import TooManyAttempts
+from authentication.settings import AuthenticationSettings
 from authentication.throttling.counting import Exceeded, longest_retry_after
+from authentication.throttling.limits import WIDE_FACTOR
 
 _REJECTION_SECONDS = 1.0
 _WINDOW_SECONDS = 60.0
 _MAX_ENTRIES = 10_000
+# Of unknown tokens, past the limit: until then real tokens from the same network are still found.
+_FLOOD_FACTOR = 5
 
 Clock = Callable[[], float]
 """Returns seconds since an arbitrary moment."""
@@ -109,7 +115,92 @@ class UnknownTokenCounter:
         ends_at = entry.ends_at if entry else self._clock() + _WINDOW_SECONDS
         self._memory.put(*key, value=count, ends_at=ends_at)
         if count > limit:
-            raise TooManyAttempts(max(1, round(ends_at - self._clock())))
+            raise self._rejection(ends_at)
+
+    def count_in(self, kind: str, origin: Origin, *, limit: int) -> None:
+        """The same for the network of a client: an IPv4 address, or a /64 of IPv6 and its /48."""
+        rejections = []
+        for network, most in _networks(origin, limit):
+            try:
+                self.count(kind, network, limit=most)
+            except TooManyAttempts as rejection:
+                rejections.append(rejection)
+        if rejections:
+            raise max(rejections, key=lambda one: one.retry_after_seconds)
+
+    def reject_flood(self, kind: str, origin: Origin, *, limit: int) -> None:
+        """Raises TooManyAttempts for a network that has sent several times more than the limit.
+
+        To be called before the lookup: from such a network, not even real tokens are looked up.
+        """
+        for network, most in _networks(origin, limit):
+            entry = self._memory.get(kind, network)
+            if entry is not None and entry.value >= _FLOOD_FACTOR * most:
+                raise self._rejection(entry.ends_at)
+
+    def _rejection(self, ends_at: float) -> TooManyAttempts:
+        return TooManyAttempts(max(1, round(ends_at - self._clock())))
+
+
+class Allowance:
+    """Says how often something may happen in a period, for each of several keys."""
+
+    def __init__(self, *, seconds: float, clock: Clock = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._memory = _Memory(clock)
+
+    def take(self, limits: Mapping[str, int]) -> float | None:
+        """Count one for each of the keys.
+
+        If one of them has reached its limit, nothing is counted, and the seconds are returned until
+        it may happen again.
+        """
+        found = {key: self._memory.get(key) for key in limits}
+        ends = [one.ends_at for key, one in found.items() if one and one.value >= limits[key]]
+        if ends:
+            return max(ends) - self._clock()
+        for key, entry in found.items():
+            ends_at = entry.ends_at if entry else self._clock() + self._seconds
+            self._memory.put(key, value=entry.value + 1 if entry else 1, ends_at=ends_at)
+        return None
+
+
+class WriteBudget:
+    """Limits how many changes one account, session or API key may make in a minute.
+
+    Each change leaves a row in the audit log, and some leave more.
+    """
+
+    def __init__(self, settings: AuthenticationSettings, *, clock: Clock = time.monotonic) -> None:
+        self._is_on = settings.login_throttle
+        self._limit = settings.writes_per_minute
+        self._allowance = Allowance(seconds=_WINDOW_SECONDS, clock=clock)
+
+    def charge(
+        self, user_id: int, credential_id: UUID | None, *, is_revocation: bool = False
+    ) -> None:
+        """Count a change by a session or API key. Raises TooManyAttempts past the limit.
+
+        A revocation counts for the credential alone, because somebody who has stolen another one
+        must not be able to prevent it.
+        """
+        if not self._is_on:
+            return
+        keys = [f"credential {credential_id}"]
+        if not is_revocation:
+            keys.append(f"user {user_id}")
+        seconds = self._allowance.take(dict.fromkeys(keys, self._limit))
+        if seconds is not None:
+            raise TooManyAttempts(max(1, round(seconds)))
+
+
+def _networks(origin: Origin, limit: int) -> list[tuple[str, int]]:
+    """The networks of a client, each with its limit. All clients without an address are one."""
+    networks = [(origin.network or "", limit)]
+    if origin.wide_network is not None:
+        networks.append((origin.wide_network, WIDE_FACTOR * limit))
+    return networks
 
 
 def _digest(key: tuple[str, ...]) -> bytes:

@@ -1,6 +1,7 @@
 """Transactions: returning commits, raising rolls back, and no wait is longer than the deadline."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
@@ -22,6 +23,8 @@ from database.settings import DatabaseSettings
 
 T = TypeVar("T")
 
+_RESERVED_SHARE = 0.2
+
 
 class Database:
     """The connections of one process, given out for one transaction at a time."""
@@ -36,6 +39,9 @@ class Database:
         event.listen(self.sessions, "after_begin", _begin)
         # As many at work as there are connections: nobody waits in the pool holding a thread.
         self._slots = CapacityLimiter(settings.database_pool_size)
+        # Some connections are left for those who are logged in, whatever all others send.
+        reserved = math.ceil(_RESERVED_SHARE * settings.database_pool_size)
+        self._untrusted_slots = CapacityLimiter(max(1, settings.database_pool_size - reserved))
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
@@ -49,15 +55,25 @@ class Database:
             with self._open(read_only) as db:
                 yield db
 
-    async def run(self, work: Callable[[Session], T], *, read_only: bool = False) -> T:
-        """Do `work` in a transaction of its own, in a thread. Raises DatabaseUnavailable."""
+    async def run(
+        self,
+        work: Callable[[Session], T],
+        *,
+        read_only: bool = False,
+        is_untrusted: bool = False,
+    ) -> T:
+        """Do `work` in a transaction of its own, in a thread. Raises DatabaseUnavailable.
+
+        `is_untrusted` is for what anybody can cause, without logging in: it cannot take all
+        connections.
+        """
 
         def transaction() -> T:
             with self.transaction(read_only=read_only) as db:
                 return work(db)
 
         with _unavailable_by_one_name(), self._deadline():
-            async with self._slot():
+            async with self._slot(is_untrusted=is_untrusted):
                 return await _in_thread(transaction)
 
     @asynccontextmanager
@@ -105,17 +121,13 @@ class Database:
         return deadlines.deadline(self.settings.database_deadline_seconds)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        holder = object()
-        try:
-            with anyio.fail_after(deadlines.remaining_seconds()):
-                await self._slots.acquire_on_behalf_of(holder)
-        except TimeoutError:
-            raise DatabaseUnavailable("every connection is in use") from None
-        try:
+    async def _slot(self, *, is_untrusted: bool = False) -> AsyncIterator[None]:
+        if not is_untrusted:
+            async with _held(self._slots):
+                yield
+            return
+        async with _held(self._untrusted_slots), _held(self._slots):
             yield
-        finally:
-            self._slots.release_on_behalf_of(holder)
 
     def connections_in_use(self) -> int:
         """How many are given out at this moment."""
@@ -124,11 +136,26 @@ class Database:
 
     def waiting(self) -> int:
         """How many transactions wait for a connection at this moment."""
-        return self._slots.statistics().tasks_waiting
+        limiters = (self._slots, self._untrusted_slots)
+        return sum(limiter.statistics().tasks_waiting for limiter in limiters)
 
     def close(self) -> None:
         """Give back every connection that is not in use."""
         self.engine.dispose()
+
+
+@asynccontextmanager
+async def _held(slots: CapacityLimiter) -> AsyncIterator[None]:
+    holder = object()
+    try:
+        with anyio.fail_after(deadlines.remaining_seconds()):
+            await slots.acquire_on_behalf_of(holder)
+    except TimeoutError:
+        raise DatabaseUnavailable("every connection is in use") from None
+    try:
+        yield
+    finally:
+        slots.release_on_behalf_of(holder)
 
 
 def _leave(transaction: AbstractContextManager[Session], error: BaseException | None) -> None:

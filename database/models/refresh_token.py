@@ -14,7 +14,8 @@ class RefreshToken(Base):
     """Deleted with the access token that it was issued with.
 
     `scopes` is what the login was granted. Each successor has the same scopes, even if the refresh
-    requested an access token with fewer (RFC 6749, 6).
+    requested an access token with fewer (RFC 6749, 6). `parent_id` is the token that it was
+    exchanged for. Within the grace, one token can be the parent of several.
     """
 
     __tablename__ = "refresh_tokens"
@@ -26,6 +27,8 @@ class RefreshToken(Base):
     session_id: Mapped[UUID] = mapped_column(
         PublicId, ForeignKey("sessions.id", ondelete="CASCADE"), index=True
     )
+    # No foreign key, because SQLite would have to remake the table.
+    parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
     token_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     scopes: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())

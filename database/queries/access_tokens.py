@@ -5,16 +5,44 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import Integer, and_, delete, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
 from database.models import AccessToken, LoginSession, RefreshToken
 
+# In text, because SQLAlchemy omits the names of tables from RETURNING on SQLite.
+_OTHER_LIVE_SESSIONS = literal_column(
+    "(SELECT count(*) FROM live_sessions"
+    " WHERE live_sessions.user_id = access_tokens.user_id"
+    " AND live_sessions.session_id <> access_tokens.session_id)",
+    Integer,
+)
+
 
 def find_by_digest(db: Session, digest: bytes) -> AccessToken | None:
     """A token, which need not be live."""
     return db.scalar(select(AccessToken).where(AccessToken.token_digest == digest))
+
+
+def list_known(db: Session, digests: Sequence[bytes]) -> Sequence[bytes]:
+    """Which of these digests are those of tokens, live or not."""
+    known = select(AccessToken.token_digest).where(AccessToken.token_digest.in_(digests))
+    return db.scalars(known).all()
+
+
+def add_first(
+    db: Session, session: LoginSession, fields: dict[str, Any]
+) -> tuple[AccessToken, int]:
+    """Add the first token of a session. Also returns how many other live sessions its user has.
+
+    Counted by the same statement, and exact: whoever adds a session has locked its user before.
+    """
+    token = AccessToken(session_id=session.id, user_id=session.user_id, **fields)
+    values = {"session_id": session.id, "user_id": session.user_id, **fields}
+    added = insert(AccessToken).values(values).returning(AccessToken.id, _OTHER_LIVE_SESSIONS)
+    token.id, count = db.execute(added).one()
+    return token, count
 
 
 def expire(db: Session, digest: bytes) -> bool:

@@ -6,14 +6,23 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from database import clock
+from database import clock, keyset
+from database.keyset import Position
 from database.models import ApiKey, User
 from database.queries import live
 
 
-def list_live(db: Session, *, user_id: int) -> Sequence[ApiKey]:
-    """The live keys of a user, newest first."""
-    return [key for key, _ in list_live_with_user(db, user_id=user_id)]
+def list_live(
+    db: Session, *, user_id: int, after: Position | None, limit: int
+) -> Sequence[tuple[ApiKey, str]]:
+    """Live keys of a user, newest first, each with its time as stored, for the next page."""
+    query = (
+        select(ApiKey, keyset.stored(ApiKey.created_at))
+        .join_from(ApiKey, User)
+        .where(ApiKey.user_id == user_id, live.api_key_is_usable())
+    )
+    query = keyset.newest_first(query, ApiKey.created_at, ApiKey.id, after=after)
+    return [(key, stored) for key, stored in db.execute(query.limit(limit))]
 
 
 def list_live_with_user(
@@ -43,6 +52,11 @@ def count_live(db: Session, *, user_id: int, with_replaced: bool) -> int:
 def find_by_digest(db: Session, digest: bytes) -> ApiKey | None:
     """A key, which need not be live."""
     return db.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
+
+
+def list_known(db: Session, digests: Sequence[bytes]) -> Sequence[bytes]:
+    """Which of these digests are those of keys, live or not."""
+    return db.scalars(select(ApiKey.key_digest).where(ApiKey.key_digest.in_(digests))).all()
 
 
 def lock_live(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:

@@ -1,16 +1,73 @@
-"""Finds refresh tokens, and locks what belongs to them."""
+"""Finds refresh tokens, locks what belongs to them, and expires those that share a parent."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Select, Update, and_, exists, select, update
+from sqlalchemy.orm import Session, aliased, joinedload
 
+from database import clock
 from database.models import AccessToken, LoginSession, RefreshToken, User
+from database.queries import live
+
+
+class RefreshState(NamedTuple):
+    """A refresh token as it was a moment ago. It may be used for the first time until it expires.
+
+    `is_superseded` if it has ended because another token with the same parent was used.
+    """
+
+    digest: bytes
+    user_id: int
+    session_id: UUID
+    client_id: str | None
+    session_kind: str
+    is_session_valid: bool
+    is_expired: bool
+    is_superseded: bool
+    is_used: bool
+
+
+class LockedPair(NamedTuple):
+    """A refresh token with the access token it was issued with, which is locked.
+
+    `has_siblings` if other tokens have the same parent, `has_used_successor` if one of the tokens
+    that it was exchanged for has been used.
+    """
+
+    token: RefreshToken
+    access_token: AccessToken
+    has_siblings: bool
+    has_used_successor: bool
+
+
+def list_states(db: Session, digests: Sequence[bytes]) -> Sequence[RefreshState]:
+    """The tokens of these digests that exist."""
+    query = (
+        _with_access_token()
+        .where(RefreshToken.token_digest.in_(digests))
+        .join(LoginSession, LoginSession.id == RefreshToken.session_id)
+        .join(User, User.id == LoginSession.user_id)
+        .with_only_columns(
+            RefreshToken.token_digest,
+            LoginSession.user_id,
+            LoginSession.id,
+            LoginSession.client_id,
+            LoginSession.kind,
+            live.session_is_valid(),
+            RefreshToken.expires_at <= clock.now(),
+            RefreshToken.expires_at == RefreshToken.created_at,
+            RefreshToken.first_used_at.is_not(None),
+        )
+    )
+    return [RefreshState(*row) for row in db.execute(query)]
 
 
 def find_by_digest(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """A refresh token with the access token it was issued with. Neither need be live."""
-    return _one(db, _with_access_token(digest))
+    row = db.execute(_of_digest(digest).execution_options(populate_existing=True)).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, User] | None:
@@ -20,7 +77,7 @@ def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, User] 
     and this one the reverse, which is a deadlock.
     """
     query = (
-        _with_access_token(digest)
+        _of_digest(digest)
         .join(LoginSession, LoginSession.id == RefreshToken.session_id)
         .join(User, User.id == LoginSession.user_id)
         .with_only_columns(RefreshToken, User)
@@ -38,34 +95,69 @@ def find_granted(db: Session, session_id: UUID, *, default: str | None) -> str |
     return default if row is None else row[0]
 
 
-def lock(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
+def lock(db: Session, digest: bytes) -> LockedPair | None:
     """A refresh token with the access token it was issued with. Locks the access token.
 
     A DELETE of access tokens cascades to their refresh tokens, so the access token must be locked
     first.
     """
-    query = _with_access_token(digest)
-    return _one(db, query.with_for_update(of=AccessToken))
-
-
-def _with_access_token(digest: bytes) -> Select[RefreshToken, AccessToken]:
-    return (
-        select(RefreshToken, AccessToken)
-        .join(
-            AccessToken,
-            and_(
-                AccessToken.id == RefreshToken.access_token_id,
-                # SQLite reuses the id of a deleted row, and a shell without foreign keys does not
-                # delete the rows that refer to it.
-                AccessToken.session_id == RefreshToken.session_id,
-            ),
-        )
-        .where(RefreshToken.token_digest == digest)
+    other = aliased(RefreshToken)
+    is_sibling = and_(
+        other.parent_id == RefreshToken.parent_id,
+        other.session_id == RefreshToken.session_id,
+        other.id != RefreshToken.id,
     )
+    is_used_successor = and_(
+        other.parent_id == RefreshToken.id,
+        other.session_id == RefreshToken.session_id,
+        other.first_used_at.is_not(None),
+    )
+    query = (
+        _of_digest(digest)
+        .add_columns(exists().where(is_sibling), exists().where(is_used_successor))
+        .with_for_update(of=AccessToken)
+        .execution_options(populate_existing=True)
+    )
+    row = db.execute(query).one_or_none()
+    return LockedPair(*row) if row else None
 
 
-def _one(
-    db: Session, query: Select[RefreshToken, AccessToken]
-) -> tuple[RefreshToken, AccessToken] | None:
-    row = db.execute(query.execution_options(populate_existing=True)).one_or_none()
-    return (row[0], row[1]) if row else None
+def expire_siblings(db: Session, token: RefreshToken) -> None:
+    """Expire the other tokens with the same parent, and their access tokens. Keeps the rows.
+
+    Their expiry becomes their creation time: see `expire` in access_tokens.py.
+    """
+    siblings = (
+        RefreshToken.parent_id == token.parent_id,
+        RefreshToken.session_id == token.session_id,
+        RefreshToken.id != token.id,
+    )
+    their_access_tokens = select(RefreshToken.access_token_id).where(*siblings)
+    is_unexpired = AccessToken.expires_at > AccessToken.created_at
+    _execute(
+        db,
+        update(AccessToken)
+        .where(AccessToken.id.in_(their_access_tokens), is_unexpired)
+        .values(expires_at=AccessToken.created_at),
+    )
+    _execute(db, update(RefreshToken).where(*siblings).values(expires_at=RefreshToken.created_at))
+
+
+def _execute(db: Session, statement: Update) -> None:
+    db.execute(statement.execution_options(synchronize_session=False))
+
+
+def _of_digest(digest: bytes) -> Select[RefreshToken, AccessToken]:
+    return _with_access_token().where(RefreshToken.token_digest == digest)
+
+
+def _with_access_token() -> Select[RefreshToken, AccessToken]:
+    return select(RefreshToken, AccessToken).join(
+        AccessToken,
+        and_(
+            AccessToken.id == RefreshToken.access_token_id,
+            # SQLite reuses the id of a deleted row, and a shell without foreign keys does not
+            # delete the rows that refer to it.
+            AccessToken.session_id == RefreshToken.session_id,
+        ),
+    )

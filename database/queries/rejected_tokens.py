@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, not_, or_, select
+from sqlalchemy import ColumnElement, Select, case, not_, null, or_, select
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import AccessToken, ApiKey, LoginSession, User
+from database.models import AccessToken, ApiKey, LoginSession, RefreshToken, User
 
 _DISABLED = (not_(User.is_active), "user disabled")
 
@@ -36,6 +36,17 @@ def explain_access_tokens(db: Session, digests: Sequence[bytes]) -> list[Rejecti
         .join_from(AccessToken, LoginSession, AccessToken.session_id == LoginSession.id)
         .join(User, LoginSession.user_id == User.id)
         .where(AccessToken.token_digest.in_(digests))
+    )
+    return _rejections(db, query)
+
+
+def explain_refresh_tokens(db: Session, digests: Sequence[bytes]) -> list[Rejection]:
+    """The refresh tokens of these digests that exist. Why each was rejected is known already."""
+    query = (
+        select(RefreshToken.token_digest, User.id, LoginSession.id, null())
+        .join_from(RefreshToken, LoginSession, RefreshToken.session_id == LoginSession.id)
+        .join(User, LoginSession.user_id == User.id)
+        .where(RefreshToken.token_digest.in_(digests))
     )
     return _rejections(db, query)
 

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Row, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from database import clock
+from database import clock, keyset
+from database.keyset import Position
 from database.models import LoginSession, User
 from database.queries import live
 
@@ -31,13 +32,44 @@ def begin(
     return db.scalar(added.returning(LoginSession))
 
 
-def list_live(db: Session, *, user_id: int) -> Sequence[LoginSession]:
-    """The live sessions of a user, newest first."""
-    return db.scalars(
-        select(LoginSession)
+def list_live(
+    db: Session, *, user_id: int, after: Position | None, limit: int
+) -> Sequence[tuple[LoginSession, str]]:
+    """Live sessions of a user, newest first, each with its time as stored, for the next page."""
+    query = (
+        select(LoginSession, keyset.stored(LoginSession.created_at))
         .join(LoginSession.user)
         .where(LoginSession.user_id == user_id, live.session_is_usable())
-        .order_by(LoginSession.created_at.desc(), LoginSession.id)
+    )
+    query = keyset.newest_first(query, LoginSession.created_at, LoginSession.id, after=after)
+    return [(session, stored) for session, stored in db.execute(query.limit(limit))]
+
+
+def evict(
+    db: Session, session: LoginSession, *, count: int, idle_first: bool, reason: str
+) -> Sequence[UUID]:
+    """Revoke live sessions of the same user, those that have not been used for longest first.
+
+    Or the oldest first, if not `idle_first`. Returns their ids.
+    """
+    moment = LoginSession.last_used_at if idle_first else LoginSession.created_at
+    surplus = (
+        select(LoginSession.id)
+        .join(LoginSession.user)
+        .where(
+            LoginSession.user_id == session.user_id,
+            LoginSession.id != session.id,
+            live.session_is_usable(),
+        )
+        .order_by(moment, LoginSession.id)
+        .limit(count)
+    )
+    return db.scalars(
+        update(LoginSession)
+        .where(LoginSession.id.in_(surplus), LoginSession.revoked_at.is_(None))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
     ).all()
 
 
@@ -49,6 +81,21 @@ def lock_valid(db: Session, session_id: UUID) -> LoginSession | None:
         .where(LoginSession.id == session_id, live.session_is_valid())
         .with_for_update(of=LoginSession, key_share=True)
         .execution_options(populate_existing=True)
+    )
+
+
+def use(db: Session, session_id: UUID) -> LoginSession | None:
+    """A valid session, locked until the end of the transaction. Records that it is used now."""
+    return db.scalar(
+        update(LoginSession)
+        .where(
+            LoginSession.id == session_id,
+            LoginSession.user_id == User.id,
+            live.session_is_valid(),
+        )
+        .values(last_used_at=clock.now())
+        .returning(LoginSession)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
 
 

@@ -65,6 +65,8 @@ COLUMNS = {
     "refresh_tokens.scopes": "what the login was granted; NULL: all that the roles grant",
     "refresh_tokens.created_at": _CREATED,
     "refresh_tokens.expires_at": _ENDS,
+    "refresh_tokens.parent_id": "the token that it was exchanged for; within the grace, others may"
+    " have the same",
     "refresh_tokens.first_used_at": "when it was exchanged; it works once",
     "api_keys.id": "public",
     "api_keys.user_id": "the user for whom it acts",

@@ -11,6 +11,7 @@ from authentication.audit import Event
 from harness.server import REPOSITORY
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client, MakeApp, Tokens
+from tests.support.waiting import flush_deferred_writes
 
 ADDRESS = "192.0.2.7"
 
@@ -28,8 +29,8 @@ Read = Callable[[], list[Recorded]]
 
 @pytest.fixture
 def client(make_app: MakeApp) -> Iterator[Client]:
-    """A client with an address."""
-    app = make_app()
+    """A client with an address, of a service that allows no second use of a refresh token."""
+    app = make_app(refresh_grace_seconds=0)
     with TestClient(app, client=(ADDRESS, 5000), raise_server_exceptions=False) as http:
         yield Client(http)
 
@@ -106,15 +107,26 @@ def test_every_outcome_of_a_refresh_is_recorded(client: Client, recorded: Read, 
     )
 
     assert client.refresh(second, scope="admin").json()["error"] == "invalid_scope"
+    flush_deferred_writes(client)
     refused = only(recorded())
-    assert refused.event == "token.refresh_failed"
-    assert refused.detail == {"session": session, "reason": "invalid_scope"}
+    assert (refused.event, refused.actor, refused.subject) == (
+        "token.refresh_failed",
+        "anonymous",
+        "user:1",
+    )
+    assert refused.detail == {"session": session, "reason": "invalid_scope", "count": 1}
 
     client.refresh(first.refresh_token)
     assert only(recorded())[:4] == ("token.refresh_reused", "user:1", "user:1", ADDRESS)
 
-    client.refresh(second)
-    assert only(recorded()).detail == {"session": session, "reason": "session ended"}
+    third = client.log_in()
+    ended = session_of(client, third)
+    client.http.post("/logout", headers=third.headers)
+    recorded()
+    for _ in range(5):
+        client.refresh(third.refresh_token)
+    flush_deferred_writes(client)
+    assert only(recorded()).detail == {"session": ended, "reason": "session ended", "count": 5}
 
 
 def test_a_refresh_with_a_scope_that_cannot_be_given_leaves_the_token_unused(

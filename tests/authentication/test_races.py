@@ -10,7 +10,12 @@ from tests.support.client import Client, MakeClient, read_tokens
 
 
 @pytest.mark.parametrize(
-    ("policy", "statuses"), [("refuse", [200] * 3 + [409] * 9), ("evict-oldest", [200] * 12)]
+    ("policy", "statuses"),
+    [
+        ("refuse", [200] * 3 + [409] * 9),
+        ("evict-oldest", [200] * 12),
+        ("evict-idle", [200] * 12),
+    ],
 )
 def test_logins_at_once_do_not_slip_past_the_limit_of_sessions(
     make_client: MakeClient, sql: Sql, policy: str, statuses: list[int]

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/account")
 
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
+KEYS_SHOWN = 25
 
 
 @router.get("")
@@ -48,7 +49,10 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
         found=logins,
         live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
         current=user.identity.session_id,
-        keys=api_keys.list_own(db, user.identity),
+        keys=api_keys.list_of_user(
+            db, user_id, limit=KEYS_SHOWN, cursor=parameters.text(request, "keys")
+        ),
+        key_count=api_keys.count_of_user(db, user_id),
         events=events,
         # The page names other users by their ids, as their addresses are private.
         names={user_id: user.identity.email},

@@ -32,6 +32,7 @@ router = APIRouter(prefix="/users", dependencies=[Depends(get_administrator)])
 PAGE = 25
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
+KEYS_SHOWN = 25
 
 _STATES = {"active": True, "disabled": False}
 
@@ -77,7 +78,10 @@ def show_user(
             cursor=parameters.text(request, "cursor"),
         ),
         live=operations.count_live_sessions(db, [user_id]).get(user_id, 0),
-        keys=api_keys.list_of_user(db, user_id),
+        keys=api_keys.list_of_user(
+            db, user_id, limit=KEYS_SHOWN, cursor=parameters.text(request, "keys")
+        ),
+        key_count=api_keys.count_of_user(db, user_id),
         events=events,
         names=operations.find_emails(db, users_in(events.items)),
     )

@@ -1,8 +1,12 @@
 """A user's own sessions: listed without a token, ended one by one or all together."""
 
+from itertools import chain
 from uuid import uuid4
 
-from tests.support.administrator import Sql, events
+import pytest
+from httpx2 import Response
+
+from tests.support.administrator import Sql, events, give_role
 from tests.support.client import Client, MakeClient
 
 
@@ -179,3 +183,76 @@ def test_sessions_that_have_ended_do_not_count_towards_the_limit(
     client.log_in()
     sql("UPDATE users SET session_epoch = session_epoch + 1")
     client.log_in()
+
+
+def test_by_default_a_hundred_sessions_live_and_the_longest_unused_gives_way(
+    client: Client, sql: Sql
+) -> None:
+    tokens = [client.sign_up(), *(client.log_in() for _ in range(99))]
+    # The oldest was used a moment ago, the second not for an hour.
+    sql("UPDATE sessions SET last_used_at = '2026-01-02 00:00:00'")
+    ids = [one["id"] for one in reversed(client.sessions(tokens[0]))]
+    sql(f"UPDATE sessions SET last_used_at = '2026-01-01 00:00:00' WHERE id = '{ids[1]}'")
+    newest = client.log_in()
+    assert client.me(tokens[1]).status_code == 401
+    others = [tokens[0], *tokens[2:], newest]
+    assert {client.me(one).status_code for one in others} == {200}
+    assert len(client.sessions(newest)) == 100
+
+
+def next_page(response: Response) -> str | None:
+    link: str | None = response.headers.get("link")
+    if link is None:
+        return None
+    target, relation = link.split("; ")
+    assert relation == 'rel="next"'
+    return target.strip("<>")
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(2, [2, 2, 1]), (5, [5]), (4, [4, 1]), (1, [1] * 5)])
+def test_sessions_come_in_pages(client: Client, limit: int, sizes: list[int]) -> None:
+    tokens = [client.sign_up(), *(client.log_in() for _ in range(4))]
+    whole = client.sessions(tokens[0])
+    found: list[list[dict[str, object]]] = []
+    path: str | None = f"?limit={limit}"
+    while path:
+        answer = client.http.get(f"/sessions{path}", headers=tokens[0].headers)
+        found.append(answer.json())
+        path = next_page(answer)
+    assert [len(page) for page in found] == sizes
+    assert list(chain(*found)) == whole
+
+
+def test_a_session_that_begins_or_ends_meanwhile_moves_no_other(client: Client) -> None:
+    tokens = [client.sign_up(), *(client.log_in() for _ in range(3))]
+    first = client.http.get("/sessions?limit=2", headers=tokens[0].headers)
+    client.log_in()
+    client.http.delete(f"/sessions/{first.json()[0]['id']}", headers=tokens[0].headers)
+    path = next_page(first)
+    rest = client.http.get(f"/sessions{path}", headers=tokens[0].headers)
+    assert len({one["id"] for one in first.json() + rest.json()}) == 4
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=nonsense", "cursor="])
+@pytest.mark.parametrize("path", ["/sessions", "/api-keys"])
+def test_a_page_that_cannot_be_is_a_422(client: Client, path: str, query: str) -> None:
+    answer = client.http.get(f"{path}?{query}", headers=client.sign_up().headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
+def test_api_keys_come_in_pages_for_their_owner_and_for_administrators(
+    client: Client, sql: Sql
+) -> None:
+    client.register()
+    give_role(sql, "admin")
+    tokens = client.log_in()
+    names = [client.create_api_key(tokens, name=f"key {n}")["name"] for n in range(5)]
+    for path in ("/api-keys", "/admin/users/1/api-keys"):
+        found: list[str] = []
+        target: str | None = "?limit=2"
+        while target:
+            answer = client.http.get(f"{path}{target}", headers=tokens.headers)
+            assert len(answer.json()) <= 2
+            found += [one["name"] for one in answer.json()]
+            target = next_page(answer)
+        assert found == names[::-1]

@@ -47,7 +47,10 @@ def test_a_used_refresh_token_that_comes_back_ends_the_whole_session(
     assert "token.refresh_reused" in events(sql)
 
 
-def test_an_old_refresh_token_is_recognised_after_pruning(client: Client, sql: Sql) -> None:
+def test_an_old_refresh_token_is_recognised_after_pruning(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(refresh_grace_seconds=0)
     first = client.sign_up()
     second = read_tokens(client.refresh(first.refresh_token))
     sql(f"UPDATE access_tokens SET expires_at = {PAST} WHERE expires_at < CURRENT_TIMESTAMP")
@@ -92,6 +95,67 @@ def test_a_replay_does_not_extend_the_grace(make_client: MakeClient, sql: Sql) -
     assert client.me(replay).status_code == 401
 
 
+def test_by_default_there_is_a_grace_of_ten_seconds(client: Client, sql: Sql) -> None:
+    first = client.sign_up()
+    client.refresh(first.refresh_token)
+    again = read_tokens(client.refresh(first.refresh_token))
+    assert client.me(again).status_code == 200
+    assert events(sql)[-2:] == ["token.refreshed", "token.refresh_repeated"]
+    earlier = datetime.now(UTC) - timedelta(seconds=11)
+    sql(f"UPDATE refresh_tokens SET first_used_at = '{earlier:%F %T}' WHERE id = 1")
+    assert is_refused(client, first.refresh_token)
+    assert client.me(again).status_code == 401
+
+
+@pytest.mark.parametrize("used", [0, 1, 2])
+def test_when_one_successor_is_used_its_siblings_end(make_client: MakeClient, used: int) -> None:
+    client = make_client(refresh_grace_seconds=60)
+    first = client.sign_up()
+    bystander = client.log_in()
+    pairs = [read_tokens(client.refresh(first.refresh_token)) for _ in range(3)]
+    assert [client.me(pair).status_code for pair in pairs] == [200] * 3
+    following = read_tokens(client.refresh(pairs[used].refresh_token))
+    assert [client.me(pair).status_code for pair in pairs] == [401] * 3
+    assert client.me(following).status_code == client.me(bystander).status_code == 200
+    assert len(client.sessions(following)) == 2
+
+
+@pytest.mark.parametrize("comes_back", ["a sibling", "the parent"])
+def test_what_comes_back_after_a_successor_was_used_ends_the_session(
+    make_client: MakeClient, sql: Sql, comes_back: str
+) -> None:
+    client = make_client(refresh_grace_seconds=60)
+    first = client.sign_up()
+    pairs = [read_tokens(client.refresh(first.refresh_token)) for _ in range(2)]
+    following = read_tokens(client.refresh(pairs[0].refresh_token))
+    late = pairs[1] if comes_back == "a sibling" else first
+    assert is_refused(client, late.refresh_token)
+    assert events(sql)[-1] == "token.refresh_reused"
+    assert client.me(following).status_code == 401
+    assert is_refused(client, following.refresh_token)
+
+
+def test_a_thief_and_the_owner_cannot_both_go_on(make_client: MakeClient) -> None:
+    client = make_client(refresh_grace_seconds=60)
+    stolen = client.sign_up().refresh_token
+    of_owner, of_thief = (read_tokens(client.refresh(stolen)) for _ in range(2))
+    of_thief = read_tokens(client.refresh(of_thief.refresh_token))
+    assert is_refused(client, of_owner.refresh_token)
+    assert client.me(of_thief).status_code == 401
+    assert is_refused(client, of_thief.refresh_token)
+
+
+def test_of_two_siblings_used_at_once_one_ends_the_session(make_client: MakeClient) -> None:
+    client = make_client(refresh_grace_seconds=60)
+    first = client.sign_up()
+    siblings = [read_tokens(client.refresh(first.refresh_token)).refresh_token for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(client.refresh, siblings))
+    assert sorted(answer.status_code for answer in answers) == [200, 400]
+    winner = next(answer for answer in answers if answer.status_code == 200)
+    assert client.me(read_tokens(winner)).status_code == 401
+
+
 def test_the_grace_does_not_outlast_the_token(make_client: MakeClient, sql: Sql) -> None:
     client = make_client(refresh_grace_seconds=60)
     first = client.sign_up()
@@ -103,7 +167,8 @@ def test_the_grace_does_not_outlast_the_token(make_client: MakeClient, sql: Sql)
 def test_without_a_grace_even_a_use_that_seems_to_lie_ahead_is_a_reuse() -> None:
     """A transaction that waited for the winner's has begun before it, by the database's clock."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    strict, lenient = AuthenticationSettings(), AuthenticationSettings(refresh_grace_seconds=1)
+    strict = AuthenticationSettings(refresh_grace_seconds=0)
+    lenient = AuthenticationSettings(refresh_grace_seconds=1)
     for elapsed in (-1, 0, 1):
         used = now - timedelta(milliseconds=elapsed)
         assert not policies.is_within_grace(strict, now, used)
@@ -111,7 +176,8 @@ def test_without_a_grace_even_a_use_that_seems_to_lie_ahead_is_a_reuse() -> None
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_an_exchange_that_began_first_but_came_second_is_a_reuse(client: Client) -> None:
+def test_an_exchange_that_began_first_but_came_second_is_a_reuse(make_client: MakeClient) -> None:
+    client = make_client(refresh_grace_seconds=0)
     tokens = client.sign_up()
     service = client.http.app.state.service  # type: ignore[attr-defined]
     with service.database.transaction() as late:
@@ -219,7 +285,8 @@ def test_a_refresh_token_that_was_idle_too_long_is_refused(client: Client, sql: 
     assert client.me(tokens).status_code == 200
 
 
-def test_a_refresh_is_recorded_and_so_is_a_refusal(client: Client, sql: Sql) -> None:
+def test_a_refresh_is_recorded_and_so_is_a_refusal(make_client: MakeClient, sql: Sql) -> None:
+    client = make_client(refresh_grace_seconds=0)
     tokens: Tokens = client.sign_up()
     client.refresh(tokens.refresh_token, client_id="")
     client.refresh(tokens.refresh_token)

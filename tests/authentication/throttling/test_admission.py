@@ -131,6 +131,7 @@ def test_so_is_a_check_of_the_current_password(
     portal = client.http.portal
     assert portal is not None
     identity = portal.call(service_of(client).resolver.resolve, tokens.access_token)
+    assert identity is not None
     hang_up_during_the_hash(
         client,
         lambda service: password_change.check_password(service, identity, password, Origin()),

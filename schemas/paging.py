@@ -1,0 +1,12 @@
+"""Parameters of lists that are answered as a bare array, page by page."""
+
+from pydantic import BaseModel, Field
+
+
+class ListQuery(BaseModel):
+    """The header `Link` of a page leads to the next (RFC 8288)."""
+
+    limit: int = Field(100, ge=1, le=200)
+    cursor: str | None = Field(
+        None, max_length=200, description="Taken from the header `Link` of the page before."
+    )

@@ -1,0 +1,230 @@
+"""Made-up tokens cause no writing transaction, and past a limit not even a query."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
+from tests.support.administrator import Sql
+from tests.support.client import Client, MakeApp, MakeClient
+from tests.support.waiting import flush_deferred_writes
+
+LIMITS = {"refresh_misses_per_minute": 2, "revocation_misses_per_minute": 3}
+
+
+class World:
+    """Requests from any address to a service that trusts its proxy."""
+
+    def __init__(self, http: TestClient) -> None:
+        self.http = http
+
+    def send(self, door: str, token: str, *, ip: str) -> int:
+        form = {"token": token}
+        if door == "/token":
+            form = {"grant_type": "refresh_token", "refresh_token": token}
+        answer = self.http.post(door, data=form, headers={"X-Forwarded-For": ip})
+        if answer.status_code == 429:
+            assert answer.json()["error"] == "temporarily_unavailable"
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+        return answer.status_code
+
+
+@pytest.fixture
+def world(make_app: MakeApp) -> Iterator[World]:
+    app = make_app(trusted_proxies="127.0.0.1", **LIMITS)
+    with TestClient(app, client=("127.0.0.1", 5000), raise_server_exceptions=False) as http:
+        yield World(http)
+
+
+def made_up(kind: TokenKind) -> str:
+    return tokens.create(kind).text
+
+
+@contextmanager
+def transactions(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """Grows by whether it is read-only for each transaction that begins."""
+    database = http.app.state.service.database  # type: ignore[attr-defined]
+    begun: list[bool] = []
+    run = database.run
+
+    async def note(work: Any, *, read_only: bool = False, **options: Any) -> Any:
+        begun.append(read_only)
+        return await run(work, read_only=read_only, **options)
+
+    monkeypatch.setattr(database, "run", note)
+    yield begun
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("door", "kind"),
+    [("/token", TokenKind.REFRESH), *(("/revoke", kind) for kind in TokenKind)],
+)
+def test_what_was_never_issued_is_looked_up_without_a_writing_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch, door: str, kind: TokenKind
+) -> None:
+    with transactions(world.http, monkeypatch) as begun:
+        expected = 400 if door == "/token" else 200
+        assert world.send(door, made_up(kind), ip="192.0.2.1") == expected
+    assert begun == [True]
+
+
+@pytest.mark.parametrize(("door", "limit", "before"), [("/token", 2, 400), ("/revoke", 3, 200)])
+def test_past_five_times_the_limit_of_a_network_nothing_is_looked_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, door: str, limit: int, before: int
+) -> None:
+    answers = [
+        world.send(door, made_up(TokenKind.REFRESH), ip=f"2001:db8:1:1:{n:x}::1")
+        for n in range(5 * limit)
+    ]
+    assert answers == [before] * limit + [429] * 4 * limit
+    with transactions(world.http, monkeypatch) as begun:
+        assert world.send(door, made_up(TokenKind.REFRESH), ip="2001:db8:1:1::9") == 429
+        assert begun == []
+        assert world.send(door, made_up(TokenKind.REFRESH), ip="2001:db8:1:2::9") == before
+        assert begun == [True]
+
+
+@pytest.mark.parametrize(("door", "limit", "before"), [("/token", 2, 400), ("/revoke", 3, 200)])
+def test_all_networks_of_one_site_share_a_limit_ten_times_as_wide(
+    world: World, door: str, limit: int, before: int
+) -> None:
+    answers = [
+        world.send(door, made_up(TokenKind.REFRESH), ip=f"2001:db8:1:{n:x}::1")
+        for n in range(10 * limit + 1)
+    ]
+    assert answers == [before] * 10 * limit + [429]
+    assert world.send(door, made_up(TokenKind.REFRESH), ip="2001:db8:2:1::1") == before
+
+
+def test_a_real_refresh_token_is_exchanged_beside_made_up_ones(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(**LIMITS)
+    real = client.sign_up().refresh_token
+    assert [client.refresh(made_up(TokenKind.REFRESH)).status_code for _ in range(4)] == [
+        400,
+        400,
+        429,
+        429,
+    ]
+    assert client.refresh(real).status_code == 200
+
+
+def test_the_right_answer_reaches_each_of_those_who_share_a_query(client: Client) -> None:
+    real = client.sign_up()
+    service: Any = client.http.app.state.service  # type: ignore[attr-defined]
+    batches: list[int] = []
+    run = service.database.run
+
+    async def note(work: Any, **options: Any) -> Any:
+        batches.append(1)
+        return await run(work, **options)
+
+    service.database.run = note
+    asked = [made_up(TokenKind.REFRESH) for _ in range(20)] + [real.refresh_token] * 2
+
+    async def ask() -> list[bool]:
+        found: list[bool] = await asyncio.gather(*map(service.issued_tokens.is_issued, asked))
+        return found
+
+    assert client.http.portal is not None
+    assert client.http.portal.call(ask) == [False] * 20 + [True] * 2
+    assert len(batches) == 1
+
+
+def test_what_anybody_can_cause_leaves_connections_for_those_who_are_logged_in(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(database_pool_size=3)
+    service: Any = client.http.app.state.service  # type: ignore[attr-defined]
+    release = threading.Event()
+
+    def hold(_db: Session) -> None:
+        assert release.wait(30)
+
+    async def check() -> str:
+        held = [
+            asyncio.create_task(service.database.run(hold, read_only=True, is_untrusted=True))
+            for _ in range(5)
+        ]
+        try:
+            answer: str = await service.database.run(lambda _: "done", read_only=True)
+        finally:
+            release.set()
+            await asyncio.gather(*held)
+        return answer
+
+    assert client.http.portal is not None
+    assert client.http.portal.call(check) == "done"
+
+
+def test_a_dead_refresh_token_sent_again_and_again_is_one_event(
+    client: Client, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = client.sign_up()
+    client.http.post("/logout", headers=dead.headers)
+    with transactions(client.http, monkeypatch) as begun:
+        for _ in range(20):
+            assert client.refresh(dead.refresh_token).status_code == 400
+    assert all(begun)
+    flush_deferred_writes(client)
+    query = "SELECT count(*) FROM audit_events WHERE event = 'token.refresh_failed'"
+    assert sql(query) == [(1,)]
+
+
+def test_changing_networks_make_few_events_of_a_credential(client: Client, sql: Sql) -> None:
+    tokens = client.sign_up()
+    client.http.post("/logout", headers=tokens.headers)
+    auditor: Any = client.http.app.state.service.rejected_tokens  # type: ignore[attr-defined]
+    portal = client.http.portal
+    assert portal is not None
+    for number in range(100):
+        portal.call(auditor.record, tokens.access_token, f"2001:db8:{number:x}::1")
+    flush_deferred_writes(client)
+    found = sql("SELECT count(*) FROM audit_events WHERE event = 'token.refused'")
+    # Five for the credential, and one for the number of all others.
+    assert found == [(6,)]
+
+
+def test_a_missing_scope_or_role_is_recorded_once_however_often_it_is_asked_for(
+    client: Client, sql: Sql
+) -> None:
+    tokens = client.sign_up()
+    for _ in range(3):
+        assert client.http.get("/admin/users", headers=tokens.headers).status_code == 403
+    for number in range(20):
+        path = f"/verify?scope=made-up{number}"
+        assert client.http.get(path, headers=tokens.headers).status_code == 403
+    flush_deferred_writes(client)
+    query = "SELECT subject, detail FROM audit_events WHERE event = 'access.denied'"
+    [(subject, detail)] = sql(query)
+    assert subject == "user:1"
+    assert "needs the scope admin" in str(detail)
+
+
+def test_an_account_makes_so_many_changes_in_a_minute(make_client: MakeClient) -> None:
+    client = make_client(writes_per_minute=3)
+    thief, owner = client.sign_up(), client.log_in()
+
+    def rename(tokens: Any) -> int:
+        body = {"name": "A"}
+        return client.http.patch("/users/me", json=body, headers=tokens.headers).status_code
+
+    assert [rename(thief) for _ in range(3)] == [200] * 3
+    refused = client.http.patch("/users/me", json={"name": "A"}, headers=thief.headers)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert rename(owner) == 429
+    assert client.refresh(owner.refresh_token).status_code == 429
+    # But nobody keeps the owner from revoking what was stolen.
+    sessions = client.http.delete("/sessions?keep_current=true", headers=owner.headers)
+    assert sessions.json() == {"ended": 1}
+    assert client.http.post("/logout", headers=owner.headers).status_code == 204

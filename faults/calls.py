@@ -76,8 +76,12 @@ class Caller:
         token: str | None = None,
         json_body: Mapping[str, Any] | None = None,
         form: Mapping[str, str | bytes] | None = None,
+        source: str | None = None,
     ) -> Answer:
+        """`source` is an address that a trusted proxy would name as the client's."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if source is not None:
+            headers["X-Forwarded-For"] = source
         body = None
         if json_body is not None:
             body, headers["Content-Type"] = json.dumps(json_body), "application/json"

@@ -1,4 +1,7 @@
-"""Sends logins at a constant rate from a separate process, which does not delay measurements."""
+"""Sends floods from a separate process, which does not delay measurements.
+
+Logins at a constant rate, or made-up tokens as fast as they are answered.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,9 @@ from multiprocessing.synchronize import Event
 from urllib.parse import urlsplit
 
 import uvloop
+
+from counterfoil import tokens
+from counterfoil.tokens import TokenKind
 
 PER_SECOND = 200
 # The rate drops once this many logins wait for their answers.
@@ -35,6 +41,59 @@ def login_flood(url: str, attack: Attack, *, first: int, answers: Counter[str]) 
         stop.set()
         answers.update(results.get(timeout=60))
         flood.join()
+
+
+@contextmanager
+def token_flood(url: str, connections: int, answers: Counter[str]) -> Iterator[None]:
+    """Send made-up tokens to /token and /revoke until the block ends. Counts their statuses."""
+    context = multiprocessing.get_context("spawn")
+    stop, results = context.Event(), context.Queue()
+    flood = context.Process(target=_run_tokens, args=(url, connections, stop, results))
+    flood.start()
+    try:
+        results.get()
+        yield
+    finally:
+        stop.set()
+        answers.update(results.get(timeout=60))
+        flood.join()
+
+
+def _run_tokens(url: str, connections: int, stop: Event, results: "Queue[Counter[str]]") -> None:
+    results.put(Counter())
+    results.put(uvloop.run(_flood_tokens(url, connections, stop)))
+
+
+async def _flood_tokens(url: str, connections: int, stop: Event) -> Counter[str]:
+    answers = Counter[str]()
+
+    async def keep_sending(number: int) -> None:
+        streams = None
+        while not stop.is_set():
+            try:
+                streams = streams or await _connect(url)
+                answers[await _send_token(*streams, number)] += 1
+            except (OSError, EOFError):
+                answers["broken"] += 1
+                streams = None
+                await asyncio.sleep(0.1)
+        if streams is not None:
+            streams[1].close()
+
+    await asyncio.gather(*map(keep_sending, range(connections)))
+    return answers
+
+
+async def _send_token(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+) -> str:
+    """Send a made-up refresh token from an address of its own. Returns the status."""
+    token = tokens.create(TokenKind.REFRESH).text
+    path, body = "/revoke", f"token={token}"
+    if number % 2:
+        path, body = "/token", f"grant_type=refresh_token&refresh_token={token}"
+    kind = "application/x-www-form-urlencoded"
+    return await _post(reader, writer, path, kind, f"198.18.{number // 250}.{number % 250}", body)
 
 
 def _run(url: str, attack: Attack, first: int, stop: Event, results: "Queue[Counter[str]]") -> None:
@@ -74,8 +133,19 @@ async def _log_in(
 ) -> str:
     """Send a login with a wrong password. Returns the status."""
     body = json.dumps({"username": name, "password": "wrong"})
+    return await _post(reader, writer, "/login", "application/json", address, body)
+
+
+async def _post(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    path: str,
+    kind: str,
+    address: str,
+    body: str,
+) -> str:
     writer.write(
-        "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
         f"X-Forwarded-For: {address}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
     )
     head = (await reader.readuntil(b"\r\n\r\n")).decode()

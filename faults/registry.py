@@ -31,6 +31,7 @@ MODULES = (
     "logs",
     "clocks",
     "floods",
+    "books",
     "slow_clients",
     "bad_input",
     "injections",

@@ -6,13 +6,15 @@ from collections import Counter
 from ipaddress import ip_address
 from itertools import pairwise
 
-from faults.calls import Caller
+from faults import observe
+from faults.calls import Answer, Caller
 from faults.context import EMAIL, ScenarioContext, sign_up
-from faults.flood import PER_SECOND, Attack, login_flood
+from faults.flood import PER_SECOND, Attack, login_flood, token_flood
 from faults.registry import Outcome, scenario
 
 ROUND_SECONDS = 3.0
 ROUNDS = 5
+CONNECTIONS = 900
 # How often the owner tries to log in, each time after the Retry-After of the answer before.
 _MAX_TRIES = 3
 
@@ -56,6 +58,30 @@ def flood_from_many_sources(context: ScenarioContext) -> Outcome:
 @scenario("F20", f"{PER_SECOND} logins/s at one account, from as many addresses")
 def flood_at_one_account_from_many_sources(context: ScenarioContext) -> Outcome:
     return _flood(context, one_account_from_many_sources)
+
+
+@scenario("F28", f"{CONNECTIONS} connections send made-up tokens to /token and /revoke")
+def flood_of_made_up_tokens(context: ScenarioContext) -> Outcome:
+    """Logins, changes and readiness, with the flood."""
+    service = context.serve(context.database(), trusted_proxies="127.0.0.1")
+    token = sign_up(service).access_token
+    answers, others = Counter[str](), list[Answer]()
+    end = time.monotonic() + ROUNDS * ROUND_SECONDS
+    with token_flood(service.url, CONNECTIONS, answers), Caller(service.url) as caller:
+        while time.monotonic() < end:
+            body = {"name": "Ada"}
+            others += [
+                caller.log_in(EMAIL),
+                caller.call("PATCH", "/users/me", token=token, json_body=body),
+                caller.call("GET", "/health/ready"),
+            ]
+    wrong = [answer for answer in others if answer.status != 200]
+    return Outcome(
+        not wrong and set(answers) <= {"200", "400", "429"},
+        f"{sum(answers.values())} made-up tokens: {dict(sorted(answers.items()))}; beside them"
+        f" logins, changes and /health/ready: {observe.statuses(others)},"
+        f" slowest {observe.slowest(others):.2f} s",
+    )
 
 
 def _flood(context: ScenarioContext, attack: Attack) -> Outcome:

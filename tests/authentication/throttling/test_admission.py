@@ -141,7 +141,10 @@ def test_so_is_a_check_of_the_current_password(
     assert sql("SELECT coalesce(sum(attempts), 0) FROM throttle_counters") == [(counted,)]
 
 
-def test_attempts_that_are_given_up_before_the_hash_leave_no_rows(client: Client, sql: Sql) -> None:
+def test_attempts_that_are_given_up_before_the_hash_leave_no_rows(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(hashing_deadline_seconds=60)
     service, portal, release = service_of(client), client.http.portal, threading.Event()
     assert portal is not None
 

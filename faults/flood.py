@@ -87,13 +87,13 @@ async def _flood_tokens(url: str, connections: int, stop: Event) -> Counter[str]
 async def _send_token(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
 ) -> str:
-    """Send a made-up refresh token from an address of its own. Returns the status."""
+    """Send a made-up refresh token from one of a hundred addresses. Returns the status."""
     token = tokens.create(TokenKind.REFRESH).text
     path, body = "/revoke", f"token={token}"
     if number % 2:
         path, body = "/token", f"grant_type=refresh_token&refresh_token={token}"
     kind = "application/x-www-form-urlencoded"
-    return await _post(reader, writer, path, kind, f"198.18.{number // 250}.{number % 250}", body)
+    return await _post(reader, writer, path, kind, f"198.18.0.{number % 100}", body)
 
 
 def _run(url: str, attack: Attack, first: int, stop: Event, results: "Queue[Counter[str]]") -> None:

@@ -142,12 +142,9 @@ def prune_audit_events(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
 
 
 def prune_throttle_counters(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
-    """Delete counters as soon as their window has ended, as any client can create many of them.
-
-    Also those without an end that a success has reset.
-    """
-    counts_nothing = select(ThrottleCounter.id).where(_counts_nothing(clock.read(db)))
-    return _delete(db, ThrottleCounter, counts_nothing, limit)
+    """Delete counters as soon as their window has ended, as any client can create many of them."""
+    ended = _before(ThrottleCounter.ends_at, clock.read(db))
+    return _delete(db, ThrottleCounter, ended, limit)
 
 
 def prune_known_addresses(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
@@ -187,7 +184,7 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
     sessions = union(select(LoginSession.id).where(ended), *_unusable(before))
     their_tokens = select(AccessToken.id).where(AccessToken.session_id.in_(sessions))
     api_keys = or_(ApiKey.expires_at < before, ApiKey.revoked_at < before)
-    counters = _counts_nothing(clock.read(db))
+    counters = ThrottleCounter.ends_at < clock.now()
     names = ReleasedName.ends_at < clock.now()
     addresses = KnownAddress.last_used_at < before - _ADDRESS_LIFETIME
     counts = {
@@ -202,11 +199,6 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         events = select(AuditEvent.id).where(AuditEvent.at < cutoffs.recorded_before)
         counts["audit_events"] = _count(db, events)
     return counts
-
-
-def _counts_nothing(now: datetime) -> ColumnElement[bool]:
-    is_reset = and_(ThrottleCounter.ends_at.is_(None), ThrottleCounter.attempts < 1)
-    return or_(ThrottleCounter.ends_at < now, is_reset)
 
 
 def _expired_tokens(before: datetime) -> Select[Any]:

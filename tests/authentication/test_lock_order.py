@@ -87,7 +87,7 @@ def test_without_a_grace_a_transaction_that_began_before_the_first_use_has_none(
 def test_one_of_many_refreshes_at_once_wins(
     make_client: Callable[..., Client],
 ) -> None:
-    client = make_client()
+    client = make_client(refresh_grace_seconds=0)
     client.sign_up()
     with ThreadPoolExecutor(12) as threads:
         for _ in range(4):

@@ -103,7 +103,7 @@ def test_clients_cannot_make_up_time_series(make_client: MakeClient) -> None:
 def test_logins_refreshes_and_revocations_are_counted_by_their_outcome(
     make_client: MakeClient,
 ) -> None:
-    client = make_client(**OPEN)
+    client = make_client(**OPEN, refresh_grace_seconds=0)
     tokens = client.sign_up()
     client.try_to_log_in(password="not the password")
     client.try_to_log_in("nobody@example.org")

@@ -106,7 +106,11 @@ ANSWERS: dict[str, Provocations] = {
     "GET /admin/roles": {**ADMIN, 200: lambda call: call.send()},
     "GET /verify": VERIFY,
     "POST /verify/{path}": VERIFY,
-    "GET /api-keys": {200: lambda call: call.send(), **MANAGING},
+    "GET /api-keys": {
+        **MANAGING,
+        200: lambda call: call.send(),
+        422: lambda call: call.send(params={"limit": 0}),
+    },
     "POST /api-keys": {
         201: lambda call: call.send(json={"name": "The second key"}),
         409: lambda call: call.send(json={"name": "One too many"}),

@@ -110,8 +110,9 @@ def test_sessions_that_ended_recently_are_kept(
 
 
 def test_a_used_refresh_token_is_kept_while_its_reuse_would_reveal_a_theft(
-    client: Client, database: Database, backdate: Backdate, count: Count
+    make_client: MakeClient, database: Database, backdate: Backdate, count: Count
 ) -> None:
+    client = make_client(refresh_grace_seconds=0)
     tokens = client.sign_up()
     client.refresh(tokens.refresh_token)
     its_pair = "id = (SELECT access_token_id FROM refresh_tokens WHERE first_used_at IS NOT NULL)"

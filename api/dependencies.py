@@ -1,24 +1,28 @@
 """FastAPI dependencies: the caller's identity, a database session, the origin of the request.
 
-Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")` and
-`requires_role("admin")`, which are those of counterfoil/fastapi.py.
+Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")`,
+`requires_role("admin")` and `fresh()`, which are those of counterfoil/fastapi.py. A route of the
+service that writes for its caller takes an `Actor`, whom its transaction holds.
 """
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
+from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
 from api.request import client_address
 from authentication import permissions
 from authentication.audit import Origin
+from authentication.credentials.actor import Actor
 from authentication.service import Service
 from counterfoil.authenticator import RESOLVED
 from counterfoil.fastapi import (
     CurrentIdentity,
     IdentityDependency,
     OptionalIdentity,
+    fresh,
     get_identity,
     get_optional_identity,
     requires,
@@ -27,27 +31,51 @@ from counterfoil.fastapi import (
 from counterfoil.identity import Identity
 
 __all__ = [
+    "AccountActor",
     "AccountIdentity",
+    "AdministratorActor",
     "CurrentIdentity",
     "OptionalIdentity",
     "OriginDep",
     "ServiceDep",
     "SessionDep",
+    "fresh",
     "get_identity",
     "get_optional_identity",
     "requires",
     "requires_role",
 ]
 
-# An account is managed with a session's token that was not restricted to other scopes.
-AccountIdentity = Annotated[
-    Identity,
-    Security(
-        IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True),
-        scopes=[permissions.ACCOUNT],
-    ),
-]
+_OWN_ACCOUNT = IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True)
+_ADMINISTRATION = IdentityDependency(scopes=frozenset({permissions.ADMIN}))
 
+# An account is managed with a session's token that was not restricted to other scopes.
+AccountIdentity = Annotated[Identity, Security(_OWN_ACCOUNT, scopes=[permissions.ACCOUNT])]
+
+
+class ActorDependency(SecurityBase):
+    """Checks the caller as `required` says, and returns them as the actor of what they ask for."""
+
+    model = IdentityDependency.model
+    scheme_name = IdentityDependency.scheme_name
+
+    def __init__(self, required: IdentityDependency) -> None:
+        self._required = required
+
+    async def __call__(self, request: Request) -> Actor:
+        """Raises TooManyAttempts if the caller has made too many changes."""
+        identity = await self._required(request)
+        charge(request, identity, is_revocation=_revokes(request))
+        return actor_of(request, identity, self._required.scopes)
+
+
+# The callers of routes that write: each transaction begins with `actor.hold`.
+AccountActor = Annotated[
+    Actor, Security(ActorDependency(_OWN_ACCOUNT), scopes=[permissions.ACCOUNT])
+]
+AdministratorActor = Annotated[
+    Actor, Security(ActorDependency(_ADMINISTRATION), scopes=[permissions.ADMIN])
+]
 
 READING = frozenset({"GET", "HEAD"})
 
@@ -68,6 +96,12 @@ def origin_of(request: Request) -> Origin:
     )
 
 
+def actor_of(request: Request, identity: Identity, scopes: permissions.Scopes) -> Actor:
+    """The caller as the actor of something that requires these scopes."""
+    origin = origin_of(request).acting_as(identity.actor)
+    return Actor(identity, origin, scopes, service_of(request).settings.fresh_seconds)
+
+
 # Coroutines, because FastAPI runs a plain function in a thread, which costs as much as a lookup.
 async def get_service(request: Request) -> Service:
     """The running service, for a route."""
@@ -75,7 +109,7 @@ async def get_service(request: Request) -> Service:
 
 
 async def get_origin(request: Request) -> Origin:
-    """The origin of the request, for a route. Every route that changes something has one.
+    """The origin of the request. Every route that changes something has one, or an actor.
 
     Raises TooManyAttempts if the caller, if already known, has made too many changes.
     """

@@ -21,7 +21,6 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     **problems.STATUSES,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
-    errors.ConfirmationRequired: HTTPStatus.FORBIDDEN,
     errors.RegistrationClosed: HTTPStatus.FORBIDDEN,
     errors.InvalidScope: HTTPStatus.BAD_REQUEST,
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
@@ -118,11 +117,19 @@ def from_http(error: HTTPException) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes with this path; the framework names only those of the first."""
+    """The methods of all routes with this path; the framework names only those of the first.
+
+    Routes with parameters count only if there is none without: /sessions/confirm is no session.
+    """
+    found = [
+        route
+        for route in flatten(request.app.router.routes)
+        if route.matches(request.scope)[0] is not Match.NONE
+    ]
+    exact = [route for route in found if not getattr(route, "param_convertors", True)]
     methods: set[str] = set()
-    for route in flatten(request.app.router.routes):
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods.update(getattr(route, "methods", None) or ())
+    for route in exact or found:
+        methods.update(getattr(route, "methods", None) or ())
     # In a mounted folder of static files, no route of the application matches the path.
     return ", ".join(sorted(methods or {"GET", "HEAD"}))
 

@@ -3,7 +3,6 @@
 CounterfoilError
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
-├── ConfirmationRequired        the password was confirmed too long ago
 ├── RegistrationClosed          clients may not create accounts
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
@@ -34,11 +33,6 @@ class InvalidCredentials(CounterfoilError):
 class WrongPassword(CounterfoilError):
     code = "wrong_password"
     detail = "The current password is wrong."
-
-
-class ConfirmationRequired(CounterfoilError):
-    code = "confirmation_required"
-    detail = "This needs your password once more."
 
 
 class RegistrationClosed(CounterfoilError):

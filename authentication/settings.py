@@ -69,8 +69,8 @@ class AuthenticationSettings(LayerSettings):
     console_session_seconds: Annotated[int, Field(ge=60, le=365 * DAY)] = 12 * 3600
     """The maximum lifetime of a session of the console, however much it is used."""
 
-    confirmation_seconds: Annotated[int, Field(ge=1, le=DAY)] = 300
-    """How long the console allows dangerous actions after the password was confirmed."""
+    fresh_seconds: Annotated[int, Field(ge=1, le=DAY)] = 300
+    """How long after the password a session may do what outlives it, such as create API keys."""
 
     bcrypt_rounds: Annotated[int, Field(ge=4, le=18)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is only for tests."""

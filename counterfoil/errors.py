@@ -6,6 +6,7 @@ CounterfoilError
 ├── AmbiguousCredentials        more than one was sent
 ├── InsufficientScope           the scopes do not suffice
 ├── InsufficientRole            the roles do not suffice
+├── InsufficientUserAuthentication   the user confirmed who they are too long ago
 └── SessionRequired             an API key was sent where a session is required
 
 DatabaseUnavailable             no credential can be checked at the moment
@@ -52,6 +53,17 @@ class InsufficientRole(CounterfoilError):
     def __init__(self, roles: frozenset[str]) -> None:
         self.roles = roles
         super().__init__(f"This needs the role {' or '.join(sorted(roles))}.")
+
+
+class InsufficientUserAuthentication(CounterfoilError):
+    """RFC 9470. `max_age_seconds` is how long ago the user may have confirmed who they are."""
+
+    code = "insufficient_user_authentication"
+    detail = "This needs your password once more."
+
+    def __init__(self, max_age_seconds: int) -> None:
+        self.max_age_seconds = max_age_seconds
+        super().__init__()
 
 
 class SessionRequired(CounterfoilError):

@@ -35,6 +35,7 @@ class LiveCredential(NamedTuple):
     last_used_at: float | None
     session_id: str | None
     session_expires_at: float | None
+    session_confirmed_at: float | None
     client_id: str | None
     session_kind: str | None
     granted_roles: str | None
@@ -60,7 +61,8 @@ class Identity(NamedTuple):
 
     `roles` and `scopes` are what the credential may use; `user_roles` are what the account has,
     which an API key or a narrowed session may not use all of. `session_id` is None for an API key,
-    `api_key_id` for an access token.
+    `api_key_id` for an access token. `confirmed_at` is when the user last gave their password in
+    this session, `looked_up_at` when the database was asked: both are by its clock.
     """
 
     kind: CredentialKind
@@ -76,10 +78,13 @@ class Identity(NamedTuple):
     roles: tuple[str, ...]
     scopes: frozenset[str]
     session_id: UUID | None
+    access_token_id: int | None
     api_key_id: UUID | None
     client_id: str | None
     issued_at: float
     expires_at: float | None
+    confirmed_at: float | None
+    looked_up_at: float
 
     @property
     def actor(self) -> str:
@@ -108,8 +113,11 @@ def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
         roles=usable.roles,
         scopes=usable.scopes,
         session_id=UUID(found.session_id) if found.session_id else None,
+        access_token_id=int(found.credential_id) if is_session else None,
         api_key_id=None if is_session else UUID(str(found.credential_id)),
         client_id=found.client_id,
         issued_at=found.issued_at,
         expires_at=found.expires_at,
+        confirmed_at=found.session_confirmed_at,
+        looked_up_at=found.looked_up_at,
     )

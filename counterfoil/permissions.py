@@ -9,7 +9,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from counterfoil.errors import InsufficientRole, InsufficientScope
+from counterfoil.errors import (
+    InsufficientRole,
+    InsufficientScope,
+    InsufficientUserAuthentication,
+)
 
 # What every user may do without any role: manage the own account, sessions and API keys.
 ACCOUNT = "account"
@@ -76,3 +80,12 @@ def demand_role(roles: Iterable[str], demanded: Scopes) -> None:
     """Raises InsufficientRole unless one of the demanded roles is among them."""
     if demanded and demanded.isdisjoint(roles):
         raise InsufficientRole(demanded)
+
+
+def demand_fresh(confirmed_at: float | None, now: float, *, seconds: int) -> None:
+    """Raises InsufficientUserAuthentication if the password was given longer ago, or never.
+
+    Both times are seconds since 1970, by the clock of the database.
+    """
+    if confirmed_at is None or now - confirmed_at > seconds:
+        raise InsufficientUserAuthentication(seconds)

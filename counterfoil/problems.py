@@ -1,6 +1,7 @@
 """HTTP responses to rejected credentials: problem details with a challenge.
 
-Statuses and challenges are those of RFC 6750, 3; bodies have the form of RFC 9457.
+Statuses and challenges are those of RFC 6750, 3, and of RFC 9470, 3; bodies have the form of
+RFC 9457.
 """
 
 import json
@@ -22,6 +23,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
     errors.InsufficientScope: HTTPStatus.FORBIDDEN,
     errors.InsufficientRole: HTTPStatus.FORBIDDEN,
+    errors.InsufficientUserAuthentication: HTTPStatus.UNAUTHORIZED,
     errors.SessionRequired: HTTPStatus.FORBIDDEN,
 }
 
@@ -62,6 +64,9 @@ def challenge(error: CounterfoilError) -> dict[str, str]:
             value = 'Bearer error="insufficient_scope"'
             if all(map(_SCOPE.fullmatch, scopes)):
                 value += f', scope="{" ".join(sorted(scopes))}"'
+            return {"WWW-Authenticate": value}
+        case errors.InsufficientUserAuthentication(max_age_seconds=seconds):
+            value = f'Bearer error="{error.code}", max_age="{seconds}"'
             return {"WWW-Authenticate": value}
     return {}
 

@@ -5,6 +5,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.text import Password
+
+
+class SessionConfirm(BaseModel):
+    """The password of the user, who is logged in."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"password": "correct horse battery staple"}]},
+    )
+
+    password: Password
+
 
 class SessionRead(BaseModel):
     """One login with one client. Never contains a token."""

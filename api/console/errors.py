@@ -10,12 +10,18 @@ from starlette.exceptions import HTTPException
 from api import errors as api_errors
 from api.console import cookies, csrf, forms
 from api.console.csrf import CsrfCheckFailed
-from api.console.forms import PasswordRequired
+from api.console.forms import FormToConfirm
 from api.console.rendering import own_address, page, redirect
 from api.console.signed_in_user import SignInRequired
 from api.middleware import request_id
 from api.request.forms import InvalidForm, UnsupportedForm
-from counterfoil.errors import CounterfoilError, DatabaseUnavailable, InvalidToken
+from authentication.errors import WrongPassword
+from counterfoil.errors import (
+    CounterfoilError,
+    DatabaseUnavailable,
+    InsufficientUserAuthentication,
+    InvalidToken,
+)
 from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 log = logging.getLogger("counterfoil.errors")
@@ -39,7 +45,8 @@ _NOT_KEPT = {csrf.FIELD, forms.CONFIRMATION}
 def install(console: FastAPI) -> None:
     """Register a handler for every error that a page of the console can raise."""
     console.exception_handler(SignInRequired)(_sign_in_required)
-    console.exception_handler(PasswordRequired)(_password_required)
+    console.exception_handler(InsufficientUserAuthentication)(_password_required)
+    console.exception_handler(WrongPassword)(_password_required)
     console.exception_handler(CsrfCheckFailed)(_csrf_check_failed)
     console.exception_handler(InvalidForm)(_invalid_form)
     console.exception_handler(InvalidToken)(_session_revoked_meanwhile)
@@ -97,15 +104,18 @@ async def _sign_in_required(request: Request, error: SignInRequired) -> Response
     return response
 
 
-async def _password_required(request: Request, error: PasswordRequired) -> Response:
-    kept = [field for field in error.form.fields if field[0] not in _NOT_KEPT]
+async def _password_required(request: Request, error: CounterfoilError) -> Response:
+    """The form again, with the password in it."""
+    to_confirm: FormToConfirm | None = getattr(request.state, "form_to_confirm", None)
+    if to_confirm is None:
+        return await _counterfoil_error(request, error)
     return page(
         request,
         "confirm.html",
         status=HTTPStatus.FORBIDDEN,
-        fields=kept,
-        action=error.action,
-        error=error.error and error.error.detail,
+        fields=[field for field in to_confirm.form.fields if field[0] not in _NOT_KEPT],
+        action=to_confirm.action,
+        error=error.detail if isinstance(error, WrongPassword) else None,
         form_address=own_address(request),
         confirmation_field=forms.CONFIRMATION,
     )

@@ -1,33 +1,20 @@
 """Reads the console's forms and provides them to pages once their CSRF token has been checked."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Request
 
 from api.console import csrf
-from api.console.signed_in_user import ConsoleOriginDep, SignedInUser, SignedInUserDep
+from api.console.signed_in_user import ConsoleActor, SignedInUserDep
 from api.dependencies import ServiceDep
 from api.request.forms import InvalidForm, read_fields
-from authentication.errors import ConfirmationRequired, WrongPassword
-from authentication.grants import console as console_grant
-from authentication.service import Service
-from counterfoil.errors import CounterfoilError
+from authentication.accounts import password_change
 
 CONFIRMATION = "confirmation_password"
 
 _MAX_FIELDS = 500
-
-
-class PasswordRequired(Exception):
-    """The form must be sent again with the password. `action` says in words what it does."""
-
-    def __init__(self, form: "Form", action: str, error: CounterfoilError | None = None) -> None:
-        self.form = form
-        self.action = action
-        self.error = error
-        super().__init__(action)
 
 
 class Form:
@@ -52,6 +39,13 @@ class Form:
             raise InvalidForm("An identifier is malformed.") from None
 
 
+class FormToConfirm(NamedTuple):
+    """A form that may have to be sent again with the password. `action` says what it does."""
+
+    form: Form
+    action: str
+
+
 async def read(request: Request) -> Form:
     """The form as it was sent, before its CSRF token is checked. Raises InvalidForm."""
     return Form(await read_fields(request, max_fields=_MAX_FIELDS))
@@ -68,32 +62,21 @@ FormDep = Annotated[Form, Depends(get_form)]
 
 
 def confirmed(action: str) -> Any:
-    """A form for a dangerous action, which needs a password that was entered recently.
+    """A form for what takes a password that was entered recently. `action` says what it does.
 
-    Raises PasswordRequired, whose page sends the same form again with the password in it.
+    If the action then demands the password, or it is wrong, a page sends the same form again with
+    the password in it.
     """
     return Depends(_confirming(action))
 
 
 def _confirming(action: str) -> Callable[..., Coroutine[Any, Any, Form]]:
     async def get_confirmed_form(
-        user: SignedInUserDep, form: FormDep, service: ServiceDep, origin: ConsoleOriginDep
+        request: Request, actor: ConsoleActor, form: FormDep, service: ServiceDep
     ) -> Form:
-        try:
-            if password := form.text(CONFIRMATION):
-                await console_grant.confirm(service, user.identity, password, origin=origin)
-            else:
-                await _require_confirmation(service, user)
-        except ConfirmationRequired:
-            raise PasswordRequired(form, action) from None
-        except WrongPassword as error:
-            raise PasswordRequired(form, action, error) from None
+        request.state.form_to_confirm = FormToConfirm(form, action)
+        if password := form.text(CONFIRMATION):
+            await password_change.confirm(service, actor, password)
         return form
 
     return get_confirmed_form
-
-
-async def _require_confirmation(service: Service, user: SignedInUser) -> None:
-    await service.database.run(
-        lambda db: console_grant.demand_confirmation(db, service.settings, user.identity)
-    )

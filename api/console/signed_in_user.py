@@ -1,15 +1,15 @@
 """Resolves the session cookie to the signed-in user, by the same lookup as the API's requests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from api import denials
 from api.console import cookies
-from api.dependencies import READING, charge, origin_of, service_of
+from api.dependencies import actor_of, charge, origin_of, service_of
 from authentication import permissions
-from authentication.audit import Origin
+from authentication.credentials.actor import Actor
 from authentication.grants import console as console_grant
 from counterfoil.errors import InsufficientScope
 from counterfoil.identity import Identity, SessionKind
@@ -69,15 +69,25 @@ async def get_administrator(request: Request, user: SignedInUserDep) -> SignedIn
     return user
 
 
-async def get_console_origin(request: Request, user: SignedInUserDep) -> Origin:
-    """The signed-in user and their address, for the audit log.
+AdministratorDep = Annotated[SignedInUser, Depends(get_administrator)]
+
+
+async def get_console_actor(request: Request, user: SignedInUserDep) -> Actor:
+    """The signed-in user, for what they do with their own account.
 
     Raises TooManyAttempts if the session has made too many changes.
     """
-    if request.method not in READING:
-        charge(request, user.identity, is_revocation=True)
-    return origin_of(request).acting_as(user.identity.actor)
+    charge(request, user.identity, is_revocation=True)
+    return actor_of(request, user.identity, frozenset({permissions.ACCOUNT}))
 
 
-AdministratorDep = Annotated[SignedInUser, Depends(get_administrator)]
-ConsoleOriginDep = Annotated[Origin, Depends(get_console_origin)]
+# The user of a form that changes something: each transaction begins with `actor.hold`.
+ConsoleActor = Annotated[Actor, Depends(get_console_actor)]
+
+
+async def get_console_administrator(admin: AdministratorDep, actor: ConsoleActor) -> Actor:
+    """The signed-in administrator, for what they do with the accounts of others."""
+    return replace(actor, scopes=frozenset({permissions.ADMIN}))
+
+
+ConsoleAdministrator = Annotated[Actor, Depends(get_console_administrator)]

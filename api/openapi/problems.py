@@ -21,7 +21,10 @@ MEANINGS = {
         "More than one credential was sent. Send one.",
     ),
     401: _Meaning(
-        "No credential, or one that is not live.", "invalid_token", "The token is not valid."
+        "No credential, one that is not live, or a session in which the password was not given "
+        "recently.",
+        "invalid_token",
+        "The token is not valid.",
     ),
     403: _Meaning(
         "The credential is not sufficient, or the current password is wrong.",
@@ -68,7 +71,7 @@ MEANINGS = {
     ),
 }
 _HEADERS = {
-    401: {"WWW-Authenticate": "The challenge of RFC 6750, 3."},
+    401: {"WWW-Authenticate": "The challenge of RFC 6750, 3, or RFC 9470, 3."},
     429: {"Retry-After": "Seconds."},
     503: {"Retry-After": "Seconds."},
 }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import OriginDep, SessionDep, requires
+from api.dependencies import AdministratorActor, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import UserId
@@ -82,14 +82,14 @@ def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
     responses=problems(404, 408, 409, 413, 415, 422, 429),
 )
 def change_user(
-    db: SessionDep,
-    origin: OriginDep,
-    user_id: UserId,
-    body: AdminUserUpdate,
+    actor: AdministratorActor, db: SessionDep, user_id: UserId, body: AdminUserUpdate
 ) -> AdminUserRead:
-    """Takes effect on the user's next request. The last active administrator cannot be removed."""
+    """Takes effect on the user's next request. The last active administrator cannot be removed.
+
+    The session must be fresh: see `POST /sessions/confirm`.
+    """
     change = UserChange(is_active=body.is_active, roles=body.roles)
-    return AdminUserRead.model_validate(operations.change_user(db, user_id, change, origin=origin))
+    return AdminUserRead.model_validate(operations.change_user(db, actor, user_id, change))
 
 
 @router.delete(
@@ -98,10 +98,9 @@ def change_user(
     response_description="How many sessions were revoked.",
     responses=problems(404, 422, 429),
 )
-def end_user_sessions(db: SessionDep, origin: OriginDep, user_id: UserId) -> SessionsEnded:
+def end_user_sessions(actor: AdministratorActor, db: SessionDep, user_id: UserId) -> SessionsEnded:
     """Stops logins in progress, too. If the user is the caller, their own session is included."""
-    ended = operations.revoke_user_sessions(db, user_id, origin=origin)
-    return SessionsEnded(ended=ended)
+    return SessionsEnded(ended=operations.revoke_user_sessions(db, actor, user_id))
 
 
 @router.get(
@@ -132,9 +131,9 @@ def list_sessions(
     response_description="The session is revoked.",
     responses=problems(404, 422, 429),
 )
-def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
+def end_session(actor: AdministratorActor, db: SessionDep, session_id: UUID) -> None:
     """The next request with a token of that session is rejected."""
-    operations.revoke_session(db, session_id, origin=origin)
+    operations.revoke_session(db, actor, session_id)
 
 
 @router.post(
@@ -144,20 +143,20 @@ def end_session(db: SessionDep, origin: OriginDep, session_id: UUID) -> None:
     responses=problems(408, 413, 415, 422, 429),
 )
 def revoke_sessions(
-    admin: _Administrator, db: SessionDep, origin: OriginDep, body: SessionsRevoke
+    actor: AdministratorActor, db: SessionDep, body: SessionsRevoke
 ) -> SessionsRevoked:
     """Revokes the sessions with these ids, or with `"*"` those of all users, in batches.
 
     Repeat until `more` is false. Ids that are unknown or no longer live are ignored. `"*"` does not
-    revoke the session of the caller, unless `include_current` is true. A login in progress is not a
-    session yet and is not stopped.
+    revoke the session of the caller, unless `include_current` is true, and requires a fresh session
+    (see `POST /sessions/confirm`). A login in progress is not a session yet and is not stopped.
     """
     ids = body.session_ids
     if ids is not None:
-        revoked = operations.revoke_sessions(db, ids, origin=origin)
+        revoked = operations.revoke_sessions(db, actor, ids)
     else:
-        keep = None if body.include_current else admin.session_id
-        revoked = operations.revoke_session_batch(db, keep=keep, origin=origin)
+        keep_current = not body.include_current
+        revoked = operations.revoke_session_batch(db, actor, keep_current=keep_current)
     return SessionsRevoked(processed=revoked.processed, more=revoked.more)
 
 
@@ -204,9 +203,9 @@ def list_api_keys(
     response_description="The key is revoked.",
     responses=problems(404, 422, 429),
 )
-def revoke_api_key(db: SessionDep, origin: OriginDep, api_key_id: UUID) -> None:
+def revoke_api_key(actor: AdministratorActor, db: SessionDep, api_key_id: UUID) -> None:
     """The next request with that key is rejected."""
-    operations.revoke_api_key(db, api_key_id, origin=origin)
+    operations.revoke_api_key(db, actor, api_key_id)
 
 
 @router.get(

@@ -6,11 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AccountIdentity, OriginDep, ServiceDep, SessionDep
+from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from authentication import policies
-from authentication.audit import Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
@@ -50,16 +49,14 @@ def list_api_keys(
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
 def create_api_key(
-    body: ApiKeyCreate,
-    identity: AccountIdentity,
-    service: ServiceDep,
-    db: SessionDep,
-    origin: OriginDep,
+    body: ApiKeyCreate, actor: AccountActor, service: ServiceDep, db: SessionDep
 ) -> ApiKeyCreated:
-    """The key is shown only once. It can have no scope that the token of the caller lacks."""
+    """The key is shown only once. It can have no scope that the token of the caller lacks.
+
+    The session must be fresh: see `POST /sessions/confirm`.
+    """
     request = _request(body, service.settings)
-    new = api_keys.create(db, service.settings, identity, request, origin=origin)
-    return _show(new)
+    return _show(api_keys.create(db, service.settings, actor, request))
 
 
 @router.delete(
@@ -69,11 +66,9 @@ def create_api_key(
     response_description="The key is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def revoke_api_key(
-    api_key_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
-) -> None:
+def revoke_api_key(api_key_id: UUID, actor: AccountActor, db: SessionDep) -> None:
     """The next request with that key is rejected."""
-    api_keys.revoke_own(db, identity, api_key_id, origin=origin, reason=Reason.BY_USER)
+    api_keys.revoke_own(db, actor, api_key_id)
 
 
 @router.post(
@@ -85,24 +80,17 @@ def revoke_api_key(
 )
 def rotate_api_key(
     api_key_id: UUID,
-    identity: AccountIdentity,
+    actor: AccountActor,
     service: ServiceDep,
     db: SessionDep,
-    origin: OriginDep,
     body: ApiKeyRotate | None = None,
 ) -> ApiKeyCreated:
     """The new key has the name, the current scopes and the lifetime of the old one.
 
-    Both keys work until the overlap ends.
+    Both keys work until the overlap ends. The session must be fresh: see `POST /sessions/confirm`.
     """
-    new = api_keys.rotate(
-        db,
-        service.settings,
-        identity,
-        api_key_id,
-        overlap_seconds=body.overlap_seconds if body else None,
-        origin=origin,
-    )
+    overlap_seconds = body.overlap_seconds if body else None
+    new = api_keys.rotate(db, service.settings, actor, api_key_id, overlap_seconds=overlap_seconds)
     return _show(new)
 
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AccountIdentity, OriginDep, SessionDep
+from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
-from authentication.audit import Reason
+from authentication.accounts import password_change
 from authentication.credentials import sessions
 from schemas.paging import ListQuery
-from schemas.sessions import SessionRead, SessionsEnded
+from schemas.sessions import SessionConfirm, SessionRead, SessionsEnded
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
 
@@ -48,11 +48,9 @@ def list_sessions(
     response_description="The session is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def end_session(
-    session_id: UUID, identity: AccountIdentity, db: SessionDep, origin: OriginDep
-) -> None:
+def end_session(session_id: UUID, actor: AccountActor, db: SessionDep) -> None:
     """The next request with a token of that session is rejected."""
-    sessions.revoke_own(db, identity, session_id, origin=origin, reason=Reason.BY_USER)
+    sessions.revoke_own(db, actor, session_id)
 
 
 @router.delete(
@@ -61,18 +59,24 @@ def end_session(
     response_description="How many sessions were revoked.",
     responses=problems(400, 401, 403, 422, 429, 503),
 )
-def end_sessions(
-    identity: AccountIdentity,
-    db: SessionDep,
-    origin: OriginDep,
-    keep_current: bool = False,
-) -> SessionsEnded:
+def end_sessions(actor: AccountActor, db: SessionDep, keep_current: bool = False) -> SessionsEnded:
     """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
-    ended = sessions.revoke_all(
-        db,
-        identity.user_id,
-        origin=origin,
-        reason=Reason.BY_USER,
-        keep=identity.session_id if keep_current else None,
-    )
-    return SessionsEnded(ended=ended)
+    return SessionsEnded(ended=sessions.revoke_all_own(db, actor, keep_current=keep_current))
+
+
+@router.post(
+    "/confirm",
+    summary="Confirm your password",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_description="The session is fresh.",
+    responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
+)
+async def confirm_session(body: SessionConfirm, actor: AccountActor, service: ServiceDep) -> None:
+    """Makes the session fresh for a while (`COUNTERFOIL_FRESH_SECONDS`), as a login does.
+
+    In a session that is not fresh, what outlives the session is a 401 with the code
+    `insufficient_user_authentication` (RFC 9470): creating and rotating API keys, deleting the
+    account, changing the username, changing roles, disabling and enabling users, and revoking the
+    sessions of all users.
+    """
+    await password_change.confirm(service, actor, body.password)

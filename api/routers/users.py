@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import AccountIdentity, CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.dependencies import AccountActor, CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.routing.fast_route import FastRoute
 from api.token_response import respond
@@ -58,15 +58,16 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
     response_description="Your account after the change.",
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
-async def update_me(
-    body: UserUpdate, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
-) -> UserRead:
-    """Omitted fields do not change. A new e-mail address requires the current password."""
+async def update_me(body: UserUpdate, actor: AccountActor, service: ServiceDep) -> UserRead:
+    """Omitted fields do not change. A new e-mail address requires the current password.
+
+    A new username requires it too, unless the session is fresh: see `POST /sessions/confirm`.
+    """
     changes = body.model_dump(exclude_unset=True, exclude={"email", "current_password"})
     if changes.get("name", "") is None:
         del changes["name"]
     change = ProfileChange(fields=changes, email=body.email, current_password=body.current_password)
-    user = await profiles.change_profile(service, identity, change, origin=origin)
+    user = await profiles.change_profile(service, actor, change)
     return UserRead.model_validate(user)
 
 
@@ -77,14 +78,13 @@ async def update_me(
     response_description="The account is deleted.",
     responses=problems(400, 401, 403, 409, 422, 429, 503),
 )
-def delete_me(
-    identity: AccountIdentity, service: ServiceDep, db: SessionDep, origin: OriginDep
-) -> None:
+def delete_me(actor: AccountActor, service: ServiceDep, db: SessionDep) -> None:
     """Also deletes all sessions, tokens and API keys. The events in the audit log remain.
 
-    For some time, nobody can create an account with its e-mail address or username.
+    For some time, nobody can create an account with its e-mail address or username. The session
+    must be fresh: see `POST /sessions/confirm`.
     """
-    users.delete(db, service.settings, identity.user_id, origin=origin)
+    users.delete_own(db, service.settings, actor)
 
 
 @router.put(
@@ -95,7 +95,7 @@ def delete_me(
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def change_password(
-    body: PasswordChange, identity: AccountIdentity, service: ServiceDep, origin: OriginDep
+    body: PasswordChange, actor: AccountActor, service: ServiceDep
 ) -> Response:
     """Requires the current password. Revokes every other session, and every API key.
 
@@ -104,10 +104,9 @@ async def change_password(
     """
     pair = await password_change.change_password(
         service,
-        identity,
+        actor,
         current=body.current_password,
         new=body.new_password,
         end_api_keys=body.end_api_keys,
-        origin=origin,
     )
     return respond(pair)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from authentication import audit, permissions
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, issuance, sessions
+from authentication.credentials.actor import NO_TARGETS, Actor, Targets
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import WrongPassword
 from authentication.passwords import strength
@@ -23,27 +24,28 @@ from database.models import User
 
 async def change_password(
     service: Service,
-    identity: Identity,
+    actor: Actor,
     *,
     current: str,
     new: str,
-    origin: Origin,
     end_api_keys: bool = True,
     settings: AuthenticationSettings | None = None,
 ) -> TokenPair:
-    """Change the caller's password, and revoke their other sessions and their API keys.
+    """Change the actor's password, and revoke their other sessions and their API keys.
 
-    Returns new tokens for the session of the caller, which replace all that it has: somebody else
+    Returns new tokens for the session of the actor, which replace all that it has: somebody else
     may hold a copy of them. They live as long as the service's settings say unless others are
     given. Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
+    identity, origin = actor.identity, actor.origin
     words = strength.words_about(identity, identity.email)
     strength.reject_weak(new, settings=service.settings, words=words, field="new_password")
-    verified_user = await check_password(service, identity, current, origin)
+    verified_user = await confirm(service, actor, current)
     hashed = await service.hashing.run(lambda: service.hasher.hash(new), user_id=verified_user.id)
 
     def change(db: Session) -> TokenPair:
-        user = lock_unchanged(db, verified_user, identity)
+        targets = Targets(sessions=queries.sessions.select_of_user(verified_user.id))
+        user = hold_unchanged(db, actor, verified_user, targets)
         keep = identity.session_id
         store_password(db, user, hashed, origin=origin, keep=keep, end_api_keys=end_api_keys)
         return _replace_tokens(db, settings or service.settings, user, identity)
@@ -90,6 +92,8 @@ def _replace_tokens(
     replaced = queries.access_tokens.delete_all_but_newest(db, session.id)
     if replaced is None:
         raise InvalidToken
+    # Together with the roles, which the lock has not loaded.
+    user = queries.users.find(db, user.id) or user
     is_narrowed = identity.scopes != issuance.effective_scopes(user, granted)
     scopes = narrowed if is_narrowed else granted
     return issuance.renew(
@@ -97,13 +101,15 @@ def _replace_tokens(
     )
 
 
-async def check_password(
-    service: Service, identity: Identity, password: str, origin: Origin
-) -> User:
-    """The user, if this is their password. Raises WrongPassword, TooManyAttempts, HashingBusy."""
-    async with service.throttle.admit_password_check(identity.user_id, origin) as admission:
+async def confirm(service: Service, actor: Actor, password: str) -> User:
+    """The user, if this is their password, which makes the session fresh.
+
+    Raises WrongPassword, TooManyAttempts, HashingBusy.
+    """
+    user_id, origin = actor.identity.user_id, actor.origin
+    async with service.throttle.admit_password_check(user_id, origin) as admission:
         user = admission.user
-        check = _PasswordCheck(user, origin, admission)
+        check = _PasswordCheck(user, actor, admission)
         is_right, _ = await admission.hash(
             lambda: service.hasher.verify(password, user.hashed_password, upgrade=False),
             if_abandoned=check.record_abandoned,
@@ -119,15 +125,18 @@ class _PasswordCheck:
     """A check of the current password, whose result is recorded in one transaction."""
 
     user: User
-    origin: Origin
+    actor: Actor
     admission: Admission[User]
 
     def record(self, db: Session, *, is_right: bool) -> None:
         if is_right:
+            hold_unchanged(db, self.actor, self.user)
+            if self.actor.identity.session_id is not None:
+                queries.sessions.confirm(db, self.actor.identity.session_id)
             self.admission.record_success(db)
         else:
             subject = audit.user(self.user.id)
-            audit.record(db, Event.PASSWORD_REFUSED, origin=self.origin, subject=subject)
+            audit.record(db, Event.PASSWORD_REFUSED, origin=self.actor.origin, subject=subject)
 
     def record_abandoned(self, db: Session, result: tuple[bool, str | None]) -> None:
         """A right password changes nothing for a client that is gone, and is no failure either."""
@@ -138,17 +147,14 @@ class _PasswordCheck:
             self.record(db, is_right=False)
 
 
-def lock_unchanged(db: Session, verified_user: User, identity: Identity) -> User:
-    """The user whose password was checked a moment ago.
+def hold_unchanged(
+    db: Session, actor: Actor, verified_user: User, targets: Targets = NO_TARGETS
+) -> User:
+    """Hold the actor, whose password was checked a moment ago. Returns their user.
 
-    Raises WrongPassword if the password was changed while it was hashed, and InvalidToken if the
-    user was deleted or the session revoked.
+    Raises WrongPassword if the password was changed while it was hashed.
     """
-    user = queries.users.lock(db, verified_user.id)
-    if user is None:
-        raise InvalidToken
-    if identity.session_id and not queries.sessions.lock_valid(db, identity.session_id):
-        raise InvalidToken
+    user = actor.hold(db, targets).user
     if user.hashed_password != verified_user.hashed_password:
         raise WrongPassword
     return user

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.accounts import names, password_change, users
 from authentication.audit import Event, Origin
+from authentication.credentials.actor import Actor
 from authentication.emails import normalise_email
 from authentication.errors import WrongPassword
 from authentication.service import Service
@@ -25,26 +26,26 @@ class ProfileChange:
     current_password: str | None = None
 
 
-async def change_profile(
-    service: Service, identity: Identity, change: ProfileChange, *, origin: Origin
-) -> User:
-    """Change the caller's account.
+async def change_profile(service: Service, actor: Actor, change: ProfileChange) -> User:
+    """Change the actor's account.
 
-    Raises UsernameTaken, EmailTaken, ReleasedNameLimitReached, InvalidField; WrongPassword if the
-    address is to change and the current password is missing or wrong; TooManyAttempts, HashingBusy.
+    A new address takes the current password, a new username either that or a session in which it
+    was given a short while ago. Raises WrongPassword, UsernameTaken, EmailTaken,
+    ReleasedNameLimitReached, InvalidField, TooManyAttempts, HashingBusy.
     """
-    fields = _normalised(change, identity)
+    fields = _normalised(change, actor.identity)
     verified_user = None
-    if _changes_email(fields, identity.email):
-        password = change.current_password or ""
-        verified_user = await password_change.check_password(service, identity, password, origin)
+    if _changes_name(fields, actor.identity):
+        password = change.current_password
+        if password or _changes_email(fields, actor.identity):
+            verified_user = await password_change.confirm(service, actor, password or "")
 
     def write(db: Session) -> User:
-        user = _lock(db, identity, fields, verified_user)
+        user = _hold(db, actor, fields, verified_user)
         email, username = (_if_new(user, fields, field) for field in ("email", "username"))
         users.reject_taken(db, email=email, username=username, user_id=user.id)
         before = names.names_of(user)
-        _store(db, user, fields, origin)
+        _store(db, user, fields, actor.origin)
         names.record_change(db, service.settings, user, before)
         return user
 
@@ -63,27 +64,31 @@ def _normalised(change: ProfileChange, identity: Identity) -> dict[str, Any]:
     }
     if change.email is not None:
         email = change.email.strip()
-        is_new = _changes_email({"email": email.lower()}, identity.email)
+        is_new = _changes_email({"email": email.lower()}, identity)
         fields["email"] = normalise_email(email) if is_new else email.lower()
     return fields
 
 
-def _lock(
-    db: Session, identity: Identity, fields: dict[str, Any], verified_user: User | None
-) -> User:
-    """The user, locked. Their password must have been checked if the address is to change."""
+def _hold(db: Session, actor: Actor, fields: dict[str, Any], verified_user: User | None) -> User:
+    """The user, locked. A password must have been given if a name is to change."""
     if verified_user is not None:
-        return password_change.lock_unchanged(db, verified_user, identity)
-    user = users.lock(db, identity.user_id)
-    if _changes_email(fields, user.email):
-        # A concurrent request has changed the address, so the password has not been checked.
+        return password_change.hold_unchanged(db, actor, verified_user)
+    user = actor.hold(db, fresh=_changes_name(fields, actor.identity)).user
+    if _changes_name(fields, user) and not _changes_name(fields, actor.identity):
+        # A concurrent request has changed the name, so nothing has been asked for.
         raise WrongPassword
     return user
 
 
-def _changes_email(fields: dict[str, Any], current: str) -> bool:
+def _changes_name(fields: dict[str, Any], current: User | Identity) -> bool:
+    """Whether a name is to change by which people log in, and others may know the user."""
+    username = fields.get("username", current.username)
+    return username != current.username or _changes_email(fields, current)
+
+
+def _changes_email(fields: dict[str, Any], current: User | Identity) -> bool:
     # An address that was inserted by SQL may contain capitals, and is the same address.
-    return "email" in fields and fields["email"] != current.lower()
+    return "email" in fields and fields["email"] != current.email.lower()
 
 
 def _if_new(user: User, fields: dict[str, Any], field: str) -> str | None:
@@ -96,7 +101,7 @@ def _store(db: Session, user: User, fields: dict[str, Any], origin: Origin) -> N
     for field, value in fields.items():
         setattr(user, field, value)
     db.flush()
-    db.refresh(user, ["updated_at"])
+    db.refresh(user, ["updated_at", "roles"])
     audit.record(
         db,
         Event.USER_CHANGED,

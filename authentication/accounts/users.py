@@ -8,6 +8,7 @@ from authentication import audit, labels
 from authentication.accounts import names
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import sessions
+from authentication.credentials.actor import Actor, Targets
 from authentication.emails import LoginName
 from authentication.errors import (
     EmailTaken,
@@ -78,15 +79,19 @@ def has_administrator(db: Session) -> bool:
     return bool(queries.users.list_active_with_scope(db, ADMIN))
 
 
-def delete(db: Session, settings: AuthenticationSettings, user_id: int, *, origin: Origin) -> None:
-    """Delete an account and everything that belongs to it, but keep its names from others.
+def delete_own(db: Session, settings: AuthenticationSettings, actor: Actor) -> None:
+    """Delete the actor's account and everything that belongs to it, but keep its names from others.
 
-    Raises LastAdministrator, NotFound.
+    The password must have been given a short while ago. Raises LastAdministrator.
     """
+    user_id = actor.identity.user_id
+    of_user = queries.sessions.select_of_user(user_id)
+    targets = Targets(sessions=of_user, administrators=True, for_deletion=True)
+    actor.hold(db, targets, fresh=True)
     user = _lock_for_removal(db, user_id)
     names.release_all(db, settings, user)
     queries.users.delete(db, user_id)
-    audit.record(db, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
+    audit.record(db, Event.USER_DELETED, origin=actor.origin, subject=audit.user(user_id))
 
 
 def _lock_for_removal(db: Session, user_id: int) -> User:

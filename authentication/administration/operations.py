@@ -17,10 +17,12 @@ from authentication.administration import paging
 from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
+from authentication.credentials.actor import Actor, Targets
 from authentication.errors import NotFound
 from database import queries
 from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
+from database.queries.sessions import LockedSession
 
 T = TypeVar("T")
 
@@ -112,20 +114,27 @@ def get_user(db: Session, user_id: int) -> User:
     return user
 
 
-def change_user(db: Session, user_id: int, change: UserChange, *, origin: Origin) -> User:
-    """Apply a change. Raises LastAdministrator, NotFound, and InvalidField for an unknown role."""
-    # Roles come first, because every other transaction locks them before the user.
+def change_user(db: Session, actor: Actor, user_id: int, change: UserChange) -> User:
+    """Apply a change, for an actor who has given their password a short while ago.
+
+    Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
+    """
+    of_user = queries.sessions.select_of_user(user_id)
+    disables = change.is_active is False
+    targets = Targets([user_id], of_user if disables else None, administrators=True)
+    actor.hold(db, targets, fresh=True)
     if change.roles is not None:
-        roles.set_roles(db, user_id, change.roles, origin=origin)
+        roles.set_roles(db, user_id, change.roles, origin=actor.origin)
     if change.is_active is not None:
-        users.set_active(db, user_id, active=change.is_active, origin=origin)
+        users.set_active(db, user_id, active=change.is_active, origin=actor.origin)
     return get_user(db, user_id)
 
 
-def revoke_user_sessions(db: Session, user_id: int, *, origin: Origin) -> int:
+def revoke_user_sessions(db: Session, actor: Actor, user_id: int) -> int:
     """Revoke all sessions of a user, and logins in progress. Returns how many. Raises NotFound."""
-    get_user(db, user_id)
-    return sessions.revoke_all(db, user_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
+    actor.hold(db, Targets([user_id], queries.sessions.select_of_user(user_id)))
+    reason = Reason.BY_ADMINISTRATOR
+    return sessions.revoke_all(db, user_id, origin=actor.origin, reason=reason)
 
 
 def list_sessions(
@@ -151,24 +160,30 @@ def list_sessions(
     return SessionPage(items, next_cursor, found.order)
 
 
-def revoke_session(db: Session, session_id: UUID, *, origin: Origin) -> None:
+def revoke_session(db: Session, actor: Actor, session_id: UUID) -> None:
     """Revoke one session of any user. Raises NotFound if it is not live."""
-    sessions.revoke_any(db, session_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
+    actor.hold(db, Targets(sessions=queries.sessions.select_by_id([session_id])))
+    reason = Reason.BY_ADMINISTRATOR
+    sessions.revoke_any(db, session_id, origin=actor.origin, reason=reason)
 
 
-def revoke_sessions(db: Session, ids: Sequence[UUID], *, origin: Origin) -> Revoked:
+def revoke_sessions(db: Session, actor: Actor, ids: Sequence[UUID]) -> Revoked:
     """Revoke these sessions. Those that are not live are skipped and not counted."""
-    locked = queries.sessions.lock_valid_batch(db, ids=ids, limit=len(ids))
-    _revoke(db, locked, origin)
-    return Revoked(len(locked), more=False)
+    held = actor.hold(db, Targets(sessions=queries.sessions.select_by_id(ids)))
+    _revoke(db, held.sessions, actor.origin)
+    return Revoked(len(held.sessions), more=False)
 
 
-def revoke_session_batch(db: Session, *, keep: UUID | None, origin: Origin) -> Revoked:
-    """Revoke the newest sessions of all users, up to REVOKE_BATCH, except the one to keep."""
-    locked = queries.sessions.lock_valid_batch(db, keep=keep, limit=REVOKE_BATCH + 1)
-    batch, more = _cut(locked, REVOKE_BATCH)
-    _revoke(db, batch, origin)
-    return Revoked(len(batch), more=more is not None)
+def revoke_session_batch(db: Session, actor: Actor, *, keep_current: bool) -> Revoked:
+    """Revoke the newest sessions of all users, up to REVOKE_BATCH, perhaps except the current one.
+
+    The actor must have given their password a short while ago.
+    """
+    keep = actor.identity.session_id if keep_current else None
+    newest = queries.sessions.select_newest(limit=REVOKE_BATCH, keep=keep)
+    held = actor.hold(db, Targets(sessions=newest), fresh=True)
+    _revoke(db, held.sessions, actor.origin)
+    return Revoked(len(held.sessions), more=queries.sessions.is_any_valid(db, keep=keep))
 
 
 def list_api_keys(
@@ -179,9 +194,18 @@ def list_api_keys(
     return api_keys.list_of_user(db, user_id, limit=limit, cursor=cursor)
 
 
-def revoke_api_key(db: Session, api_key_id: UUID, *, origin: Origin) -> None:
+def revoke_api_key(db: Session, actor: Actor, api_key_id: UUID) -> None:
     """Revoke a key of any user. Raises NotFound if it is not live."""
-    api_keys.revoke_any(db, api_key_id, origin=origin, reason=Reason.BY_ADMINISTRATOR)
+    actor.hold(db, Targets(api_key_ids=[api_key_id]))
+    reason = Reason.BY_ADMINISTRATOR
+    api_keys.revoke_any(db, api_key_id, origin=actor.origin, reason=reason)
+
+
+def revoke_api_key_of_user(db: Session, actor: Actor, api_key_id: UUID, *, user_id: int) -> None:
+    """Revoke a key of this user. Raises NotFound if it is not live or another user's."""
+    actor.hold(db, Targets(api_key_ids=[api_key_id]))
+    reason = Reason.BY_ADMINISTRATOR
+    api_keys.revoke_of_user(db, api_key_id, user_id=user_id, origin=actor.origin, reason=reason)
 
 
 def list_audit_events(
@@ -214,13 +238,12 @@ def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:
     return queries.users.find_emails(db, user_ids)
 
 
-def _revoke(db: Session, locked: Sequence[tuple[UUID, int]], origin: Origin) -> None:
-    queries.sessions.revoke_batch(
-        db, [session_id for session_id, _ in locked], reason=Reason.BY_ADMINISTRATOR
-    )
+def _revoke(db: Session, locked: Sequence[LockedSession], origin: Origin) -> None:
+    reason = Reason.BY_ADMINISTRATOR
+    queries.sessions.revoke_batch(db, [session.id for session in locked], reason=reason)
     events = [
-        (audit.user(user_id), {"session": str(session_id), "reason": Reason.BY_ADMINISTRATOR})
-        for session_id, user_id in locked
+        (audit.user(session.user_id), {"session": str(session.id), "reason": reason})
+        for session in locked
     ]
     audit.record_all(db, Event.SESSION_REVOKED, events, origin=origin)
 

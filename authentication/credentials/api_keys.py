@@ -17,11 +17,12 @@ from authentication.administration import paging
 from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
+from authentication.credentials.actor import Actor, Targets
 from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
 from authentication.permissions import Scopes
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
-from counterfoil.errors import InsufficientScope, InvalidToken
+from counterfoil.errors import InsufficientScope
 from counterfoil.identity import Identity
 from counterfoil.permissions import Usable
 from counterfoil.tokens import TokenKind
@@ -72,21 +73,18 @@ def list_everywhere(db: Session, *, user_id: int | None = None) -> Sequence[tupl
 
 
 def create(
-    db: Session,
-    settings: AuthenticationSettings,
-    identity: Identity,
-    request: KeyRequest,
-    *,
-    origin: Origin,
+    db: Session, settings: AuthenticationSettings, actor: Actor, request: KeyRequest
 ) -> NewKey:
-    """Create a key for the caller, with no more scopes than the caller's token has now.
+    """Create a key for the actor, with no more scopes than the actor's token has now.
 
-    Raises InvalidScope, InvalidToken, InvalidField, ApiKeyLimitReached.
+    The password must have been given a short while ago, because the key outlives the session.
+    Raises InvalidScope, InvalidField, ApiKeyLimitReached.
     """
-    _lock_user_and_session(db, identity)
+    # With the user locked, keys of one user are created one by one, so that their count is right.
+    identity = actor.hold(db, fresh=True).identity
     _check_limit(db, identity.user_id, limit=settings.max_api_keys_per_user)
     usable = Usable(identity.roles, identity.scopes)
-    return _create(db, settings, identity.user_id, request, usable, origin)
+    return _create(db, settings, identity.user_id, request, usable, actor.origin)
 
 
 def create_for(
@@ -109,19 +107,19 @@ def create_for(
 def rotate(
     db: Session,
     settings: AuthenticationSettings,
-    identity: Identity,
+    actor: Actor,
     api_key_id: UUID,
     *,
     overlap_seconds: int | None,
-    origin: Origin,
 ) -> NewKey:
-    """Create a successor of one of the caller's keys, with its name, scopes and lifetime.
+    """Create a successor of one of the actor's keys, with its name, scopes and lifetime.
 
-    The old key stays valid for the overlap; None stands for that of the settings. Raises NotFound,
-    ApiKeyReplaced, ApiKeyLimitReached, InsufficientScope, InvalidField, InvalidToken.
+    The old key stays valid for the overlap; None stands for that of the settings. The password must
+    have been given a short while ago. Raises NotFound, ApiKeyReplaced, ApiKeyLimitReached,
+    InsufficientScope, InvalidField.
     """
     overlap = _overlap(settings, overlap_seconds)
-    _lock_user_and_session(db, identity)
+    identity = actor.hold(db, Targets(api_key_ids=[api_key_id]), fresh=True).identity
     old = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
     if old is None:
         raise NotFound(_NOT_LIVE)
@@ -131,15 +129,14 @@ def rotate(
     lifetime = policies.limit_lifetime(settings, _lifetime(old))
     new = _add(db, old.user_id, old.name, _inherited(db, identity, old), lifetime)
     _retire(db, old, overlap)
-    _record(db, Event.API_KEY_ROTATED, new.stored, origin, replaces=str(old.id))
+    _record(db, Event.API_KEY_ROTATED, new.stored, actor.origin, replaces=str(old.id))
     return new
 
 
-def revoke_own(
-    db: Session, identity: Identity, api_key_id: UUID, *, origin: Origin, reason: Reason
-) -> None:
-    """Revoke a key of the caller's. Raises NotFound if it has ended or is not theirs."""
-    revoke_of_user(db, api_key_id, user_id=identity.user_id, origin=origin, reason=reason)
+def revoke_own(db: Session, actor: Actor, api_key_id: UUID) -> None:
+    """Revoke a key of the actor's. Raises NotFound if it has ended or is not theirs."""
+    user = actor.hold(db, Targets(api_key_ids=[api_key_id])).user
+    revoke_of_user(db, api_key_id, user_id=user.id, origin=actor.origin, reason=Reason.BY_USER)
 
 
 def revoke_of_user(
@@ -213,18 +210,6 @@ def _add(
     db.add(key)
     db.flush()
     return NewKey(made.text, key)
-
-
-def _lock_user_and_session(db: Session, identity: Identity) -> None:
-    """Raises InvalidToken if the session was revoked after the request began.
-
-    With the user locked, transactions that create keys for one user run one by one, so that their
-    count is right.
-    """
-    if queries.users.lock(db, identity.user_id) is None:
-        raise InvalidToken
-    if identity.session_id is None or queries.sessions.lock_valid(db, identity.session_id) is None:
-        raise InvalidToken
 
 
 def _check_limit(db: Session, user_id: int, *, limit: int | None, replacing: bool = False) -> None:

@@ -10,6 +10,7 @@ from authentication import audit
 from authentication.administration import paging
 from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
+from authentication.credentials.actor import Actor, Targets
 from authentication.errors import NotFound
 from counterfoil import tokens
 from counterfoil.errors import SessionRequired
@@ -55,9 +56,12 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
     """Revoke the session of the caller's token. Raises SessionRequired for an API key."""
     if identity.session_id is None:
         raise SessionRequired
-    # Of two logouts at once the second finds it done, which is what it asked for.
+    # Of two logouts at once the second finds it done, which is what it asked for. It needs no other
+    # right than the session that it ends, and so does not hold an actor.
     with suppress(NotFound):
-        revoke_own(db, identity, identity.session_id, origin=origin, reason=Reason.LOGOUT)
+        _revoke_of_user(
+            db, identity.session_id, identity.user_id, origin=origin, reason=Reason.LOGOUT
+        )
 
 
 def can_log_out_by_token(db: Session, text: str) -> bool:
@@ -89,14 +93,27 @@ def _find_by_token(db: Session, text: str) -> LoginSession | None:
     return session if session is not None and session.kind == SessionKind.API else None
 
 
-def revoke_own(
-    db: Session, identity: Identity, session_id: UUID, *, origin: Origin, reason: Reason
-) -> None:
-    """Revoke a session of the caller's. Raises NotFound if it is not live or not theirs."""
-    user_id = identity.user_id
-    if not queries.sessions.revoke_of_user(db, session_id, user_id=user_id, reason=reason):
+def revoke_own(db: Session, actor: Actor, session_id: UUID) -> None:
+    """Revoke a session of the actor's. Raises NotFound if it is not live or not theirs."""
+    if not revoke_several_own(db, actor, [session_id]):
         raise NotFound(_NOT_LIVE)
-    _record(db, session_id, user_id, origin=origin, reason=reason)
+
+
+def revoke_several_own(db: Session, actor: Actor, ids: Sequence[UUID]) -> int:
+    """Revoke those of these sessions that are live and the actor's. Returns how many."""
+    held = actor.hold(db, Targets(sessions=queries.sessions.select_by_id(ids)))
+    own = [one.id for one in held.sessions if one.user_id == held.user.id]
+    for session_id in own:
+        _revoke_of_user(db, session_id, held.user.id, origin=actor.origin, reason=Reason.BY_USER)
+    return len(own)
+
+
+def revoke_all_own(db: Session, actor: Actor, *, keep_current: bool) -> int:
+    """Revoke every session of the actor's, or all but the current one. Returns how many."""
+    user_id = actor.identity.user_id
+    actor.hold(db, Targets(sessions=queries.sessions.select_of_user(user_id)))
+    keep = actor.identity.session_id if keep_current else None
+    return revoke_all(db, user_id, origin=actor.origin, reason=Reason.BY_USER, keep=keep)
 
 
 def revoke_any(db: Session, session_id: UUID, *, origin: Origin, reason: Reason) -> None:
@@ -115,7 +132,8 @@ def revoke_all(
     Raising the epoch also stops a login whose password has been checked but which is not yet a
     session, and a refresh that runs at the same time. Raises NotFound if the user has gone.
     """
-    # The user is locked before their sessions everywhere, so that two transactions cannot deadlock.
+    # See authentication/credentials/actor.py for the order of locks. A session to keep is locked by
+    # the caller together with the others.
     if queries.users.lock(db, user_id) is None:
         raise NotFound("There is no such user.")
     # One that was revoked after the request began must not become valid again by the new epoch.
@@ -143,6 +161,14 @@ def revoke_everywhere(db: Session, *, origin: Origin, reason: Reason) -> int:
     queries.users.raise_every_epoch(db)
     audit.record(db, Event.SESSIONS_REVOKED, origin=origin, subject="*", count=count, reason=reason)
     return count
+
+
+def _revoke_of_user(
+    db: Session, session_id: UUID, user_id: int, *, origin: Origin, reason: Reason
+) -> None:
+    if not queries.sessions.revoke_of_user(db, session_id, user_id=user_id, reason=reason):
+        raise NotFound(_NOT_LIVE)
+    _record(db, session_id, user_id, origin=origin, reason=reason)
 
 
 def _record(db: Session, session_id: UUID, user_id: int, *, origin: Origin, reason: Reason) -> None:

@@ -1,20 +1,17 @@
-"""Sessions of the console: extended by use, and confirmed by the password for dangerous actions.
+"""Sessions of the console, which are extended by use.
 
 They live in a browser's cookie, so they are shorter than others and have no refresh token that
 anyone keeps: two tabs that refreshed at once would look like a theft.
 """
 
 import time
-from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from authentication import policies
-from authentication.accounts import password_change
 from authentication.audit import Origin
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
-from authentication.errors import ConfirmationRequired
 from authentication.grants import password as password_grant
 from authentication.grants.password import LoginRequest
 from authentication.service import Service
@@ -64,25 +61,6 @@ async def keep_alive(service: Service, identity: Identity) -> None:
     left = identity.expires_at - time.time()
     if left < service.settings.console_idle_seconds - _STEP_SECONDS:
         await service.database.run(lambda db: _extend(db, service.settings, identity))
-
-
-async def confirm(service: Service, identity: Identity, password: str, *, origin: Origin) -> None:
-    """Take the password once more. Raises WrongPassword, TooManyAttempts, HashingBusy."""
-    await password_change.check_password(service, identity, password, origin)
-
-    def note(db: Session) -> None:
-        held = _hold(db, identity)
-        held.confirmed_at = clock.read(db)
-
-    await service.database.run(note)
-
-
-def demand_confirmation(db: Session, settings: AuthenticationSettings, identity: Identity) -> None:
-    """Raises ConfirmationRequired unless the password was asked for a short while ago."""
-    confirmed_at = _hold(db, identity).confirmed_at
-    longest = timedelta(seconds=settings.confirmation_seconds)
-    if confirmed_at is None or clock.read(db) - confirmed_at > longest:
-        raise ConfirmationRequired
 
 
 def _extend(db: Session, settings: AuthenticationSettings, identity: Identity) -> None:

@@ -45,6 +45,23 @@ def add_first(
     return token, count
 
 
+def lock_of_user(db: Session, user_id: int) -> None:
+    """Lock all tokens of a user until the end of the transaction."""
+    query = select(AccessToken.id).where(AccessToken.user_id == user_id).order_by(AccessToken.id)
+    db.execute(query.with_for_update()).all()
+
+
+def lock_unexpired_of_session(db: Session, token_id: int, session_id: UUID) -> bool:
+    """Lock a token until the end of the transaction. Returns False if it is no longer live."""
+    query = select(AccessToken.id).where(
+        AccessToken.id == token_id,
+        # A refresh moves the token into another row, and its successor into this one.
+        AccessToken.session_id == session_id,
+        AccessToken.expires_at > clock.now(),
+    )
+    return db.scalar(query.with_for_update(key_share=True)) is not None
+
+
 def expire(db: Session, digest: bytes) -> bool:
     """Expire a token but keep its row. Returns False if it is expired or just being replaced.
 

@@ -1,6 +1,6 @@
 """Finds, lists and revokes API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -68,6 +68,19 @@ def lock_live(db: Session, api_key_id: UUID, *, user_id: int) -> ApiKey | None:
         .with_for_update(of=ApiKey, key_share=True)
         .execution_options(populate_existing=True)
     )
+
+
+def lock_usable(db: Session, ids: Collection[UUID]) -> dict[UUID, ApiKey]:
+    """Those of these keys that are live, by id, locked in the order of their ids."""
+    query = (
+        select(ApiKey)
+        .join_from(ApiKey, User)
+        .where(ApiKey.id.in_(ids), live.api_key_is_usable())
+        .order_by(ApiKey.id)
+        .with_for_update(of=ApiKey, key_share=True)
+    )
+    keys = db.scalars(query.execution_options(populate_existing=True))
+    return {key.id: key for key in keys}
 
 
 def revoke(db: Session, api_key_id: UUID) -> ApiKey | None:

@@ -1,13 +1,25 @@
 """Finds, lists and revokes sessions."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Row, insert, literal, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Row,
+    Select,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from database import clock, keyset
+from database.base import PublicId
 from database.keyset import Position
 from database.models import LoginSession, User
 from database.queries import live
@@ -99,6 +111,80 @@ def use(db: Session, session_id: UUID) -> LoginSession | None:
     )
 
 
+class LockedSession(NamedTuple):
+    """A valid session, locked. `is_target` tells those to be changed from the one that asks."""
+
+    id: UUID
+    user_id: int
+    confirmed_at: datetime | None
+    is_target: bool
+
+
+def lock_for_change(
+    db: Session, *, own_id: UUID | None, targets: Select[UUID] | None
+) -> Sequence[LockedSession]:
+    """The valid ones among the session that asks and those to be changed, in the order of ids.
+
+    All are locked by one statement, so that two transactions that lock many cannot deadlock. The
+    session that asks is listed a second time if it is to be changed as well.
+    """
+    candidates = [] if targets is None else [_candidates(targets.subquery().c[0], is_target=True)]
+    if own_id is not None:
+        candidates.append(_candidates(literal(own_id, PublicId), is_target=False))
+    if not candidates:
+        return []
+    candidate = union_all(*candidates).subquery()
+    query = (
+        select(
+            LoginSession.id, LoginSession.user_id, LoginSession.confirmed_at, candidate.c.is_target
+        )
+        .join(candidate, candidate.c.id == LoginSession.id)
+        .join(LoginSession.user)
+        .where(live.session_is_valid())
+        .order_by(LoginSession.id)
+        .with_for_update(of=LoginSession, key_share=True)
+    )
+    return [LockedSession(*row) for row in db.execute(query)]
+
+
+def _candidates(session_id: ColumnElement[UUID], *, is_target: bool) -> Select[UUID, bool]:
+    return select(session_id.label("id"), literal(is_target, Boolean).label("is_target"))
+
+
+def select_by_id(ids: Sequence[UUID]) -> Select[UUID]:
+    """These sessions, for `lock_for_change`."""
+    return select(LoginSession.id).where(LoginSession.id.in_(ids))
+
+
+def select_of_user(user_id: int) -> Select[UUID]:
+    """The sessions of a user that are not revoked, for `lock_for_change`."""
+    is_theirs = LoginSession.user_id == user_id
+    return select(LoginSession.id).where(is_theirs, LoginSession.revoked_at.is_(None))
+
+
+def select_newest(*, limit: int, keep: UUID | None) -> Select[UUID]:
+    """The newest valid sessions of all users, except the one to keep, for `lock_for_change`."""
+    query = select(LoginSession.id).join(LoginSession.user).where(live.session_is_valid())
+    if keep is not None:
+        query = query.where(LoginSession.id != keep)
+    return query.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
+
+
+def is_any_valid(db: Session, *, keep: UUID | None) -> bool:
+    """Whether any user has a valid session besides the one to keep."""
+    query = select(LoginSession.id).join(LoginSession.user).where(live.session_is_valid())
+    if keep is not None:
+        query = query.where(LoginSession.id != keep)
+    return db.scalar(query.limit(1)) is not None
+
+
+def confirm(db: Session, session_id: UUID) -> None:
+    """Note that the user of a session has just confirmed their password in it."""
+    db.execute(
+        update(LoginSession).where(LoginSession.id == session_id).values(confirmed_at=clock.now())
+    )
+
+
 def revoke(db: Session, session_id: UUID, *, reason: str) -> int | None:
     """Revoke one session of any user. Returns the user's id, or None if it was not valid."""
     revoked = _revoke(db, LoginSession.id == session_id, reason=reason)
@@ -142,8 +228,13 @@ def revoke_everywhere(db: Session, *, reason: str) -> int:
 
 
 def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Sequence[Row[UUID, int]]:
+    # Locked in the order of ids, as everywhere: an UPDATE alone locks in any order.
     valid = (
-        select(LoginSession.id).join(LoginSession.user).where(*conditions, live.session_is_valid())
+        select(LoginSession.id)
+        .join(LoginSession.user)
+        .where(*conditions, live.session_is_valid())
+        .order_by(LoginSession.id)
+        .with_for_update(of=LoginSession, key_share=True)
     )
     return db.execute(
         update(LoginSession)
@@ -152,25 +243,6 @@ def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Seque
         .returning(LoginSession.id, LoginSession.user_id)
         .execution_options(synchronize_session=False)
     ).all()
-
-
-def lock_valid_batch(
-    db: Session, *, limit: int, ids: Sequence[UUID] | None = None, keep: UUID | None = None
-) -> Sequence[tuple[UUID, int]]:
-    """The ids of valid sessions and of their users, newest first. Locks the sessions.
-
-    Of all users unless `ids` are given, and never the one to keep. The order is always the same, so
-    that two transactions which lock many sessions cannot deadlock.
-    """
-    query = select(LoginSession.id, LoginSession.user_id).join(LoginSession.user)
-    query = query.where(live.session_is_valid())
-    if ids is not None:
-        query = query.where(LoginSession.id.in_(ids))
-    if keep is not None:
-        query = query.where(LoginSession.id != keep)
-    query = query.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
-    rows = db.execute(query.with_for_update(of=LoginSession, key_share=True))
-    return [(session_id, user_id) for session_id, user_id in rows]
 
 
 def revoke_batch(db: Session, ids: Sequence[UUID], *, reason: str) -> None:

@@ -1,13 +1,13 @@
 """Finds, locks and changes users, and finds their roles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from database.models import Role, User
+from database.models import Role, User, user_roles
 from database.queries import released_names
 from database.search import has_words
 from database.text import is_comparable
@@ -48,6 +48,33 @@ def lock(db: Session, user_id: int) -> User | None:
     query = select(User).where(User.id == user_id).options(_WITH_ROLES)
     locking = query.with_for_update(of=User, key_share=True)
     return _one(db, locking.execution_options(populate_existing=True))
+
+
+def lock_many(db: Session, user_ids: Collection[int], *, for_deletion: bool) -> dict[int, User]:
+    """Users by id, without roles, locked in the order of their ids.
+
+    `for_deletion` also waits for transactions that add rows which refer to the users.
+    """
+    query = select(User).where(User.id.in_(user_ids)).order_by(User.id)
+    locking = query.with_for_update(of=User, key_share=not for_deletion)
+    users = db.scalars(locking.execution_options(populate_existing=True))
+    return {user.id: user for user in users}
+
+
+def lock_grants(db: Session, user_id: int) -> dict[str, str]:
+    """The scopes of each role of a user, who must be locked. The roles cannot be taken from them.
+
+    A statement of its own: one that had to wait for the user would see the roles as they were
+    before it waited.
+    """
+    query = (
+        select(Role.name, Role.scopes)
+        .join_from(user_roles, Role)
+        .where(user_roles.c.user_id == user_id)
+        .order_by(Role.name)
+    )
+    rows = db.execute(query.with_for_update(of=user_roles, read=True, key_share=True))
+    return dict(rows.all())
 
 
 def _one(db: Session, query: Select[User]) -> User | None:
@@ -162,13 +189,15 @@ def list_roles(db: Session) -> Sequence[Role]:
     return db.scalars(select(Role).order_by(Role.name)).all()
 
 
-def lock_roles_with_scope(db: Session, scope: str) -> None:
-    """Make other callers wait until the end of the transaction.
+def lock_roles_with_scope(db: Session, scope: str, *, exclusive: bool = True) -> None:
+    """Lock the roles that give a scope: their scopes cannot change until the transaction ends.
 
     Must be called before a user is locked, so that two administrators who take the scope from each
-    other cannot deadlock.
+    other cannot deadlock. Whoever takes roles from users, or users from roles, needs the exclusive
+    lock, for which all other callers wait.
     """
-    db.execute(select(Role.id).where(_gives(scope)).with_for_update(key_share=True)).all()
+    query = select(Role.id).where(_gives(scope)).order_by(Role.id)
+    db.execute(query.with_for_update(read=not exclusive, key_share=exclusive)).all()
 
 
 def list_active_with_scope(db: Session, scope: str) -> Sequence[int]:

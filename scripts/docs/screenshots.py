@@ -68,7 +68,7 @@ def main() -> None:
 QUICK = {
     "COUNTERFOIL_BCRYPT_ROUNDS": "4",
     "COUNTERFOIL_LOGIN_THROTTLE": "off",
-    "COUNTERFOIL_CONFIRMATION_SECONDS": "1",
+    "COUNTERFOIL_FRESH_SECONDS": "1",
 }
 # In the lists of sessions, this browser should look like those of the demo's users.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from authentication.audit import Event
 from harness.server import REPOSITORY
 from tests.support.administrator import Sql, give_role
-from tests.support.client import PASSWORD, Client, MakeApp, Tokens
+from tests.support.client import PASSWORD, Client, MakeApp, Tokens, read_tokens
 from tests.support.waiting import flush_deferred_writes
 
 ADDRESS = "192.0.2.7"
@@ -182,14 +182,15 @@ def test_changes_of_the_account_are_recorded_and_wrong_passwords_as_well(
     tokens = client.sign_up()
     recorded()
 
-    def change(method: str, path: str, **body: Any) -> None:
-        client.http.request(method, path, headers=tokens.headers, json=body or None)
+    def change(method: str, path: str, **body: Any) -> Any:
+        return client.http.request(method, path, headers=tokens.headers, json=body or None)
 
     change("PATCH", "/users/me", name="Augusta")
     change("PATCH", "/users/me", email="other@example.org", current_password="a wrong one")
     wrong = {"current_password": "a wrong one", "new_password": "quite another pass"}
     change("PUT", "/users/me/password", **wrong)
-    change("PUT", "/users/me/password", **{**wrong, "current_password": PASSWORD})
+    changed = change("PUT", "/users/me/password", **{**wrong, "current_password": PASSWORD})
+    tokens = read_tokens(changed)
     change("DELETE", "/users/me")
 
     events = recorded()

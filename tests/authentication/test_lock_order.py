@@ -10,13 +10,16 @@ import psycopg2
 import pytest
 
 from authentication import policies
+from authentication.audit import COMMAND, Reason
+from authentication.credentials import sessions
 from authentication.settings import AuthenticationSettings
 from database import queries
 from database.engine import deadlines
 from database.engine.session import Database
 from database.settings import DatabaseSettings
-from tests.support.administrator import Sql
+from tests.support.administrator import Sql, give_role
 from tests.support.client import Client
+from tests.support.waiting import until
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -39,6 +42,58 @@ def test_ending_all_sessions_waits_for_the_user_before_it_holds_a_session(
         sql("SELECT id FROM sessions FOR UPDATE NOWAIT")
         login.rollback()
         assert ending.result().json() == {"ended": 1}
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/sessions"),
+        ("DELETE", "/sessions?keep_current=true"),
+        ("DELETE", "/admin/users/1/sessions"),
+        ("POST", "/admin/sessions/revoke"),
+    ],
+)
+def test_many_sessions_are_locked_in_the_order_of_their_ids(
+    client: Client, database_url: str, sql: Sql, method: str, path: str
+) -> None:
+    tokens = client.sign_up()
+    give_role(sql, "admin")
+    for _ in range(7):
+        client.log_in()
+    [(first,)] = sql("SELECT id FROM sessions ORDER BY id LIMIT 1")
+    body = {"ids": ["*"], "include_current": True} if method == "POST" else None
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as other:
+        other.cursor().execute(f"SELECT id FROM sessions WHERE id = '{first}' FOR UPDATE")
+        request = client.http.request
+        ending = thread.submit(request, method, path, json=body, headers=tokens.headers)
+        until(lambda: sql(WAITING))
+        rest = f"SELECT id FROM sessions WHERE id <> '{first}' FOR UPDATE NOWAIT"
+        assert len(sql(rest)) == 7
+        other.rollback()
+        assert ending.result().status_code == 200
+
+
+@on_postgresql
+def test_so_are_those_that_a_command_revokes(client: Client, database_url: str, sql: Sql) -> None:
+    client.register()
+    for _ in range(8):
+        client.log_in()
+    [(first,)] = sql("SELECT id FROM sessions ORDER BY id LIMIT 1")
+    database = Database(DatabaseSettings(database_url=database_url))
+
+    def revoke() -> int:
+        with database.transaction() as db:
+            return sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND)
+
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as other:
+        other.cursor().execute(f"SELECT id FROM sessions WHERE id = '{first}' FOR UPDATE")
+        ending = thread.submit(revoke)
+        until(lambda: sql(WAITING))
+        assert len(sql(f"SELECT id FROM sessions WHERE id <> '{first}' FOR UPDATE NOWAIT")) == 7
+        other.rollback()
+        assert ending.result() == 8
+    database.close()
 
 
 @on_postgresql

@@ -1,26 +1,22 @@
 """Each user's own account page: their sessions, API keys, latest events and password."""
 
-from uuid import UUID
-
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.orm import Session
 
 from api.console import cookies, errors, parameters
 from api.console.forms import Form, FormDep
 from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import ConsoleOriginDep, SignedInUser, SignedInUserDep
+from api.console.signed_in_user import ConsoleActor, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from authentication import audit
 from authentication.accounts import password_change
 from authentication.administration import operations
 from authentication.administration.operations import AuditFilter, SessionFilter
-from authentication.audit import Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
-from authentication.errors import InvalidField, NotFound, WrongPassword
+from authentication.errors import InvalidField, WrongPassword
 from authentication.grants import console as console_grant
-from counterfoil.errors import CounterfoilError
+from counterfoil.errors import CounterfoilError, InvalidToken
 from database import limits
 
 router = APIRouter(prefix="/account")
@@ -61,33 +57,20 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
 
 @router.post("/sessions/end")
 def revoke_selected(
-    request: Request,
-    user: SignedInUserDep,
-    form: FormDep,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
+    request: Request, actor: ConsoleActor, form: FormDep, db: SessionDep
 ) -> Response:
     """Revoke the user's session whose button was pressed, or those that were selected."""
     ids = selected_ids(form)
     if not ids:
         return redirect(request, "/account", notice="nothing-selected")
-    revoked = sum(_revoke(db, session_id, user, origin) for session_id in ids)
+    revoked = sessions.revoke_several_own(db, actor, ids)
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
 
 
 @router.post("/sessions/end-others")
-def revoke_others(
-    request: Request,
-    user: SignedInUserDep,
-    form: FormDep,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
-) -> Response:
+def revoke_others(request: Request, actor: ConsoleActor, form: FormDep, db: SessionDep) -> Response:
     """Revoke all of the user's sessions except this one, and logins in progress."""
-    identity = user.identity
-    revoked = sessions.revoke_all(
-        db, identity.user_id, origin=origin, reason=Reason.BY_USER, keep=identity.session_id
-    )
+    revoked = sessions.revoke_all_own(db, actor, keep_current=True)
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
 
 
@@ -99,11 +82,7 @@ async def show_password(request: Request, user: SignedInUserDep) -> Response:
 
 @router.post("/password")
 async def change_password(
-    request: Request,
-    user: SignedInUserDep,
-    form: FormDep,
-    service: ServiceDep,
-    origin: ConsoleOriginDep,
+    request: Request, actor: ConsoleActor, form: FormDep, service: ServiceDep
 ) -> Response:
     """Change the password and revoke all other sessions. Always needs the current password.
 
@@ -113,13 +92,14 @@ async def change_password(
         current, new = _passwords(form)
         pair = await password_change.change_password(
             service,
-            user.identity,
+            actor,
             current=current,
             new=new,
-            origin=origin,
             end_api_keys=not form.text("keep_api_keys"),
             settings=console_grant.lifetimes(service.settings),
         )
+    except InvalidToken:
+        raise
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)
         return page(request, "password.html", status=status, headers=headers, error=error)
@@ -137,12 +117,3 @@ def _passwords(form: Form) -> tuple[str, str]:
     if new != form.text("repeated_password"):
         raise InvalidField("repeated_password", "The two new passwords are not the same.")
     return current, new
-
-
-def _revoke(db: Session, session_id: UUID, user: SignedInUser, origin: Origin) -> bool:
-    """Returns False if the user has no such live session."""
-    try:
-        sessions.revoke_own(db, user.identity, session_id, origin=origin, reason=Reason.BY_USER)
-    except NotFound:
-        return False
-    return True

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request, Response
 from api.console import errors
 from api.console.forms import Form, FormDep, confirmed
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, SignedInUserDep
+from api.console.signed_in_user import ConsoleActor, ConsoleAdministrator, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from api.request.parameters import UserId
 from authentication import permissions
-from authentication.audit import Reason
+from authentication.administration import operations
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
-from authentication.errors import InvalidField
+from authentication.errors import ApiKeyLimitReached, InvalidField, InvalidScope
 from authentication.permissions import Scopes
 from counterfoil.errors import CounterfoilError
 
@@ -36,67 +36,55 @@ async def show_form(request: Request, user: SignedInUserDep) -> Response:
 @router.post("/account/api-keys/new")
 def create(
     request: Request,
-    user: SignedInUserDep,
     form: Annotated[Form, confirmed("make an API key")],
+    actor: ConsoleActor,
     service: ServiceDep,
     db: SessionDep,
-    origin: ConsoleOriginDep,
 ) -> Response:
     """Create a key. The page that follows shows it for the only time."""
-    scopes = user.identity.scopes
     try:
         wanted = _read(form, service.settings.max_api_key_days)
-        created = api_keys.create(db, service.settings, user.identity, wanted, origin=origin)
-    except CounterfoilError as error:
-        return _form(request, scopes, form, error, errors.status_of(error))
+        created = api_keys.create(db, service.settings, actor, wanted)
+    except (InvalidScope, InvalidField, ApiKeyLimitReached) as error:
+        return _form(request, actor.identity.scopes, form, error, errors.status_of(error))
     return _show(request, created)
 
 
 @router.post("/account/api-keys/{api_key_id}/rotate")
 def rotate(
     request: Request,
-    user: SignedInUserDep,
     form: Annotated[Form, confirmed("replace an API key")],
+    actor: ConsoleActor,
     service: ServiceDep,
     db: SessionDep,
-    origin: ConsoleOriginDep,
     api_key_id: UUID,
 ) -> Response:
     """Replace a key. The old key stays valid for the overlap that the settings define."""
-    created = api_keys.rotate(
-        db, service.settings, user.identity, api_key_id, overlap_seconds=None, origin=origin
-    )
+    created = api_keys.rotate(db, service.settings, actor, api_key_id, overlap_seconds=None)
     overlap = timedelta(seconds=service.settings.api_key_overlap_seconds)
     return _show(request, created, overlap)
 
 
 @router.post("/account/api-keys/{api_key_id}/revoke")
 def revoke(
-    request: Request,
-    user: SignedInUserDep,
-    form: FormDep,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
-    api_key_id: UUID,
+    request: Request, form: FormDep, actor: ConsoleActor, db: SessionDep, api_key_id: UUID
 ) -> Response:
     """Revoke one of the signed-in user's keys."""
-    api_keys.revoke_own(db, user.identity, api_key_id, origin=origin, reason=Reason.BY_USER)
+    api_keys.revoke_own(db, actor, api_key_id)
     return redirect(request, "/account", notice="key-revoked")
 
 
 @router.post("/users/{user_id}/api-keys/{api_key_id}/revoke")
 def revoke_of_user(
     request: Request,
-    admin: AdministratorDep,
     form: FormDep,
+    actor: ConsoleAdministrator,
     db: SessionDep,
-    origin: ConsoleOriginDep,
     user_id: UserId,
     api_key_id: UUID,
 ) -> Response:
     """Revoke a key of any user, as an administrator."""
-    reason = Reason.BY_ADMINISTRATOR
-    api_keys.revoke_of_user(db, api_key_id, user_id=user_id, origin=origin, reason=reason)
+    operations.revoke_api_key_of_user(db, actor, api_key_id, user_id=user_id)
     return redirect(request, f"/users/{user_id}", notice="key-revoked")
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.console import parameters
 from api.console.forms import Form, FormDep, confirmed
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep
+from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator
 from api.dependencies import SessionDep
 from authentication.administration import operations
 from authentication.administration.operations import SessionFilter
@@ -51,30 +51,22 @@ def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> 
 
 @router.post("/end")
 def revoke_selected(
-    request: Request,
-    admin: AdministratorDep,
-    form: FormDep,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
+    request: Request, form: FormDep, actor: ConsoleAdministrator, db: SessionDep
 ) -> Response:
     """Revoke the session whose button was pressed, or those that were selected."""
     ids = selected_ids(form)
     if not ids:
         return redirect(request, "/sessions", notice="nothing-selected")
-    revoked = operations.revoke_sessions(db, ids, origin=origin)
+    revoked = operations.revoke_sessions(db, actor, ids)
     return redirect(request, "/sessions", notice="sessions-ended", count=revoked.processed)
 
 
 @router.post("/end-everybody")
 def revoke_batch(
-    request: Request,
-    admin: AdministratorDep,
-    form: ConfirmedForm,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
+    request: Request, form: ConfirmedForm, actor: ConsoleAdministrator, db: SessionDep
 ) -> Response:
     """Revoke the sessions of all users except this one, up to REVOKE_BATCH at a time."""
-    revoked = operations.revoke_session_batch(db, keep=admin.identity.session_id, origin=origin)
+    revoked = operations.revoke_session_batch(db, actor, keep_current=True)
     notice = "more-sessions" if revoked.more else "sessions-ended"
     return redirect(request, "/sessions", notice=notice, count=revoked.processed)
 

@@ -12,9 +12,8 @@ from api.console import cookies, csrf, errors, forms
 from api.console.forms import Form, FormDep
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import (
-    ConsoleOriginDep,
+    ConsoleActor,
     SignedInUser,
-    SignedInUserDep,
     find_signed_in_user,
 )
 from api.dependencies import OriginDep, ServiceDep, SessionDep
@@ -71,15 +70,9 @@ async def sign_in(
 
 
 @router.post("/sign-out")
-def sign_out(
-    request: Request,
-    user: SignedInUserDep,
-    form: FormDep,
-    db: SessionDep,
-    origin: ConsoleOriginDep,
-) -> Response:
+def sign_out(request: Request, form: FormDep, actor: ConsoleActor, db: SessionDep) -> Response:
     """Revoke the session, so that copies of the cookie become invalid too."""
-    sessions.log_out(db, user.identity, origin=origin)
+    sessions.log_out(db, actor.identity, origin=actor.origin)
     response = redirect(request, "/sign-in", notice="signed-out")
     cookies.clear(request, response, cookies.SESSION)
     return response

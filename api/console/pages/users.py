@@ -10,7 +10,7 @@ from api.console.forms import Form, FormDep, confirmed
 from api.console.pages.events import users_in
 from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleOriginDep, get_administrator
+from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
 from api.dependencies import SessionDep
 from api.request.parameters import UserId
 from authentication import audit
@@ -95,14 +95,14 @@ def _latest_events(db: Session, user_id: int) -> Page[AuditEvent]:
 class UserAction:
     """What an administrator's form does to a user, followed by a redirect to the user's page."""
 
-    def __init__(self, request: Request, db: SessionDep, origin: ConsoleOriginDep) -> None:
+    def __init__(self, request: Request, db: SessionDep, actor: ConsoleAdministrator) -> None:
         self.request = request
         self.db = db
-        self.origin = origin
+        self.actor = actor
 
     def change(self, user_id: int, change: UserChange, notice: str) -> Response:
         """Change the account and redirect."""
-        operations.change_user(self.db, user_id, change, origin=self.origin)
+        operations.change_user(self.db, self.actor, user_id, change)
         return self.redirect(user_id, notice)
 
     def redirect(self, user_id: int, notice: str, count: int | None = None) -> Response:
@@ -121,14 +121,14 @@ def revoke_selected(form: FormDep, action: UserActionDep, user_id: UserId) -> Re
     ids = selected_ids(form)
     if not ids:
         return action.redirect(user_id, "nothing-selected")
-    revoked = operations.revoke_sessions(action.db, ids, origin=action.origin)
+    revoked = operations.revoke_sessions(action.db, action.actor, ids)
     return action.redirect(user_id, "sessions-ended", revoked.processed)
 
 
 @router.post("/{user_id}/sessions/end-all")
 def revoke_all(form: FormDep, action: UserActionDep, user_id: UserId) -> Response:
     """Revoke all sessions of the user, and logins in progress."""
-    revoked = operations.revoke_user_sessions(action.db, user_id, origin=action.origin)
+    revoked = operations.revoke_user_sessions(action.db, action.actor, user_id)
     return action.redirect(user_id, "sessions-ended", revoked)
 
 

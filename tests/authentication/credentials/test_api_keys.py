@@ -9,6 +9,7 @@ import pytest
 from authentication import policies
 from authentication.audit import Origin
 from authentication.credentials import api_keys
+from authentication.credentials.actor import Actor
 from authentication.credentials.api_keys import KeyRequest
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import InvalidToken
@@ -26,9 +27,9 @@ def database(database_url: str) -> Iterator[Database]:
     opened.close()
 
 
-def resolved(session_id: str) -> Identity:
-    """What the lookup at the start of a request has found."""
-    return Identity(
+def resolved(session_id: str) -> Actor:
+    """The actor of a request, as the lookup at its start has found them."""
+    identity = Identity(
         kind=CredentialKind.ACCESS_TOKEN,
         user_id=1,
         email="ada@example.org",
@@ -42,11 +43,15 @@ def resolved(session_id: str) -> Identity:
         roles=("user",),
         scopes=frozenset({"account"}),
         session_id=UUID(session_id),
+        access_token_id=1,
         api_key_id=None,
         client_id=None,
         issued_at=0,
         expires_at=None,
+        confirmed_at=None,
+        looked_up_at=0,
     )
+    return Actor(identity, Origin("user:1"), identity.scopes, fresh_seconds=300)
 
 
 @pytest.mark.parametrize(
@@ -56,17 +61,19 @@ def resolved(session_id: str) -> Identity:
         "UPDATE users SET session_epoch = session_epoch + 1",
         "UPDATE users SET is_active = false",
         "DELETE FROM sessions",
+        "DELETE FROM access_tokens",
+        "UPDATE access_tokens SET expires_at = created_at",
     ],
 )
 def test_no_key_comes_of_a_session_that_ended_after_the_request_began(
     client: Client, database: Database, sql: Sql, statement: str
 ) -> None:
-    identity = resolved(client.sessions(client.sign_up())[0]["id"])
+    actor = resolved(client.sessions(client.sign_up())[0]["id"])
     sql(statement)
 
     request = KeyRequest(name="Too late", lifetime=timedelta(days=1))
     with database.transaction() as db, pytest.raises(InvalidToken):
-        api_keys.create(db, AuthenticationSettings(), identity, request, origin=Origin())
+        api_keys.create(db, AuthenticationSettings(), actor, request)
 
     assert sql("SELECT count(*) FROM api_keys") == [(0,)]
 

@@ -1,0 +1,158 @@
+"""Holds an actor: what entitles them to an action stays as it is until the action is committed.
+
+A request is authorized by a lookup, before its transaction begins. In between, its session may be
+revoked or its user demoted. So each transaction that writes for a caller begins with `Actor.hold`,
+which locks the rows that the lookup has read and checks them again. A revocation, a demotion or a
+deactivation of the caller, by an endpoint or by plain SQL, is either seen here, or waits until the
+action is committed.
+
+All transactions lock rows in this order, so that no two can deadlock:
+
+1. roles that give the scope, by id          4. sessions: the actor's and the targets, by id
+2. users: the actor and the targets, by id   5. API keys: the actor's and the targets, by id
+3. the roles given to the actor              6. access tokens, then everything else
+
+SQLite has only one writing transaction at a time, so there only the second check matters.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from authentication.audit import Origin
+from authentication.permissions import ACCOUNT, ADMIN, Scopes
+from counterfoil import permissions
+from counterfoil.errors import InvalidToken
+from counterfoil.identity import Identity
+from database import clock, queries
+from database.models import User
+from database.queries.sessions import LockedSession
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What an action changes, to be locked together with its actor.
+
+    `administrators` is true if it may take the scope `admin` from a user, `for_deletion` if it
+    deletes the users.
+    """
+
+    user_ids: Collection[int] = ()
+    sessions: Select[UUID] | None = None
+    api_key_ids: Collection[UUID] = ()
+    administrators: bool = False
+    for_deletion: bool = False
+
+
+NO_TARGETS = Targets()
+
+
+class Held(NamedTuple):
+    """An actor who is held. `identity` has the roles and scopes that the credential has now.
+
+    `sessions` are those of the targets that are valid.
+    """
+
+    identity: Identity
+    user: User
+    sessions: Sequence[LockedSession]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, from where, and the scopes that the action requires.
+
+    `fresh_seconds` is how long ago the password may have been given for actions whose effect
+    outlives a session.
+    """
+
+    identity: Identity
+    origin: Origin
+    scopes: Scopes
+    fresh_seconds: int
+
+    def hold(self, db: Session, targets: Targets = NO_TARGETS, *, fresh: bool = False) -> Held:
+        """Lock the actor and the targets, and check the actor again. Must be the first statement.
+
+        With `fresh`, a session must have been confirmed a short while ago; an API key need not be.
+        Raises InvalidToken, InsufficientScope, InsufficientUserAuthentication.
+        """
+        self._lock_roles(db, targets)
+        user = self._lock_user(db, targets)
+        identity = self._restrict(db)
+        sessions = self._lock_sessions(db, targets, fresh=fresh)
+        self._lock_api_keys(db, targets)
+        self._lock_access_token(db, targets)
+        return Held(identity, user, sessions)
+
+    def _lock_roles(self, db: Session, targets: Targets) -> None:
+        scopes = self.scopes - {ACCOUNT}
+        if targets.administrators:
+            queries.users.lock_roles_with_scope(db, ADMIN)
+            scopes -= {ADMIN}
+        for scope in sorted(scopes):
+            queries.users.lock_roles_with_scope(db, scope, exclusive=False)
+
+    def _lock_user(self, db: Session, targets: Targets) -> User:
+        ids = {self.identity.user_id, *targets.user_ids}
+        users = queries.users.lock_many(db, ids, for_deletion=targets.for_deletion)
+        user = users.get(self.identity.user_id)
+        if user is None or not user.is_active:
+            raise InvalidToken
+        return user
+
+    def _restrict(self, db: Session) -> Identity:
+        """The identity without what has been taken from the user since the lookup."""
+        grants = queries.users.lock_grants(db, self.identity.user_id)
+        roles = {name: frozenset(scopes.split()) for name, scopes in grants.items()}
+        identity = _restrict(self.identity, roles)
+        permissions.demand_scopes(identity.scopes, self.scopes)
+        return identity
+
+    def _lock_sessions(
+        self, db: Session, targets: Targets, *, fresh: bool
+    ) -> Sequence[LockedSession]:
+        own_id = self.identity.session_id
+        found = queries.sessions.lock_for_change(db, own_id=own_id, targets=targets.sessions)
+        if own_id is not None:
+            own = next((one for one in found if not one.is_target), None)
+            if own is None:
+                raise InvalidToken
+            if fresh:
+                self._demand_fresh(db, own)
+        return [one for one in found if one.is_target]
+
+    def _demand_fresh(self, db: Session, session: LockedSession) -> None:
+        confirmed_at = session.confirmed_at
+        permissions.demand_fresh(
+            confirmed_at.timestamp() if confirmed_at else None,
+            clock.read(db).timestamp(),
+            seconds=self.fresh_seconds,
+        )
+
+    def _lock_api_keys(self, db: Session, targets: Targets) -> None:
+        own_id = self.identity.api_key_id
+        ids = {*targets.api_key_ids, *([own_id] if own_id else [])}
+        found = queries.api_keys.lock_usable(db, ids) if ids else {}
+        if own_id is not None and own_id not in found:
+            raise InvalidToken
+
+    def _lock_access_token(self, db: Session, targets: Targets) -> None:
+        if targets.for_deletion:
+            # All that the deletion will take along, before it waits for any of them.
+            queries.access_tokens.lock_of_user(db, self.identity.user_id)
+        token_id, session_id = self.identity.access_token_id, self.identity.session_id
+        if token_id is None or session_id is None:
+            return
+        if not queries.access_tokens.lock_unexpired_of_session(db, token_id, session_id):
+            raise InvalidToken
+
+
+def _restrict(identity: Identity, roles: Mapping[str, Scopes]) -> Identity:
+    scopes = identity.scopes & frozenset({ACCOUNT}).union(*roles.values())
+    held = tuple(name for name in identity.roles if name in roles and roles[name] <= scopes)
+    return identity._replace(roles=held, scopes=scopes)

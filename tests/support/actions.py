@@ -1,0 +1,208 @@
+"""Every request that changes something, made by a user from whom anything can be taken."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from httpx2 import Response
+
+from tests.support.administrator import Sql, give_role, user_id
+from tests.support.client import PASSWORD, Client, Tokens
+from tests.support.console import ConsoleClient
+
+EVE = "eve@example.org"
+GRACE = "grace@example.org"
+ROOT = "root@example.org"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Who is there: Eve, who acts, and Grace, with what belongs to them."""
+
+    eve: int
+    grace: int
+    eve_session: str
+    eve_key: str
+    grace_session: str
+    grace_key: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """A request that Eve makes. `path` and `body` may name the members of Ids."""
+
+    method: str
+    route: str
+    body: dict[str, Any] = field(default_factory=dict)
+    by_key: bool = False
+
+    def path(self, ids: Ids) -> str:
+        of_grace = self.is_of_admin or "users/" in self.route
+        names = {
+            "user_id": ids.grace,
+            "session_id:uuid": ids.grace_session,
+            "session_id": ids.eve_session,
+            "api_key_id": ids.grace_key if of_grace else ids.eve_key,
+        }
+        path = self.route
+        for name, value in names.items():
+            path = path.replace(f"{{{name}}}", str(value))
+        return path
+
+    @property
+    def is_of_admin(self) -> bool:
+        return self.route.startswith("/admin")
+
+    def fields(self, ids: Ids) -> dict[str, Any]:
+        return {
+            name: value.format(ids=ids) if isinstance(value, str) else value
+            for name, value in self.body.items()
+        }
+
+    def __str__(self) -> str:
+        named = "+".join(self.body) + (" by key" if self.by_key else "")
+        return f"{self.method} {self.route} {named}".strip()
+
+
+PASSWORDS = {"current_password": PASSWORD, "new_password": "another battery staple"}
+OF_ADMINISTRATORS = [
+    Action("PATCH", "/admin/users/{user_id}", {"roles": ["moderator"]}),
+    Action("PATCH", "/admin/users/{user_id}", {"is_active": False}),
+    Action("DELETE", "/admin/users/{user_id}/sessions"),
+    Action("DELETE", "/admin/sessions/{session_id:uuid}"),
+    Action("POST", "/admin/sessions/revoke", {"ids": ["*"]}),
+    Action("DELETE", "/admin/api-keys/{api_key_id}"),
+]
+BY_API_KEY = [Action(a.method, a.route, a.body, by_key=True) for a in OF_ADMINISTRATORS]
+OF_USERS = [
+    Action("PATCH", "/users/me", {"name": "Mallory"}),
+    Action("PATCH", "/users/me", {"username": "mallory"}),
+    Action("PATCH", "/users/me", {"email": "m@example.org", "current_password": PASSWORD}),
+    Action("PUT", "/users/me/password", PASSWORDS),
+    Action("DELETE", "/users/me"),
+    Action("POST", "/sessions/confirm", {"password": PASSWORD}),
+    Action("DELETE", "/sessions"),
+    Action("DELETE", "/sessions/{session_id}"),
+    Action("POST", "/api-keys", {"name": "Another"}),
+    Action("DELETE", "/api-keys/{api_key_id}"),
+    Action("POST", "/api-keys/{api_key_id}/rotate"),
+]
+ON_PAGES_OF_ADMINISTRATORS = [
+    Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
+    Action("POST", "/console/users/{user_id}/disable"),
+    Action("POST", "/console/users/{user_id}/enable"),
+    Action("POST", "/console/users/{user_id}/sessions/end", {"only": "{ids.grace_session}"}),
+    Action("POST", "/console/users/{user_id}/sessions/end-all"),
+    Action("POST", "/console/users/{user_id}/api-keys/{api_key_id}/revoke"),
+    Action("POST", "/console/sessions/end", {"only": "{ids.grace_session}"}),
+    Action("POST", "/console/sessions/end-everybody"),
+]
+PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
+ON_PAGES = [
+    Action("POST", "/console/account/sessions/end", {"only": "{ids.eve_session}"}),
+    Action("POST", "/console/account/sessions/end-others"),
+    Action("POST", "/console/account/password", PAGE_PASSWORDS),
+    Action("POST", "/console/account/api-keys/new", {"name": "Another", "days": "30"}),
+    Action("POST", "/console/account/api-keys/{api_key_id}/rotate"),
+    Action("POST", "/console/account/api-keys/{api_key_id}/revoke"),
+]
+EVERY_ACTION = [
+    *(OF_ADMINISTRATORS + BY_API_KEY + OF_USERS),
+    *(ON_PAGES_OF_ADMINISTRATORS + ON_PAGES),
+]
+
+# The documented statements, and what takes only the role.
+OF_THE_USER = {
+    "disabled": "UPDATE users SET is_active = false WHERE id = {id}",
+    "deleted": "DELETE FROM users WHERE id = {id}",
+}
+OF_THE_SESSION = {
+    "epoch raised": "UPDATE users SET session_epoch = session_epoch + 1 WHERE id = {id}",
+    "revoked": "UPDATE sessions SET revoked_at = CURRENT_TIMESTAMP WHERE user_id = {id}",
+    "sessions deleted": "DELETE FROM sessions WHERE user_id = {id}",
+    "tokens deleted": "DELETE FROM access_tokens WHERE user_id = {id}",
+}
+OF_THE_KEY = {
+    "key revoked": "UPDATE api_keys SET revoked_at = CURRENT_TIMESTAMP WHERE user_id = {id}",
+    "key deleted": "DELETE FROM api_keys WHERE user_id = {id}",
+}
+OF_THE_ROLE = {
+    "demoted": "DELETE FROM user_roles WHERE user_id = {id}",
+    "role emptied": "UPDATE roles SET scopes = '' WHERE name = 'admin'",
+}
+
+
+def losses(action: Action) -> dict[str, str]:
+    """The ways to take from Eve what the action needs, by SQL."""
+    of_credential = OF_THE_KEY if action.by_key else OF_THE_SESSION
+    is_of_admin = action in OF_ADMINISTRATORS + BY_API_KEY + ON_PAGES_OF_ADMINISTRATORS
+    return {**OF_THE_USER, **of_credential, **(OF_THE_ROLE if is_of_admin else {})}
+
+
+class Stage:
+    """An application with an administrator beside Eve and Grace."""
+
+    def __init__(self, app: FastAPI, sql: Sql) -> None:
+        self.browser = ConsoleClient(app)
+        self.client = Client(self.browser.http)
+        self.sql = sql
+        self.root: Tokens
+
+    def begin(self) -> Ids:
+        """Make everybody anew. Eve is an administrator, signed in to the API and the console."""
+        self.browser.http.cookies.clear()
+        self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
+        # The rows of the throttle would reject the many who register here.
+        for table in ("throttle_counters", "released_names", "users"):
+            self.sql(f"DELETE FROM {table}")
+        for email in (ROOT, EVE, GRACE):
+            assert self.client.register(email).status_code == 201
+        for email in (ROOT, EVE):
+            give_role(self.sql, "admin", email)
+        self.root, self.eve = self.client.log_in(ROOT), self.client.log_in(EVE)
+        other = self.client.log_in(EVE)
+        grace = self.client.log_in(GRACE)
+        self.key = self.client.create_api_key(self.eve)
+        return Ids(
+            eve=user_id(self.sql, EVE),
+            grace=user_id(self.sql, GRACE),
+            eve_session=self.current(other),
+            eve_key=self.key["id"],
+            grace_session=self.current(grace),
+            grace_key=self.client.create_api_key(grace)["id"],
+        )
+
+    def current(self, tokens: Tokens) -> str:
+        found = self.client.sessions(tokens)
+        return next(str(one["id"]) for one in found if one["current"])
+
+    def prepare(self, action: Action) -> None:
+        """Sign Eve in to the console if the action needs that."""
+        if action.route.startswith("/console"):
+            assert self.browser.sign_in(EVE).status_code == 200
+            self.browser.open("/account")
+
+    def act(self, action: Action, ids: Ids) -> Response:
+        path, fields = action.path(ids), action.fields(ids)
+        if action.route.startswith("/console"):
+            form = {"csrf_token": self.browser.form_token, **fields}
+            return self.client.http.post(path, data=form, follow_redirects=False)
+        headers = {"X-API-Key": self.key["key"]} if action.by_key else self.eve.headers
+        body = fields if action.method in {"POST", "PATCH", "PUT"} else None
+        return self.client.http.request(action.method, path, headers=headers, json=body)
+
+    def rows(self) -> dict[str, Any]:
+        """Whatever an action could change."""
+        return {
+            "users": self.sql(
+                "SELECT id, email, username, name, hashed_password, is_active, session_epoch"
+                " FROM users ORDER BY id"
+            ),
+            "user_roles": self.sql("SELECT user_id, role_id FROM user_roles ORDER BY 1, 2"),
+            "sessions": self.sql(
+                "SELECT id, revoked_at, epoch, confirmed_at FROM sessions ORDER BY id"
+            ),
+            "api_keys": self.sql(
+                "SELECT id, revoked_at, expires_at, replaced_at FROM api_keys ORDER BY id"
+            ),
+        }

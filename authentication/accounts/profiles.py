@@ -36,6 +36,8 @@ async def change_profile(service: Service, actor: Actor, change: ProfileChange) 
     fields = _normalised(change, actor.identity)
     verified_user = None
     if _changes_name(fields, actor.identity):
+        # The answer tells whether a name is taken, as that to a registration does.
+        await service.throttle.admit_name_change(actor.identity.user_id, actor.origin)
         password = change.current_password
         if password or _changes_email(fields, actor.identity):
             verified_user = await password_change.confirm(service, actor, password or "")

@@ -118,6 +118,14 @@ class Throttle:
         """Raises TooManyAttempts, HashingBusy."""
         return self._admit(lambda _: attempts.describe_registration(self._settings, origin), origin)
 
+    async def admit_name_change(self, user_id: int, origin: Origin) -> None:
+        """Counts a change of a username or an address, taken or not. Raises TooManyAttempts."""
+        _, exceeded = await self._count(
+            lambda _: attempts.describe_name_change(self._settings, user_id, origin), origin
+        )
+        if exceeded:
+            raise TooManyAttempts(counting.longest_retry_after(exceeded))
+
     @asynccontextmanager
     async def _admit(
         self,

@@ -97,10 +97,26 @@ def describe_registration(settings: AuthenticationSettings, origin: Origin) -> A
     The count is never undone, because the response shows whether an e-mail address is taken, also
     if nothing was hashed.
     """
+    return Attempt(None, _of_registration(settings, origin), is_undone_without_hash=False)
+
+
+def describe_name_change(
+    settings: AuthenticationSettings, user_id: int, origin: Origin
+) -> Attempt[None]:
+    """Returns the limits on changes of a username or an e-mail address.
+
+    That of the network is the same as for registrations, because both show which names are taken.
+    """
+    if not settings.login_throttle:
+        return Attempt(None)
+    of_account = limits.for_name_changes(settings, user_id)
+    return Attempt(None, [of_account, *_of_registration(settings, origin)])
+
+
+def _of_registration(settings: AuthenticationSettings, origin: Origin) -> list[Limit]:
     if not settings.login_throttle or origin.network is None:
-        return Attempt(None, is_undone_without_hash=False)
-    counted = limits.for_registration(settings, origin)
-    return Attempt(None, counted, is_undone_without_hash=False)
+        return []
+    return limits.for_registration(settings, origin)
 
 
 def _of_password_checks(settings: AuthenticationSettings, user_id: int) -> list[Limit]:

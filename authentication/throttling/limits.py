@@ -65,7 +65,7 @@ def for_networks(settings: AuthenticationSettings, origin: Origin) -> list[Limit
 
 
 def for_registration(settings: AuthenticationSettings, origin: Origin) -> list[Limit]:
-    """The limits on registrations from a network."""
+    """The limits on registrations from a network, and on changes of names."""
     return _for_networks(
         "registrations per address",
         "register",
@@ -83,6 +83,13 @@ def _for_networks(name: str, kind: str, maximum: int, seconds: int, origin: Orig
         for network, most in networks
         if network is not None
     ]
+
+
+def for_name_changes(settings: AuthenticationSettings, user_id: int) -> Limit:
+    """The limit on changes of the username and the address of an account, from all networks."""
+    seconds = settings.registration_window_seconds
+    key = CounterKey(_digest("name", str(user_id)), user_id, seconds)
+    return Limit("name changes per account", settings.registrations_per_address, key)
 
 
 def _digest(*parts: str) -> bytes:

@@ -372,6 +372,41 @@ def test_registrations_from_one_address_are_limited(make_world: Callable[..., Wo
     assert world.register("other@example.org", ip=ELSEWHERE).status_code == 201
 
 
+def rename(world: World, token: str, ip: str, **fields: Any) -> int:
+    headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": ip}
+    return world.http.patch("/users/me", json=fields, headers=headers).status_code
+
+
+def test_usernames_cannot_be_tried_by_changing_ones_own(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world(registrations_per_address=4)
+    world.register(username="ada")
+    world.register("grace@example.org", username="grace")
+    token = world.log_in().json()["access_token"]
+    assert [rename(world, token, HOME, username="grace") for _ in range(3)] == [409, 409, 429]
+    # Those from elsewhere count for the account, which has used three of its four.
+    assert [rename(world, token, ELSEWHERE, username=f"a{n}") for n in range(3)] == [200, 200, 429]
+    email = {"email": "grace@example.org", "current_password": PASSWORD}
+    assert rename(world, token, "192.0.2.1", **email) == 429
+    # What changes no name is not counted, and no other account is.
+    assert rename(world, token, ELSEWHERE, name="Augusta", username="a1") == 200
+    other = world.log_in("grace@example.org").json()["access_token"]
+    assert rename(world, other, ELSEWHERE, username="hopper") == 200
+    limits = sql("SELECT detail FROM audit_events WHERE event = 'attempts.throttled' ORDER BY id")
+    assert ["address" in str(limits[0]), "account" in str(limits[1])] == [True, True]
+
+
+def test_trying_names_is_limited_for_the_network_as_registering_is(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(registrations_per_address=3)
+    world.register(username="ada")
+    token = world.log_in().json()["access_token"]
+    assert [rename(world, token, HOME, username=f"a{n}") for n in range(2)] == [200, 200]
+    assert world.register("late@example.org").status_code == 429
+
+
 def test_it_can_be_switched_off(make_world: Callable[..., World]) -> None:
     world = make_world(login_throttle="off", registrations_per_address=1, **FEW)
     world.register()

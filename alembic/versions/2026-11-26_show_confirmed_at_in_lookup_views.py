@@ -5,8 +5,8 @@ It is NULL for sessions that are older than the column, and for API keys.
 
 from alembic import op
 
-revision = "0016_confirmed_sessions"
-down_revision = "0015_released_names"
+revision = "0017_confirmed_sessions"
+down_revision = "0016_refresh_parents"
 branch_labels = None
 depends_on = None
 

@@ -121,7 +121,9 @@ class Throttle:
     async def admit_name_change(self, user_id: int, origin: Origin) -> None:
         """Counts a change of a username or an address, taken or not. Raises TooManyAttempts."""
         _, exceeded = await self._count(
-            lambda _: attempts.describe_name_change(self._settings, user_id, origin), origin
+            lambda _: attempts.describe_name_change(self._settings, user_id, origin),
+            origin,
+            is_untrusted=False,
         )
         if exceeded:
             raise TooManyAttempts(counting.longest_retry_after(exceeded))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from authentication.accounts import password_change
 from authentication.audit import Origin
+from authentication.credentials.actor import Actor
 from authentication.emails import LoginName
 from authentication.errors import HashingBusy
 from authentication.grants import password as password_grant
@@ -132,9 +133,10 @@ def test_so_is_a_check_of_the_current_password(
     assert portal is not None
     identity = portal.call(service_of(client).resolver.resolve, tokens.access_token)
     assert identity is not None
+    actor = Actor(identity, Origin(), frozenset({"account"}), fresh_seconds=300)
     hang_up_during_the_hash(
         client,
-        lambda service: password_change.check_password(service, identity, password, Origin()),
+        lambda service: password_change.confirm(service, actor, password),
     )
     events = "SELECT count(*) FROM audit_events WHERE event = 'user.password_refused'"
     assert sql(events) == [(1 if counted else 0,)]

@@ -48,7 +48,8 @@ def assert_refused(client: Client, tokens: Tokens, statement: str) -> None:
 def test_the_view_shows_who_is_logged_in(
     client: Client, sql: Sql, statements: Statements, bystander: Tokens
 ) -> None:
-    client.sign_up(client_id="phone")
+    client.register()
+    client.log_in(client_id="phone")
     everybody, one = statements("Look first")
     assert len(sql(everybody)) == 2
     assert len(sql(written_for(one, "ada@example.org", sql))) == 1

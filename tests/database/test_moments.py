@@ -74,6 +74,10 @@ class Everything:
         for email in ("ada@example.org", "root@example.org"):
             assert self.api.register(email).status_code == 201
         self.ada = user_id(self.sql, "ada@example.org")
+        ada = self.api.log_in()
+        for username in ("lovelace", "countess"):
+            body = {"username": username}
+            assert self.api.http.patch("/users/me", json=body, headers=ada.headers).is_success
         give_role(self.sql, "admin", "root@example.org")
         self.root = self.api.log_in("root@example.org")
         self.console.sign_in("root@example.org")

@@ -16,7 +16,9 @@ HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "se
 
 
 def test_a_live_token_passes_and_the_application_learns_whose_it_is(house: House) -> None:
-    caller = house.sign_up(client_id="Ada's phone\u2028ü")
+    caller = house.sign_up(client_id="phone")
+    # A login rejects such a name, but it may be older, or written by SQL.
+    house.sql("UPDATE sessions SET client_id = ?", "Ada's phone\u2028ü")
 
     response = house.call("/some/page?x=1", headers=caller.headers)
 

@@ -241,12 +241,13 @@ def test_pruning_keeps_what_ended_lately_and_what_betrays_a_theft(
     command: Command, client: Client, sql: Sql
 ) -> None:
     tokens = client.sign_up()
-    client.refresh(tokens.refresh_token)
+    successor = client.refresh(tokens.refresh_token).json()["refresh_token"]
+    client.refresh(successor)
     ended = client.log_in()
     client.http.post("/logout", headers=ended.headers)
     assert set(counts(command("prune", "--keep-days", "1")).values()) == {0}
     assert counts(command("prune", "--keep-days", "0"))["sessions"] == 1
-    assert sql("SELECT count(*) FROM access_tokens") == [(2,)]
+    assert sql("SELECT count(*) FROM access_tokens") == [(3,)]
     client.refresh(tokens.refresh_token)
     assert events(sql)[-1] == "token.refresh_reused"
 

@@ -13,6 +13,9 @@ from harness.processes import free_port
 
 # As psycopg2 sends it: a simple query, which ends in NUL.
 _COMMIT = b"COMMIT\x00"
+# In the first statement of each transaction: see database/engine/postgresql.py.
+_BEGIN_READING = b"set_config('transaction_read_only', 'on'"
+_BEGIN_WRITING = b"set_config('transaction_read_only', 'off'"
 
 T = TypeVar("T")
 
@@ -26,7 +29,7 @@ class Relay:
         self.drops_data = False
         """Accepts connections and data, but forwards nothing (a black hole)."""
         self.commit_responses_to_lose = 0
-        """The number of COMMITs that reach the server, but whose client loses the connection."""
+        """How many COMMITs of writing transactions reach the server, but their answers not us."""
         self.target_port = target_port
         """Where new connections lead."""
         self.port = free_port()
@@ -100,6 +103,7 @@ class _Connection:
         self._client = client
         self._server: asyncio.StreamWriter | None = None
         self._loses_response = False
+        self._is_writing = False
         self.drops_data = False
 
     async def run(self, from_client: asyncio.StreamReader, target_port: int) -> None:
@@ -125,7 +129,9 @@ class _Connection:
                 await asyncio.sleep(self._relay.delay_seconds)
                 if self._drops_data():
                     continue
-                if _COMMIT in data and self._relay.commit_responses_to_lose > 0:
+                if _BEGIN_WRITING in data or _BEGIN_READING in data:
+                    self._is_writing = _BEGIN_WRITING in data
+                if _COMMIT in data and self._is_writing and self._relay.commit_responses_to_lose:
                     self._relay.commit_responses_to_lose -= 1
                     self._loses_response = True
                 writer.write(data)

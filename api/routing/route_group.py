@@ -5,7 +5,7 @@ come after those of the service, which would take as long as looking up the toke
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from starlette.datastructures import URLPath
@@ -21,7 +21,8 @@ _MATCHED = "counterfoil.route"
 class RouteGroup(BaseRoute):
     """Routes whose paths each begin with a segment without parameters.
 
-    Paths without parameters are tried first, in whatever order they were declared.
+    Paths without parameters are tried first, in whatever order they were declared, and nothing else
+    is if there is one: DELETE /sessions/confirm is no DELETE /sessions/{session_id}.
     """
 
     def __init__(
@@ -48,7 +49,10 @@ class RouteGroup(BaseRoute):
             if not route.methods or scope["method"] in route.methods:
                 found = {"endpoint": route.endpoint, "path_params": {}, "route": route}
                 return Match.FULL, {**found, _MATCHED: route}
-        return self._try_each(self._by_segment.get(_first_segment(path), ()), scope)
+        others: Sequence[BaseRoute] = self._by_path.get(path, ())
+        if not others:
+            others = self._by_segment.get(_first_segment(path), ())
+        return self._try_each(others, scope)
 
     def _try_each(self, routes: Iterable[BaseRoute], scope: Scope) -> tuple[Match, Scope]:
         other_method: tuple[Match, Scope] = Match.NONE, {}

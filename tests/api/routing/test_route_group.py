@@ -66,3 +66,11 @@ def test_below_the_path_of_another_application_they_are_the_same(make_app: MakeA
     outer.mount("/auth", make_app())
     assert TestClient(outer).get("/auth/health/live").json() == {"status": "ok"}
     assert TestClient(outer).get("/auth/nothing").status_code == 404
+
+
+def test_a_path_without_parameters_is_not_taken_for_one_with(client: Client) -> None:
+    tokens = client.sign_up()
+    answer = client.http.delete("/sessions/confirm", headers=tokens.headers)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    other = client.http.delete("/sessions/nonsense", headers=tokens.headers)
+    assert other.status_code == 422

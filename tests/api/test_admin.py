@@ -148,6 +148,16 @@ def test_pages_hold_everyone_once(client: Client, admin: Tokens, sql: Sql) -> No
 
 
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/sessions", "/admin/audit-events"])
+def test_a_full_last_page_has_no_next_one(client: Client, admin: Tokens, path: str) -> None:
+    client.sign_up("user@example.org")
+    count = len(collect(client, path, admin, limit=200))
+    assert count > 1
+    for limit, is_last in ((count - 1, False), (count, True), (count + 1, True)):
+        page = call(client, "GET", path, admin, limit=limit).json()
+        assert (page["next_cursor"] is None) is is_last
+
+
+@pytest.mark.parametrize("path", ["/admin/users", "/admin/sessions", "/admin/audit-events"])
 def test_what_cannot_be_asked_is_refused_without_an_echo(
     client: Client, admin: Tokens, path: str
 ) -> None:

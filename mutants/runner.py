@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mutants.catalogue import CatalogueError, Mutant
 
-PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 # Exit statuses of pytest. Others, such as that of a crash, count as killed.
 _ALL_PASSED = 0
@@ -43,7 +43,7 @@ class Workspace:
     def check(self, mutants: Sequence[Mutant]) -> None:
         """Raises BaselineFailed unless the tests of the mutants pass as the files are."""
         tests = sorted({path for one in mutants for path in one.tests})
-        found = self._pytest(tests, limit_seconds=None)
+        found = self._pytest(["--tb=line", *tests], limit_seconds=None)
         if found.returncode != _ALL_PASSED:
             raise BaselineFailed(found.stdout[-4000:])
 
@@ -51,7 +51,7 @@ class Workspace:
         """Make the mistake and run its tests. A test that does not end in time has noticed it."""
         with self._mistake(mutant):
             try:
-                found = self._pytest(mutant.tests, limit_seconds=self._limit_seconds)
+                found = self._pytest(["-x", *mutant.tests], limit_seconds=self._limit_seconds)
             except subprocess.TimeoutExpired:
                 return Verdict.KILLED
         if found.returncode in {_INTERNAL_ERROR, _USAGE_ERROR, _NOTHING_COLLECTED}:
@@ -69,9 +69,9 @@ class Workspace:
             path.write_text(source)
 
     def _pytest(
-        self, tests: Sequence[str], *, limit_seconds: float | None
+        self, arguments: Sequence[str], *, limit_seconds: float | None
     ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *PYTEST, *tests]
+        command = [sys.executable, *PYTEST, *arguments]
         with subprocess.Popen(
             command,
             cwd=self.folder,

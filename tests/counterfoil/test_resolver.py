@@ -21,9 +21,8 @@ def credential(token: str) -> LiveCredential:
     """The row of a live token whose user has the token itself for a name."""
     moments = {name: 0.0 for name in LiveCredential._fields if name.endswith("_at")}
     empty: dict[str, Any] = dict.fromkeys(LiveCredential._fields)
-    return LiveCredential(
-        **{**empty, **moments, "digest": digest(token), "user_id": 1, "name": token, "email": ""}
-    )
+    known = {"digest": digest(token), "credential_id": 1, "user_id": 1, "name": token, "email": ""}
+    return LiveCredential(**{**empty, **moments, **known})
 
 
 class HeldLookup:

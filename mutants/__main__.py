@@ -74,7 +74,9 @@ def _judge(
         first = idle.get()
         first.check(mutants)
         idle.put(first)
-        threads = stack.enter_context(ThreadPoolExecutor(jobs))
+        threads = ThreadPoolExecutor(jobs)
+        # Ctrl-C must not have to wait for all that are left.
+        stack.callback(threads.shutdown, cancel_futures=True)
         for mutant, verdict in zip(mutants, threads.map(judge, mutants), strict=True):
             print(report.as_text(mutant, verdict), flush=True)
             yield mutant, verdict

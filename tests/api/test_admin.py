@@ -47,6 +47,7 @@ def call(
 def collect(caller: Client, path: str, tokens: Tokens, **parameters: Any) -> list[Any]:
     """The items of all pages."""
     items: list[Any] = []
+    cursors: list[str] = []
     cursor: str | None = None
     while True:
         more = {"cursor": cursor} if cursor else {}
@@ -56,6 +57,9 @@ def collect(caller: Client, path: str, tokens: Tokens, **parameters: Any) -> lis
         cursor = page.json()["next_cursor"]
         if cursor is None:
             return items
+        # Pages that repeat themselves have no end.
+        assert cursor not in cursors, cursor
+        cursors.append(cursor)
 
 
 def test_only_the_scope_admin_opens_the_door(client: Client, admin: Tokens) -> None:

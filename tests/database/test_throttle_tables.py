@@ -51,6 +51,23 @@ def test_pruning_leaves_only_what_still_counts(client: Client, sql: Sql, databas
     assert sql("SELECT attempts FROM throttle_counters ORDER BY attempts") == [(0,), (3,)]
 
 
+def test_a_round_goes_on_until_nothing_is_left(sql: Sql, database_url: str) -> None:
+    ended = ago(0.01, database_url)
+    for n in range(5):
+        key = blob(database_url, f"{n:064x}")
+        columns = "key_digest, attempts, ends_at"
+        sql(f"INSERT INTO throttle_counters ({columns}) VALUES ({key}, 1, {ended})")
+    database = Database(DatabaseSettings(database_url=database_url))
+    keep = prune.Retention(keep_days=7)
+    removed = [
+        rows["throttle_counters"]
+        for rows in prune.prune_ended(database.transaction, keep, batch_rows=2)
+        if rows.get("throttle_counters")
+    ]
+    database.close()
+    assert removed == [2, 2, 1]
+
+
 def test_counters_and_addresses_go_with_their_user(
     client: Client, sql: Sql, database_url: str
 ) -> None:

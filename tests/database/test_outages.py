@@ -79,6 +79,19 @@ def test_dead_connections_in_the_pool_fail_no_request(
     assert client.try_to_log_in().status_code == 200
 
 
+def test_lookup_connections_that_are_lost_while_idle_are_replaced(
+    make_client: MakeClient, app: FastAPI, relay: Relay
+) -> None:
+    client = make_client(app)
+    tokens = client.sign_up()
+    lookup = app.state.service.resolver._lookup
+    lost = set(lookup._open)
+    relay.reset_connections()
+    until(lambda: len(lookup._open) == len(lost) and not lost & lookup._open)
+    assert set(lookup._free) == lookup._open
+    assert client.me(tokens).status_code == 200
+
+
 def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
     database_url: str, relay: Relay
 ) -> None:

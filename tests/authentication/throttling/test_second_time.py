@@ -1,5 +1,6 @@
 """What holds once holds again: limits in their second window, and caps reached from two sides."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,6 +58,22 @@ def test_after_the_window_of_an_address_its_limit_holds_again(http: TestClient, 
         statuses = [register(http, "203.0.113.9", f"user{window}{n}@example.org") for n in range(6)]
         assert statuses == [201] * 4 + [429] * 2, window
         end_windows(http, sql)
+
+
+def test_a_registration_whose_password_is_not_hashed_counts_all_the_same(
+    http: TestClient, sql: Sql
+) -> None:
+    """Or addresses could be tried for being taken while the service is busy."""
+    hashing = http.app.state.service.hashing  # type: ignore[attr-defined]
+    hashing.deadline_seconds = 0.05
+    release = threading.Event()
+    try:
+        for _ in range(hashing._threads):
+            hashing._executor.submit(release.wait)
+        assert register(http, "203.0.113.9") == 503
+    finally:
+        release.set()
+    assert sql("SELECT attempts FROM throttle_counters") == [(1,)]
 
 
 def test_a_user_with_many_networks_leaves_those_of_others_alone(http: TestClient, sql: Sql) -> None:

@@ -47,6 +47,7 @@ def call(
 def collect(caller: Client, path: str, tokens: Tokens, **parameters: Any) -> list[Any]:
     """The items of all pages."""
     items: list[Any] = []
+    cursors: list[str] = []
     cursor: str | None = None
     while True:
         more = {"cursor": cursor} if cursor else {}
@@ -56,6 +57,9 @@ def collect(caller: Client, path: str, tokens: Tokens, **parameters: Any) -> lis
         cursor = page.json()["next_cursor"]
         if cursor is None:
             return items
+        # Pages that repeat themselves have no end.
+        assert cursor not in cursors, cursor
+        cursors.append(cursor)
 
 
 def test_only_the_scope_admin_opens_the_door(client: Client, admin: Tokens) -> None:
@@ -145,6 +149,16 @@ def test_pages_hold_everyone_once(client: Client, admin: Tokens, sql: Sql) -> No
     for limit in (1, 3, 8, 200):
         ids = [user["id"] for user in collect(client, "/admin/users", admin, limit=limit)]
         assert ids == [8, 7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("path", ["/admin/users", "/admin/sessions", "/admin/audit-events"])
+def test_a_full_last_page_has_no_next_one(client: Client, admin: Tokens, path: str) -> None:
+    client.sign_up("user@example.org")
+    count = len(collect(client, path, admin, limit=200))
+    assert count > 1
+    for limit, is_last in ((count - 1, False), (count, True), (count + 1, True)):
+        page = call(client, "GET", path, admin, limit=limit).json()
+        assert (page["next_cursor"] is None) is is_last
 
 
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/sessions", "/admin/audit-events"])

@@ -73,9 +73,13 @@ def test_a_refusal_names_the_scopes_that_are_needed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/moderation", "/both", "/roles"])
+@pytest.mark.parametrize("scope", [None, "account moderate"])
+@pytest.mark.usefixtures("moderator")
 def test_a_demotion_and_a_promotion_by_sql_hold_for_the_very_next_request(
-    client: Client, moderator: Tokens, sql: Sql, path: str
+    client: Client, sql: Sql, path: str, scope: str | None
 ) -> None:
+    """For a token that names its scopes as well."""
+    moderator = client.log_in(scope=scope) if scope else client.log_in()
     assert status(client, moderator, path) == 200
     take_role(sql, "moderator")
     assert status(client, moderator, path) == 403

@@ -1,6 +1,5 @@
 """Whoever locks a user and their sessions locks the user first, so that no two wait in a circle."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -36,8 +35,7 @@ def test_ending_all_sessions_waits_for_the_user_before_it_holds_a_session(
     with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as login:
         login.cursor().execute("SELECT id FROM users FOR UPDATE")
         ending = thread.submit(client.http.delete, "/sessions", headers=tokens.headers)
-        while not sql(WAITING):
-            time.sleep(0.01)
+        until(lambda: sql(WAITING))
         # What a login at the limit of sessions does next. Were they held, it would wait for ever.
         sql("SELECT id FROM sessions FOR UPDATE NOWAIT")
         login.rollback()
@@ -105,8 +103,7 @@ def test_a_login_that_waits_for_its_user_begins_no_session_if_they_have_changed(
     with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as other:
         other.cursor().execute(f"UPDATE users SET {change}")
         login = thread.submit(client.try_to_log_in)
-        while not sql(WAITING):
-            time.sleep(0.01)
+        until(lambda: sql(WAITING))
         other.commit()
         assert login.result().status_code == 401
     assert sql("SELECT count(*) FROM sessions") == [(0,)]

@@ -17,10 +17,13 @@ from tests.support.client import Client, MakeClient, read_tokens
         ("evict-idle", [200] * 12),
     ],
 )
+# The counters of the throttle make logins wait for each other as well.
+@pytest.mark.parametrize("throttle", [True, False])
 def test_logins_at_once_do_not_slip_past_the_limit_of_sessions(
-    make_client: MakeClient, sql: Sql, policy: str, statuses: list[int]
+    make_client: MakeClient, sql: Sql, policy: str, statuses: list[int], throttle: bool
 ) -> None:
-    client = make_client(max_sessions_per_user=3, session_limit_policy=policy)
+    limits = {"max_sessions_per_user": 3, "session_limit_policy": policy}
+    client = make_client(login_throttle=throttle, **limits)
     client.register()
     with ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda _: client.try_to_log_in(), range(12)))

@@ -55,8 +55,12 @@ def test_tokens_are_checked_while_a_migration_waits_for_a_reader(
     caplog.clear()
     with ThreadPoolExecutor() as threads, reading(database_url) as reader:
         migrating = threads.submit(migrations.in_turn, database_url, add_columns)
-        while not caplog.messages:
+
+        def waits_while_tokens_are_checked() -> bool:
             assert client.me(tokens).status_code == 200
+            return bool(caplog.messages)
+
+        until(waits_while_tokens_are_checked)
         assert not migrating.done()
         assert caplog.messages[0] == "a table is in use; trying again in 2 s"
         # What it holds while it pauses would be in the way of others.

@@ -15,12 +15,14 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from counterfoil.errors import DatabaseUnavailable
+from counterfoil.fastapi import CurrentIdentity
 from database.engine.session import Database
 from database.settings import DatabaseSettings
 from harness.postgresql import PostgreSQL
 from harness.relay import Relay
 from tests.support.administrator import Sql
 from tests.support.client import Client
+from tests.support.waiting import until
 
 DEADLINE = 0.6
 
@@ -52,11 +54,6 @@ def pool_of(app: FastAPI) -> Engine:
     return engine
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.02)
-
-
 def test_a_silent_database_is_unavailable_and_then_available_again(
     make_client: MakeClient, app: FastAPI, relay: Relay
 ) -> None:
@@ -69,7 +66,7 @@ def test_a_silent_database_is_unavailable_and_then_available_again(
     assert client.http.get("/health/live").status_code == 200
     assert pool_of(app).pool.checkedout() == 0  # type: ignore[attr-defined]
     relay.drops_data = False
-    wait_until(lambda: client.me(tokens).status_code == 200)
+    until(lambda: client.me(tokens).status_code == 200)
     assert client.try_to_log_in().status_code == 200
 
 
@@ -80,6 +77,19 @@ def test_dead_connections_in_the_pool_fail_no_request(
     client.sign_up()
     relay.drop_existing_connections()
     assert client.try_to_log_in().status_code == 200
+
+
+def test_lookup_connections_that_are_lost_while_idle_are_replaced(
+    make_client: MakeClient, app: FastAPI, relay: Relay
+) -> None:
+    client = make_client(app)
+    tokens = client.sign_up()
+    lookup = app.state.service.resolver._lookup
+    lost = set(lookup._open)
+    relay.reset_connections()
+    until(lambda: len(lookup._open) == len(lost) and not lost & lookup._open)
+    assert set(lookup._free) == lookup._open
+    assert client.me(tokens).status_code == 200
 
 
 def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
@@ -94,14 +104,37 @@ def test_what_is_lost_while_connecting_is_said_again_within_the_deadline(
         assert asked.result() == 7
 
 
-def test_all_the_transactions_of_a_request_share_one_deadline(
-    make_client: MakeClient, app: FastAPI, relay: Relay
+@pytest.mark.parametrize("with_token", [False, True])
+def test_all_that_a_request_does_in_the_database_shares_one_deadline(
+    make_client: MakeClient, make_app: MakeApp, database_url: str, relay: Relay, with_token: bool
 ) -> None:
+    deadline = 2.0
+    app = make_app(database_url=relay.url(database_url), database_deadline_seconds=deadline)
+
+    async def sleep(times: int) -> None:
+        statement = text(f"SELECT pg_sleep({0.55 * deadline})")
+        for _ in range(times):
+            await app.state.service.database.run(lambda db: db.execute(statement))
+
+    app.get("/sleep")(sleep)
+
+    @app.get("/sleep-for-a-caller")
+    async def sleep_for_a_caller(identity: CurrentIdentity, times: int) -> None:
+        await sleep(times)
+
     client = make_client(app)
-    client.sign_up()
-    # A login takes 5 round trips to read and 9 to write: either alone would be in time.
-    relay.delay_seconds = DEADLINE / 11
-    assert client.try_to_log_in().status_code == 503
+    tokens = client.sign_up()
+
+    def status(times: int) -> int:
+        path = "/sleep-for-a-caller" if with_token else "/sleep"
+        return client.http.get(f"{path}?times={times}", headers=tokens.headers).status_code
+
+    # Each of the transactions alone is in time; and so would be the lookup before one.
+    assert status(1) == 200
+    assert status(2) == 503
+    relay.delay_seconds = 0.25 * deadline
+    assert client.me(tokens).status_code == 200
+    assert status(1) == 503
 
 
 def test_what_we_have_given_up_on_the_server_gives_up_too(
@@ -115,7 +148,7 @@ def test_what_we_have_given_up_on_the_server_gives_up_too(
         other.cursor().execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
         assert client.try_to_log_in().status_code == 503
         assert client.me(tokens).status_code == 503
-        wait_until(lambda: not sql(WAITING_WRITES))
+        until(lambda: not sql(WAITING_WRITES))
     assert pool_of(app).pool.checkedin() == kept  # type: ignore[attr-defined]
 
 
@@ -151,7 +184,9 @@ def test_a_name_that_is_not_resolved_holds_up_nobody(
 def test_a_commit_whose_answer_was_lost_is_not_called_a_success(
     make_client: MakeClient, make_app: MakeApp, relay: Relay, database_url: str
 ) -> None:
-    app = make_app(database_url=relay.url(database_url), track_last_used=False)
+    # Otherwise the lost COMMIT could be that of a deferred write.
+    deferred = {"track_last_used": False, "audit_refused_tokens": False}
+    app = make_app(database_url=relay.url(database_url), **deferred)
     client = make_client(app)
     tokens = client.sign_up()
     relay.commit_responses_to_lose = 1
@@ -214,8 +249,8 @@ def test_a_service_that_starts_before_its_database_answers_as_soon_as_it_is_ther
         assert client.http.get("/health/live").status_code == 200
         assert client.http.get("/health/ready").status_code == 503
         server.start()
-        wait_until(lambda: client.http.get("/health/ready").status_code == 200)
-        wait_until(lambda: client.register().status_code == 201)
+        until(lambda: client.http.get("/health/ready").status_code == 200)
+        until(lambda: client.register().status_code == 201)
         assert client.me(client.log_in()).status_code == 200
 
 

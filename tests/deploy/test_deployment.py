@@ -170,6 +170,56 @@ def test_the_unit_runs_commands_that_there_are(tmp_path: Path) -> None:
     assert {"migrate", "serve"} <= set(help_text.split())
 
 
+# What a service needs that listens on sockets, and writes to its own folder alone. systemd takes
+# everything else away from it.
+HARDENING = {
+    "CapabilityBoundingSet": "",
+    "NoNewPrivileges": "yes",
+    "RestrictSUIDSGID": "yes",
+    "DynamicUser": "yes",
+    "PrivateUsers": "yes",
+    "RemoveIPC": "yes",
+    "UMask": "0077",
+    "StateDirectoryMode": "0700",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "ProtectProc": "invisible",
+    "ProtectClock": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectHostname": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "LockPersonality": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallFilter": "@system-service",
+    "SystemCallErrorNumber": "EPERM",
+}
+
+
+def test_the_unit_takes_away_what_the_service_does_not_need() -> None:
+    assigned = dict(re.findall(r"^(\w+)=(.*)$", UNIT.partition("[Service]")[2], re.MULTILINE))
+    assert {name: assigned.get(name) for name in HARDENING} == HARDENING
+
+
+def test_whatever_is_installed_by_a_script_is_checked_against_its_hash() -> None:
+    scripts = [path for path in (REPOSITORY / "scripts").rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in scripts if path.suffix in {"", ".sh"}]
+    texts.append((REPOSITORY / "Dockerfile").read_text())
+    lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines()]
+    installed = [line for line in lines if re.search(r"pip\S* .*install.* --requirement", line)]
+    # What the benchmarks compare with has no lock file, and an environment of its own.
+    installed = [line for line in installed if "benchmarks/peers/" not in line]
+    assert len(installed) == 2
+    for line in installed:
+        assert "--require-hashes" in line, line
+
+
 @pytest.fixture(scope="module")
 def metrics() -> set[str]:
     """The names that a service has, as Prometheus would store them."""

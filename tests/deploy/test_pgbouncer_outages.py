@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from harness.pgbouncer import run_pgbouncer
 from harness.relay import Relay
 from tests.support.client import Client
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 MakeClient = Callable[..., Client]
@@ -33,9 +34,7 @@ def test_a_database_that_goes_silent_behind_it_is_unavailable_and_comes_back(
         relay.drops_data = False
         # As a network does whose connections have died; until then PgBouncer waits for them.
         relay.reset_connections()
-        while client.me(tokens).status_code == 503:
-            continue
-        assert client.me(tokens).status_code == 200
+        until(lambda: client.me(tokens).status_code == 200)
         assert client.try_to_log_in().status_code == 200
 
 

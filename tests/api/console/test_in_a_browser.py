@@ -154,6 +154,20 @@ def test_one_checkbox_selects_all_sessions(browser: Browser, server: Server) -> 
     assert [status(server, token) for token in tokens] == [401] * 3
 
 
+def test_the_copy_button_copies_the_key(browser: Browser, server: Server) -> None:
+    with new_context(browser, permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        sign_in(page, server, "ada@example.org")
+        page.goto(f"{server.url}/console/account/api-keys/new")
+        page.get_by_label("Name").fill("Robot")
+        page.get_by_role("button", name="Make the key").click()
+        key = page.get_by_label("API key").input_value()
+        assert status(server, key) == 200
+        page.get_by_role("button", name="Copy").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == key
+
+
 def test_a_script_in_a_name_or_an_agent_is_only_text(browser: Browser, server: Server) -> None:
     log_in(server, EVIL, user_agent=EVIL)
     with new_context(browser) as context:

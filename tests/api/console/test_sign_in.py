@@ -95,6 +95,23 @@ def test_signing_out_ends_the_session_and_not_only_the_cookie(
     assert "__Host-counterfoil_session" not in ada.http.cookies
 
 
+def test_the_cookie_that_deletes_has_the_attributes_of_the_one_that_it_deletes(
+    ada: ConsoleClient,
+) -> None:
+    """Browsers ignore it otherwise: the name alone demands Secure and the path."""
+    form = {"csrf_token": ada.form_token}
+    answer = ada.http.post("/console/sign-out", data=form, follow_redirects=False)
+    [cookie] = [
+        line
+        for line in answer.headers.get_list("set-cookie")
+        if line.startswith("__Host-counterfoil_session=")
+    ]
+    value, *attributes = (part.strip().lower() for part in cookie.split(";"))
+    assert value.partition("=")[2] in {"", '""'}
+    assert {"httponly", "secure", "samesite=strict", "path=/", "max-age=0"} <= set(attributes)
+    assert not any(one.startswith("domain") for one in attributes)
+
+
 def test_signing_in_anew_gives_a_new_token_and_ends_the_session_before(
     ada: ConsoleClient, api: Client
 ) -> None:
@@ -125,11 +142,24 @@ def test_only_an_access_token_with_the_scope_account_signs_in(
 
 
 def test_looking_at_pages_keeps_the_session_alive_but_not_past_its_end(
-    ada: ConsoleClient, sql: Sql, clock: Clock
+    make_console: MakeConsole, sql: Sql, clock: Clock
 ) -> None:
-    sql(f"UPDATE access_tokens SET expires_at = {clock.in_seconds(600)}")
+    # All lifetimes differ, from their defaults as well.
+    ada = make_console(
+        console_idle_seconds=1800,
+        console_session_seconds=9000,
+        access_token_seconds=600,
+        refresh_token_seconds=20_000,
+        session_seconds=30_000,
+    )
+    Client(ada.http).register()
+    ada.sign_in()
+    assert 1700 < seconds_left(sql, clock) <= 1800
+    [(whole,)] = sql(f"SELECT {clock.seconds_until('expires_at')} FROM sessions")
+    assert 8900 < float(whole) <= 9000
+    sql(f"UPDATE access_tokens SET expires_at = {clock.in_seconds(1000)}")
     ada.open("/account")
-    assert seconds_left(sql, clock) > 3500
+    assert 1700 < seconds_left(sql, clock) <= 1800
 
     sql(f"UPDATE access_tokens SET expires_at = {clock.in_seconds(60)}")
     sql(f"UPDATE sessions SET expires_at = {clock.in_seconds(120)}")

@@ -263,6 +263,20 @@ def test_a_key_can_do_no_more_than_its_owner_may_now(client: Client, sql: Sql) -
     assert ask() == 200
 
 
+@pytest.mark.parametrize("stored", ["NULL", "'account'", "'account moderate'"])
+def test_a_key_never_has_the_scope_account_whatever_is_stored_of_it(
+    client: Client, moderator: Tokens, sql: Sql, stored: str
+) -> None:
+    key = client.create_api_key(moderator)["key"]
+    sql(f"UPDATE api_keys SET scopes = {stored}")
+
+    def verify(scope: str) -> int:
+        query, headers = {"scope": scope} if scope else {}, {"X-API-Key": key}
+        return client.http.get("/verify", params=query, headers=headers).status_code
+
+    assert (verify(""), verify("account")) == (200, 403)
+
+
 def test_keys_are_managed_with_a_session_alone(client: Client, moderator: Tokens) -> None:
     key = client.create_api_key(moderator)["key"]
     narrowed = client.log_in(scope="moderate")

@@ -12,7 +12,7 @@ from authentication.audit import Origin, Reason
 from authentication.credentials import sessions
 from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
-from tests.support.administrator import Sql, user_id
+from tests.support.administrator import Sql, insert_user, user_id
 from tests.support.client import PASSWORD, Client, MakeClient, read_tokens
 
 NEW = "another correct horse"
@@ -98,6 +98,23 @@ def test_a_login_under_way_does_not_survive_what_ends_its_user_by_sql(
     sql(statement.format(user=user_id(sql)))
     assert interruption.finish(login).status_code == 401
     assert sql("SELECT count(*) FROM sessions") == [(0,)]
+
+
+def test_an_upgrade_of_a_hash_does_not_bring_the_old_password_back(
+    client: Client, threads: ThreadPoolExecutor, sql: Sql
+) -> None:
+    """A hash from elsewhere is due for an upgrade at the next login, which takes a while."""
+    insert_user(sql, "ada@example.org")
+    insert_user(sql, "new@example.org", NEW)
+    interruption = Interruption(client)
+    login = interruption.begin(threads, client.try_to_log_in)
+    sql(
+        "UPDATE users SET hashed_password = (SELECT hashed_password FROM users"
+        " WHERE email = 'new@example.org') WHERE email = 'ada@example.org'"
+    )
+    assert interruption.finish(login).status_code == 200
+    assert client.try_to_log_in().status_code == 401
+    client.log_in(password=NEW)
 
 
 def test_a_login_under_way_does_not_survive_the_end_of_all_sessions(

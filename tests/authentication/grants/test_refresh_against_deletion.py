@@ -1,6 +1,5 @@
 """What an administrator deletes while a refresh is under way takes the new pair along."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -9,6 +8,7 @@ import psycopg2
 import pytest
 
 from tests.support.client import Client, read_tokens
+from tests.support.waiting import until
 
 # Each of these alone is to log the user out, completely and at once.
 STATEMENTS = [
@@ -41,9 +41,9 @@ def test_a_pair_that_is_being_issued_is_refused_once_the_statement_is_done(
     with ThreadPoolExecutor(2) as threads:
         with refresh_held_before_its_commit(database_url):
             refreshing = threads.submit(client.refresh, tokens.refresh_token)
-            wait_for_lockers(database_url, 1)
+            until(lambda: waiting_for_locks(database_url) == 1)
             deleting = threads.submit(run, database_url, ending)
-            wait_until_done_or_locked(database_url, deleting.done)
+            until(lambda: deleting.done() or waiting_for_locks(database_url) == 2)
         deleting.result()
         issued = read_tokens(refreshing.result())
     assert client.me(issued).status_code == 401
@@ -56,16 +56,6 @@ def refresh_held_before_its_commit(url: str) -> Iterator[None]:
     with closing(psycopg2.connect(url)) as holder:
         holder.cursor().execute("LOCK TABLE audit_events IN EXCLUSIVE MODE")
         yield
-
-
-def wait_for_lockers(url: str, count: int) -> None:
-    while waiting_for_locks(url) < count:
-        time.sleep(0.01)
-
-
-def wait_until_done_or_locked(url: str, done: Callable[[], bool]) -> None:
-    while not done() and waiting_for_locks(url) < 2:
-        time.sleep(0.01)
 
 
 def waiting_for_locks(url: str) -> int:

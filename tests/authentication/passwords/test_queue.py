@@ -27,6 +27,14 @@ def threads(running: int, waiting: int, **settings: Any) -> HashingQueue:
     )
 
 
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """Work waits for it. It comes in any case, or a failing test would keep its threads waiting."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 class BegunCounter(Instrumentation):
     def __init__(self) -> None:
         self.begun = 0
@@ -35,9 +43,9 @@ class BegunCounter(Instrumentation):
         self.begun += 1
 
 
-def test_past_its_queue_work_is_refused_at_once() -> None:
+def test_past_its_queue_work_is_refused_at_once(release: threading.Event) -> None:
     async def flood() -> None:
-        hashing, release = threads(1, 2), threading.Event()
+        hashing = threads(1, 2)
         under_way = [asyncio.create_task(hashing.run(release.wait)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(HashingBusy):
@@ -50,9 +58,9 @@ def test_past_its_queue_work_is_refused_at_once() -> None:
     asyncio.run(flood())
 
 
-def test_no_more_may_wait_than_can_be_hashed_within_the_deadline() -> None:
+def test_no_more_may_wait_than_can_be_hashed_within_the_deadline(release: threading.Event) -> None:
     async def flood() -> None:
-        hashing, release = threads(1, 10, hashing_deadline_seconds=100), threading.Event()
+        hashing = threads(1, 10, hashing_deadline_seconds=100)
         # The last hash took a quarter of the deadline, of which four fifths may be spent waiting.
         hashing._hash_seconds = 25
         under_way = [asyncio.create_task(hashing.run(release.wait)) for _ in range(5)]
@@ -102,9 +110,11 @@ def test_in_a_flood_untrusted_clients_pause_after_each_hash_while_tokens_are_che
     assert begun == order
 
 
-def test_a_client_that_hangs_up_keeps_its_slot_until_its_hash_is_done() -> None:
+def test_a_client_that_hangs_up_keeps_its_slot_until_its_hash_is_done(
+    release: threading.Event,
+) -> None:
     async def hang_up() -> None:
-        hashing, release = threads(1, 1), threading.Event()
+        hashing = threads(1, 1)
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -125,9 +135,8 @@ def test_a_client_that_hangs_up_keeps_its_slot_until_its_hash_is_done() -> None:
     asyncio.run(hang_up())
 
 
-async def give_up(hashing: HashingQueue) -> None:
+async def give_up(hashing: HashingQueue, release: threading.Event) -> None:
     """Give up on a hash under way and on one that waits; their slots are freed."""
-    release = threading.Event()
     tasks = [asyncio.create_task(hashing.run(release.wait)) for _ in range(2)]
     await asyncio.sleep(0)
     for task in tasks:
@@ -142,10 +151,10 @@ async def give_up(hashing: HashingQueue) -> None:
     assert await with_one_free
 
 
-def test_a_client_that_hangs_up_leaves_no_hole_in_the_limit() -> None:
+def test_a_client_that_hangs_up_leaves_no_hole_in_the_limit(release: threading.Event) -> None:
     hashing = threads(1, 1)
     try:
-        asyncio.run(give_up(hashing))
+        asyncio.run(give_up(hashing, release))
     finally:
         hashing.close()
 
@@ -160,9 +169,11 @@ def test_a_slot_that_was_not_used_is_free_again() -> None:
     hashing.close()
 
 
-def test_a_client_that_waits_too_long_is_rejected_and_frees_its_slot() -> None:
+def test_a_client_that_waits_too_long_is_rejected_and_frees_its_slot(
+    release: threading.Event,
+) -> None:
     async def wait() -> None:
-        hashing, release = threads(1, 1, hashing_deadline_seconds=0.2), threading.Event()
+        hashing = threads(1, 1, hashing_deadline_seconds=0.2)
         done: list[str] = []
         first = asyncio.create_task(hashing.run(release.wait))
         await asyncio.sleep(0)
@@ -182,9 +193,9 @@ def test_a_client_that_waits_too_long_is_rejected_and_frees_its_slot() -> None:
     asyncio.run(wait())
 
 
-def test_a_client_that_disconnects_while_waiting_frees_its_slot() -> None:
+def test_a_client_that_disconnects_while_waiting_frees_its_slot(release: threading.Event) -> None:
     async def hang_up() -> None:
-        hashing, release, gone = threads(1, 1), threading.Event(), asyncio.Event()
+        hashing, gone = threads(1, 1), asyncio.Event()
         under_way = asyncio.create_task(hashing.run(release.wait))
         await asyncio.sleep(0)
 
@@ -206,9 +217,9 @@ def test_a_client_that_disconnects_while_waiting_frees_its_slot() -> None:
     asyncio.run(hang_up())
 
 
-def test_trusted_users_take_turns_with_all_others() -> None:
+def test_trusted_users_take_turns_with_all_others(release: threading.Event) -> None:
     async def queue() -> list[str]:
-        hashing, release = threads(1, 10), threading.Event()
+        hashing = threads(1, 10)
         order: list[str] = []
 
         def hash_for(name: str, user_id: int | None) -> asyncio.Task[None]:
@@ -228,13 +239,16 @@ def test_trusted_users_take_turns_with_all_others() -> None:
 
 
 def test_the_reserved_slots_are_for_trusted_users_and_one_for_each() -> None:
-    hashing = threads(1, 1, hashing_reserve=2)
+    hashing = threads(1, 1, hashing_reserve=3)
     with hashing.reserve(), hashing.reserve(1):
         assert hashing.is_full()
         with hashing.reserve(1), hashing.reserve(2):
-            for account in (None, 1, 3):
+            # One is left, but not for those who have one, nor for untrusted clients.
+            for account in (None, 1, 2):
                 with pytest.raises(HashingBusy), hashing.reserve(account):
                     pass
+            with hashing.reserve(3), pytest.raises(HashingBusy), hashing.reserve(4):
+                pass
         with hashing.reserve(1):
             pass
     with hashing.reserve(), hashing.reserve():
@@ -243,9 +257,11 @@ def test_the_reserved_slots_are_for_trusted_users_and_one_for_each() -> None:
 
 
 @pytest.mark.parametrize(("is_in_demand", "at_once"), [(True, 1), (False, 2)])
-def test_while_tokens_are_checked_one_thread_stays_idle(is_in_demand: bool, at_once: int) -> None:
+def test_while_tokens_are_checked_one_thread_stays_idle(
+    is_in_demand: bool, at_once: int, release: threading.Event
+) -> None:
     async def hash_three() -> int:
-        counter, release = BegunCounter(), threading.Event()
+        counter = BegunCounter()
         hashing = HashingQueue(
             AuthenticationSettings(hashing_threads=2), counter, is_in_demand=lambda: is_in_demand
         )
@@ -275,11 +291,10 @@ def all_slots_taken(client: Client) -> Iterator[None]:
 
 
 def test_token_checks_do_not_wait_for_passwords_being_hashed(
-    make_client: Callable[..., Client],
+    make_client: Callable[..., Client], release: threading.Event
 ) -> None:
     client = make_client(hashing_threads=1, hashing_queue=1, hashing_reserve=0)
     tokens = client.sign_up()
-    release = threading.Event()
     try:
         hashing_of(client)._executor.submit(release.wait)
         with all_slots_taken(client):
@@ -293,12 +308,11 @@ def test_token_checks_do_not_wait_for_passwords_being_hashed(
 
 
 def test_a_login_that_waits_too_long_is_told_to_come_back_and_does_not_count(
-    make_client: Callable[..., Client], sql: Sql
+    make_client: Callable[..., Client], sql: Sql, release: threading.Event
 ) -> None:
     client = make_client(hashing_threads=1)
     tokens = client.sign_up()
     hashing_of(client).deadline_seconds = 0.05
-    release = threading.Event()
     try:
         hashing_of(client)._executor.submit(release.wait)
         busy = client.try_to_log_in(password="wrong")
@@ -313,10 +327,10 @@ def test_a_login_that_waits_too_long_is_told_to_come_back_and_does_not_count(
 
 
 def test_a_client_that_hangs_up_while_it_waits_makes_room(
-    make_client: Callable[..., Client],
+    make_client: Callable[..., Client], release: threading.Event
 ) -> None:
     client = make_client(hashing_threads=1, hashing_queue=1, hashing_reserve=0)
-    hashing, release, portal = hashing_of(client), threading.Event(), client.http.portal
+    hashing, portal = hashing_of(client), client.http.portal
     assert portal is not None
     portal.start_task_soon(hashing.run, release.wait)
     try:

@@ -160,6 +160,47 @@ def test_an_idle_session_with_an_unused_refresh_token_is_kept(
     assert client.refresh(tokens.refresh_token).status_code == 200
 
 
+def test_a_live_access_token_is_kept_although_its_refresh_token_has_expired(
+    client: Client, database: Database, backdate: Backdate
+) -> None:
+    tokens = client.sign_up()
+    backdate("refresh_tokens", "expires_at", 10)
+    assert prune(database) == {}
+    assert client.me(tokens).status_code == 200
+
+
+def test_sessions_that_expired_recently_are_kept(
+    client: Client, database: Database, backdate: Backdate
+) -> None:
+    client.sign_up()
+    backdate("sessions", "expires_at", 6)
+    assert prune(database) == {}
+    assert prune(database, keep_days=5) == {"sessions": 1, "access_tokens": 1}
+
+
+def test_a_session_that_was_used_lately_is_not_counted_as_prunable(
+    client: Client, database: Database, sql: Sql
+) -> None:
+    client.sign_up()
+    sql("UPDATE users SET session_epoch = session_epoch + 1")
+    assert count_prunable(database, Retention(7))["sessions"] == 0
+    # For as long as a transaction may last, although nothing is kept any longer.
+    assert prune(database, keep_days=0) == {}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_pruning_skips_what_a_request_has_locked(
+    client: Client, database: Database, backdate: Backdate, database_url: str, count: Count
+) -> None:
+    client.sign_up()
+    client.log_in()
+    backdate("sessions", "revoked_at", 8)
+    with closing(psycopg2.connect(database_url)) as other:
+        other.cursor().execute("SELECT id FROM sessions LIMIT 1 FOR UPDATE")
+        assert prune(database) == {"sessions": 1, "access_tokens": 1}
+    until(lambda: prune(database) == {"sessions": 1, "access_tokens": 1})
+
+
 def test_expired_and_revoked_api_keys_are_pruned(
     client: Client, database: Database, sql: Sql, database_url: str, count: Count
 ) -> None:
@@ -264,7 +305,10 @@ def test_a_database_that_is_down_does_not_stop_the_worker(
     backdate("sessions", "revoked_at", 8)
     away = DatabaseSettings(database_url="postgresql://nobody@127.0.0.1:1/none")
     worker = PruningWorker(AuthenticationSettings(), Database(away))
+    rows = worker._batch_rows
     worker.run_round()
+    # A batch that has taken longer than the deadline would do so again.
+    assert 0 < worker._batch_rows < rows
     worker._database = Database(DatabaseSettings(database_url=database_url))
     worker.run_round()
     assert count("sessions") == 0

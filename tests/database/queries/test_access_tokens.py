@@ -41,3 +41,13 @@ def test_a_token_is_expired_only_once(client: Client, database: Database) -> Non
         assert queries.access_tokens.expire(db, digest(tokens.access_token))
         assert not queries.access_tokens.expire(db, digest(tokens.access_token))
     assert client.me(tokens).status_code == 401
+
+
+def test_a_token_that_was_revoked_stays_so_if_the_clock_is_set_back(
+    client: Client, database: Database, sql: Sql
+) -> None:
+    tokens = client.sign_up()
+    with database.transaction() as db:
+        queries.access_tokens.expire(db, digest(tokens.access_token))
+    # At no time since there is the token has it been unexpired.
+    assert sql("SELECT expires_at = created_at FROM access_tokens") in ([(True,)], [(1,)])

@@ -1,0 +1,1 @@
+"""Mutants: small mistakes made on purpose in a copy of the product, which its tests must notice."""

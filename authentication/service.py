@@ -74,6 +74,8 @@ class Service:
         await asyncio.to_thread(self.pruning_worker.stop)
         await self.throttle.close()
         self.hashing.close()
+        # SQLAlchemy keeps what a listener belongs to for ever, and with it the whole service.
+        event.remove(self.database.sessions, "after_commit", self._report_events)
         self.database.close()
 
     def _report_events(self, db: Session) -> None:

@@ -1,5 +1,6 @@
 """Fixtures: each test runs on SQLite and on a real PostgreSQL, migrated as they ship."""
 
+import gc
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -52,6 +53,24 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object THEN NULL;
 END $$
 """
+
+
+_TESTS_BETWEEN_COLLECTIONS = 20
+_tests_since_collection = 0
+
+
+def pytest_runtest_logfinish() -> None:
+    """Collect garbage between tests, and never look again at what has survived.
+
+    A process that has run a thousand tests has millions of objects. Looking at all of them within a
+    test takes seconds, which is longer than the deadlines of the requests meanwhile.
+    """
+    global _tests_since_collection
+    _tests_since_collection += 1
+    if _tests_since_collection >= _TESTS_BETWEEN_COLLECTIONS:
+        _tests_since_collection = 0
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ class Access(NamedTuple):
         return f"{self.method} {self.path} {self.status}"
 
     def to_json(self, created: float, identifier: str | None) -> str:
-        """The same line as JsonFormatter's for this record, but in a twentieth of the time."""
+        """The same line as JsonFormatter's, made without a log record, which takes much longer."""
         line = (
             f'{{"time": "{_time(created)}Z", "level": "info", "logger": "counterfoil.access",'
             f' "message": {_quote(str(self))}'

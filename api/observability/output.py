@@ -74,8 +74,9 @@ class Output:
         self._is_stopping.set()
         self._has_lines.set()
         thread.join(_STOP_SECONDS)
-        self._thread = None
+        # As long as nobody reads, the last lines are gathered too: writing them would never end.
         if not thread.is_alive():
+            self._thread = None
             # Lines of other threads that came after its last look.
             self._write_all(self._take())
 

@@ -117,7 +117,8 @@ def test_a_stop_does_not_wait_for_ever_for_a_reader(
     out = Output(pipe[1])
     with out.gathering():
         out.write(LINE * 1000)
-    # This test hangs if it does; the rest of the line lets the thread end.
+    # This test hangs if it does, or if what comes after the stop is written at once.
+    out.write("late\n")
     until(lambda: len(read_all(pipe[0])) > 0)
 
 

@@ -26,7 +26,7 @@ from authentication.throttling.attempts import Attempt, AttemptedUser
 from authentication.throttling.counting import Exceeded
 from authentication.throttling.known_networks import KnownNetworks
 from authentication.throttling.memory import RecentRejections
-from counterfoil.errors import DatabaseUnavailable
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database.engine.session import Database
 from database.models import User
 
@@ -138,7 +138,9 @@ class Throttle:
         on_rejection: Callable[[Attempt[Any], Sequence[Exceeded]], None] = lambda *_: None,
     ) -> AsyncIterator[Admission[AttemptedUser]]:
         with self._hashing.reserve(user_id) as slot:
-            attempt, exceeded = await self._count(describe, origin, is_untrusted=user_id is None)
+            attempt, exceeded = await self._count_or_undo(
+                describe, origin, is_untrusted=user_id is None
+            )
             if exceeded:
                 on_rejection(attempt, exceeded)
                 raise TooManyAttempts(counting.longest_retry_after(exceeded))
@@ -151,6 +153,24 @@ class Throttle:
                 else:
                     self._record_later(admission, slot)
                 raise
+
+    async def _count_or_undo(
+        self,
+        describe: Callable[[Session], Attempt[AttemptedUser]],
+        origin: Origin,
+        *,
+        is_untrusted: bool,
+    ) -> tuple[Attempt[AttemptedUser], Sequence[Exceeded]]:
+        """Counts an attempt. If it is cancelled meanwhile, the count is completed and undone."""
+        count = asyncio.ensure_future(self._count(describe, origin, is_untrusted=is_untrusted))
+        try:
+            return await asyncio.shield(count)
+        except asyncio.CancelledError:
+            with suppress(CounterfoilError, DatabaseUnavailable):
+                attempt, exceeded = await count
+                if not exceeded:
+                    await self._undo_count(attempt)
+            raise
 
     async def _count(
         self,

@@ -20,6 +20,7 @@ from authentication.passwords import disconnects
 from authentication.passwords.hasher import PasswordHasher
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
+from authentication.throttling import counting
 from authentication.throttling.known_networks import KnownNetworks
 from database import queries
 from tests.support.administrator import Sql
@@ -60,6 +61,37 @@ def test_a_login_that_is_cancelled_while_it_waits_does_not_count(
     finally:
         release.set()
     assert sql(COUNTERS) == [(0,)], "what counts nothing leaves no row"
+
+
+def test_a_login_that_is_cancelled_while_it_is_counted_does_not_count(
+    client: Client, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.register()
+    service, portal, count = service_of(client), client.http.portal, counting.count
+    is_counted, may_commit = threading.Event(), threading.Event()
+    assert portal is not None
+
+    def count_slowly(*args: Any, **options: Any) -> Any:
+        exceeded = count(*args, **options)
+        is_counted.set()
+        assert may_commit.wait(30)
+        return exceeded
+
+    async def cancel_meanwhile() -> None:
+        request = LoginRequest(LoginName.parse("ada@example.org"), "wrong")
+        origin = Origin(ip="203.0.113.9")
+        login = asyncio.create_task(password_grant.log_in(service, request, origin=origin))
+        await asyncio.to_thread(is_counted.wait, 30)
+        login.cancel()
+        # The cancellation has to arrive before the transaction ends.
+        await asyncio.sleep(0)
+        may_commit.set()
+        with pytest.raises(asyncio.CancelledError):
+            await login
+
+    monkeypatch.setattr(counting, "count", count_slowly)
+    portal.call(cancel_meanwhile)
+    assert sql(COUNTERS) == [(0,)]
 
 
 class Hurried(PasswordHasher):

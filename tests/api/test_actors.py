@@ -28,11 +28,12 @@ from tests.support.actions import (
     EVERY_ACTION,
     OF_ADMINISTRATORS,
     OF_USERS,
-    ON_PAGES,
     ON_PAGES_OF_ADMINISTRATORS,
+    WITH_EVERY_LOSS,
     Action,
     Ids,
     Stage,
+    in_turn,
     losses,
 )
 from tests.support.administrator import Sql
@@ -183,7 +184,7 @@ BY_ENDPOINT = {
 def test_what_an_administrator_takes_after_the_lookup_leaves_nothing_written(
     stage: Stage, action: Action, interruption: Interruption
 ) -> None:
-    for name, (method, path, body) in BY_ENDPOINT.items():
+    for name, (method, path, body) in in_turn(action, BY_ENDPOINT).items():
         ids = stage.begin()
         stage.prepare(action)
         left: dict[str, Any] = {}
@@ -206,11 +207,8 @@ def test_what_an_administrator_takes_after_the_lookup_leaves_nothing_written(
         assert stage.rows() == left, name
 
 
-# All take the same locks, whatever the credential: of the others one each is enough.
-EVERY_LOCK = [
-    *(OF_ADMINISTRATORS + OF_USERS),
-    *(BY_API_KEY[0], ON_PAGES_OF_ADMINISTRATORS[0], ON_PAGES[0]),
-]
+# All take the same locks, whatever the credential.
+EVERY_LOCK = [*OF_ADMINISTRATORS, *OF_USERS, *WITH_EVERY_LOSS[3:], BY_API_KEY[0]]
 
 
 @on_postgresql
@@ -236,7 +234,7 @@ def test_what_is_taken_while_a_request_writes_waits_for_it(
 
 
 @on_postgresql
-@pytest.mark.parametrize("action", [OF_ADMINISTRATORS[0], BY_API_KEY[0], OF_USERS[0]], ids=str)
+@pytest.mark.parametrize("action", WITH_EVERY_LOSS[:3], ids=str)
 def test_what_is_being_taken_is_waited_for(
     stage: Stage, action: Action, sql: Sql, database_url: str
 ) -> None:

@@ -1,7 +1,8 @@
 """Every request that changes something, made by a user from whom anything can be taken."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from httpx2 import Response
@@ -9,6 +10,8 @@ from httpx2 import Response
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.console import ConsoleClient
+
+T = TypeVar("T")
 
 EVE = "eve@example.org"
 GRACE = "grace@example.org"
@@ -132,11 +135,27 @@ OF_THE_ROLE = {
 }
 
 
+# All actions ask again by the same code. So one of each kind is tried with every loss, and each of
+# the others with one of them, in turn.
+WITH_EVERY_LOSS = [
+    *(OF_ADMINISTRATORS[0], BY_API_KEY[0], OF_USERS[0]),
+    *(ON_PAGES_OF_ADMINISTRATORS[0], ON_PAGES[0]),
+]
+
+
 def losses(action: Action) -> dict[str, str]:
-    """The ways to take from Eve what the action needs, by SQL."""
+    """The ways to take from Eve what the action needs, by SQL, that are tried with this action."""
     of_credential = OF_THE_KEY if action.by_key else OF_THE_SESSION
     is_of_admin = action in OF_ADMINISTRATORS + BY_API_KEY + ON_PAGES_OF_ADMINISTRATORS
-    return {**OF_THE_USER, **of_credential, **(OF_THE_ROLE if is_of_admin else {})}
+    return in_turn(action, {**OF_THE_USER, **of_credential, **(OF_THE_ROLE if is_of_admin else {})})
+
+
+def in_turn(action: Action, every: Mapping[str, T]) -> dict[str, T]:
+    """All of these for one action of each kind, and one of them for each of the others."""
+    if action in WITH_EVERY_LOSS:
+        return dict(every)
+    name = list(every)[EVERY_ACTION.index(action) % len(every)]
+    return {name: every[name]}
 
 
 class Stage:

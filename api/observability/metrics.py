@@ -136,7 +136,7 @@ class Metrics(Instrumentation):
         """The route's path as declared. With ids in it, each would be a time series of its own."""
         route = scope.get("route")
         if route is not None:
-            return str(route.path)
+            return str(route.path_format)
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return _UNMATCHED

@@ -5,7 +5,18 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import growth, login, lookup, mixed, peer_setup, product, report, revocation, wrk
+from benchmarks import (
+    growth,
+    login,
+    lookup,
+    mixed,
+    peer_setup,
+    product,
+    pruning,
+    report,
+    revocation,
+    wrk,
+)
 from benchmarks.goals import missed
 from benchmarks.options import MAXIMUM_ROWS, Options
 from benchmarks.results import FOLDER, Result, new_result, save
@@ -19,6 +30,7 @@ SCENARIOS: dict[str, Scenario] = {
     "mixed": mixed.run,
     "revocation": revocation.run,
     "growth": growth.run,
+    "pruning": pruning.run,
 }
 TARGETS = [*product.LABELS, *peer_setup.PEERS]
 

@@ -102,6 +102,10 @@ GOALS = [
     at_least(
         "growth.of_smallest", "requests at 10 million tokens, relative to 10 thousand", 0.8, 0.9
     ),
+    at_most("pruning.ended.seconds", "deletion of 100,000 ended sessions of 10 million, s", 40, 20),
+    at_most("pruning.scan.seconds", "scan of 10 million sessions for old epochs, s", 40, 20),
+    at_most("pruning.of_calm.p50", "median latency while the service prunes, relative", 2.0, 1.5),
+    at_least("pruning.hot_share", "updates of `last_used_at` that change no index", 0.8, 0.9),
     at_least("login.of_bcrypt", "logins, relative to bcrypt alone on the same cores", 0.9, 0.95),
     at_most("revocation.late", "responses 200 to requests that began after the revocation", 0, 0),
 ]

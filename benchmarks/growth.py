@@ -29,10 +29,6 @@ QUICK_SIZES = (1_000, 10_000)
 SAMPLE = 10_000
 CONNECTIONS = (16, 64)
 INSERTS = 2_000
-# `prune` deletes both: the tokens because they have expired, and with them the rows that refer to
-# them.
-EXPIRED_SHARE = 0.01
-
 # The rows that a login inserts, in one transaction.
 INSERT = """
 WITH session AS (
@@ -46,16 +42,6 @@ WITH session AS (
 INSERT INTO refresh_tokens (access_token_id, session_id, token_digest, expires_at)
 SELECT id, session_id, sha256(random()::text::bytea), now() + interval '14 days' FROM access_token
 """
-EXPIRE = """
-UPDATE sessions
-SET expires_at = now() - interval '90 days', created_at = now() - interval '120 days'
-WHERE id IN (SELECT id FROM sessions ORDER BY id LIMIT :count)
-"""
-EXPIRE_TOKENS = """
-UPDATE access_tokens SET expires_at = now() - interval '90 days'
-WHERE session_id IN (SELECT id FROM sessions ORDER BY id LIMIT :count)
-"""
-COUNT = "SELECT count(*) FROM access_tokens"
 
 
 def run(work: Workspace, result: Result) -> None:
@@ -69,7 +55,6 @@ def run(work: Workspace, result: Result) -> None:
     for size, database in databases.items():
         rate = inserts_per_second(database.url, size // TOKENS_PER_USER)
         result.figures[f"growth.{size}.inserts_per_second"] = figure_of([rate])
-    measure_pruning(databases[sizes[-1]].url, sizes[-1], result)
 
 
 def set_up_size(work: Workspace, size: int) -> Product:
@@ -123,18 +108,3 @@ def inserts_per_second(url: str, users: int) -> float:
         for number in range(INSERTS):
             connection.execute(text(INSERT), {"user": number % users + 1})
         return INSERTS / (time.monotonic() - begun)
-
-
-def measure_pruning(url: str, size: int, result: Result) -> None:
-    """The duration of the command `prune` when a part of the tokens has expired."""
-    with connected(url) as connection:
-        count = {"count": int(size * EXPIRED_SHARE)}
-        connection.execute(text(EXPIRE_TOKENS), count)
-        connection.execute(text(EXPIRE), count)
-        before = connection.execute(text(COUNT)).scalar_one()
-        begun = time.monotonic()
-        product.run_command(url, ["prune"])
-        seconds = time.monotonic() - begun
-        pruned = before - connection.execute(text(COUNT)).scalar_one()
-    result.figures["growth.pruned"] = figure_of([pruned])
-    result.figures["growth.prune_seconds"] = figure_of([seconds])

@@ -12,6 +12,7 @@ from benchmarks.tables import cell, number, table
 TITLES = {
     "lookup": "Checking a token",
     "growth": "Growth of the token table",
+    "pruning": "Housekeeping at 10 million sessions",
     "login": "Login",
     "mixed": "A mixed load",
     "revocation": "Revocation under load",
@@ -137,13 +138,29 @@ def write_growth(result: Result) -> list[str]:
         for size in sizes
     ]
     lines = [*table(head, rows), *plots("growth")]
-    pruned, seconds = (cell(figures, f"growth.{name}") for name in ("pruned", "prune_seconds"))
-    lines += [f"`prune` deleted {pruned} expired tokens of {sizes[-1]:,} in {seconds} s.", ""]
     lines += ["An insert is a session, an access token and a refresh token in one transaction,"]
     lines += ["with a PostgreSQL that does not wait for the disk (`fsync=off`).", ""]
     for title, plan in result.texts.items():
         lines += [f"The {title}:", "", "```text", plan, "```", ""]
     return lines
+
+
+def write_pruning(result: Result) -> list[str]:
+    figures = result.figures
+    parts = {"ended": "sessions that expired or were revoked", "scan": "a scan for old epochs"}
+    rows = [
+        [title, cell(figures, f"pruning.{part}.sessions"), cell(figures, f"pruning.{part}.seconds")]
+        for part, title in parts.items()
+    ]
+    beside = [cell(figures, f"pruning.of_calm.{percentile}") for percentile in ("p50", "p99")]
+    return [
+        *table(["deleted by `prune`", "sessions", "seconds"], rows),
+        "While the service prunes by itself, latencies of token checks relative to before and",
+        f"after: median {beside[0]}, 99th percentile {beside[1]}.",
+        f"Of {cell(figures, 'pruning.updates')} updates of `last_used_at`, the share",
+        f"{cell(figures, 'pruning.hot_share')} changed no index.",
+        "",
+    ]
 
 
 def write_login(result: Result) -> list[str]:
@@ -219,6 +236,7 @@ def plots(*names: str) -> list[str]:
 WRITERS: dict[str, Callable[[Result], list[str]]] = {
     "lookup": write_lookup,
     "growth": write_growth,
+    "pruning": write_pruning,
     "login": write_login,
     "mixed": write_mixed,
     "revocation": write_revocation,

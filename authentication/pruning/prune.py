@@ -3,21 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from database import queries
 from database.engine.session import Database
-from database.queries.pruning import Batch, Cutoffs
+from database.queries.pruning import TABLE_START, Batch, Cutoffs
 
 Transaction = Callable[[], AbstractContextManager[Session]]
 
 BATCH_ROWS = 2000
-# Sessions of the table that one step of `prune_unusable_sessions` reads.
-SCAN_ROWS = 1000
-TABLE_START = UUID(int=0)
+# Sessions of the table that one step of `prune_unusable_sessions` reads, in about 0.1 s.
+SCAN_ROWS = 50_000
 
 _STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
     queries.pruning.prune_tokens,
@@ -46,13 +43,6 @@ class Retention:
         )
 
 
-class ScanStep(NamedTuple):
-    """The rows that one step deleted, by table, and the session id after which the next begins."""
-
-    rows: dict[str, int]
-    position: UUID
-
-
 class PrunedElsewhere(Exception):
     """Another process is pruning at this moment."""
 
@@ -72,8 +62,9 @@ def prune_all(database: Database, retention: Retention) -> Iterator[dict[str, in
     Waits while another process is pruning.
     """
     yield from prune_ended(database.transaction, retention, wait=True)
-    for step in prune_unusable_sessions(database.transaction, retention, wait=True):
-        yield step.rows
+    with database.transaction() as db:
+        queries.pruning.continue_after(db, TABLE_START)
+    yield from prune_unusable_sessions(database.transaction, retention, wait=True)
 
 
 def prune_ended(
@@ -100,27 +91,27 @@ def prune_unusable_sessions(
     transaction: Transaction,
     retention: Retention,
     *,
-    position: UUID = TABLE_START,
     batch_rows: int = BATCH_ROWS,
     wait: bool = False,
-) -> Iterator[ScanStep]:
+) -> Iterator[dict[str, int]]:
     """Delete sessions that no column marks as ended, but whose epoch is old or tokens are gone.
 
-    No index finds them, so this scans the table from `position` to its end. Raises PrunedElsewhere
-    as `prune_ended` does.
+    No index finds them, so this scans the table, from where the last scan stopped to its end. How
+    far it came is kept in the database, for all processes. Raises PrunedElsewhere as `prune_ended`
+    does.
     """
-    while True:
+    finished = False
+    while not finished:
         with transaction() as db:
             _lock(db, wait=wait)
-            scanned = queries.pruning.next_range(db, position, SCAN_ROWS)
-            deleted = queries.pruning.prune_unusable_sessions(
+            scanned = queries.pruning.next_range(db, SCAN_ROWS)
+            rows, more = queries.pruning.prune_unusable_sessions(
                 db, retention.cutoffs(db), batch_rows, scanned
             )
-        if not deleted.more:
-            position = scanned.last or TABLE_START
-        yield ScanStep(deleted.rows, position)
-        if position == TABLE_START and not deleted.more:
-            return
+            if not more:
+                queries.pruning.continue_after(db, scanned.last or TABLE_START)
+                finished = scanned.last is None
+        yield rows
 
 
 def _lock(db: Session, *, wait: bool) -> None:

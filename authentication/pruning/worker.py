@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.pruning import prune
-from authentication.pruning.prune import TABLE_START, PrunedElsewhere, Retention
+from authentication.pruning.prune import PrunedElsewhere, Retention
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import DatabaseUnavailable
 from database.engine import deadlines
@@ -23,8 +23,8 @@ log = logging.getLogger("counterfoil.pruning")
 _MAX_FIRST_WAIT_SECONDS = 60.0
 _MIN_PAUSE_SECONDS = 0.01
 _MIN_BATCH_ROWS = 10
-# Steps of the scan for unusable sessions in one round. The next round continues from there.
-_STEPS_PER_ROUND = 50
+# Steps of the scan for unusable sessions in one round. The next round continues after them.
+_SCAN_STEPS_PER_ROUND = 50
 
 
 class PruningWorker:
@@ -45,7 +45,6 @@ class PruningWorker:
         self._database = database
         self._instrumentation = instrumentation
         self._batch_rows = prune.BATCH_ROWS
-        self._position = TABLE_START
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pruning", daemon=True)
 
@@ -96,12 +95,10 @@ class PruningWorker:
         yield from prune.prune_ended(
             self._transaction, self._retention, batch_rows=self._batch_rows
         )
-        steps = prune.prune_unusable_sessions(
-            self._transaction, self._retention, position=self._position, batch_rows=self._batch_rows
+        scan = prune.prune_unusable_sessions(
+            self._transaction, self._retention, batch_rows=self._batch_rows
         )
-        for step in islice(steps, _STEPS_PER_ROUND):
-            self._position = step.position
-            yield step.rows
+        yield from islice(scan, _SCAN_STEPS_PER_ROUND)
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:

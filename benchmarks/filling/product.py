@@ -14,8 +14,12 @@ SELECT i, roles.id FROM generate_series(1, :users) AS i, roles WHERE roles.name 
 """
 PLAN = """
 CREATE TEMPORARY TABLE plan AS
-SELECT i AS row, (i - 1) % :users + 1 AS user_id, gen_random_uuid() AS session_id
-FROM generate_series(1, :rows) AS i
+SELECT i AS row, (i - 1) % :users + 1 AS user_id, CAST(
+  -- Version 7, as the service makes them, one for each millisecond.
+  lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint - :rows + i), 12, '0')
+    || '7' || substr(digest, 1, 3) || 'a' || substr(digest, 4, 15) AS uuid
+) AS session_id
+FROM generate_series(1, :rows) AS i, md5(:seed || i) AS digest
 """
 SESSIONS = """
 INSERT INTO sessions (id, user_id, epoch, client_id, ip, user_agent, expires_at)

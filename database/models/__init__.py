@@ -4,6 +4,7 @@ from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
 from database.models.audit_event import AuditEvent
 from database.models.known_address import KnownAddress
+from database.models.pruning_scan import PruningScan
 from database.models.refresh_token import RefreshToken
 from database.models.released_name import ReleasedName
 from database.models.role import Role, user_roles
@@ -17,6 +18,7 @@ __all__ = [
     "AuditEvent",
     "KnownAddress",
     "LoginSession",
+    "PruningScan",
     "RefreshToken",
     "ReleasedName",
     "Role",

@@ -1,13 +1,14 @@
 """Sessions: each is one login of one user on one client, with an absolute expiry."""
 
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Integer, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock, limits
 from database.base import Base, PublicId, UTCDateTime
+from database.ids import uuid7
 from database.models.user import User
 
 
@@ -16,11 +17,13 @@ class LoginSession(Base):
 
     `confirmed_at` is when the user last confirmed their password in this session. `kind` is where
     its tokens are accepted: see counterfoil.identity.SessionKind.
+
+    No index may contain `last_used_at`: its frequent updates would then change every index.
     """
 
     __tablename__ = "sessions"
 
-    id: Mapped[UUID] = mapped_column(PublicId, primary_key=True, default=uuid4)
+    id: Mapped[UUID] = mapped_column(PublicId, primary_key=True, default=uuid7)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     epoch: Mapped[int] = mapped_column(Integer)
     client_id: Mapped[str | None] = mapped_column(String(limits.MAX_LABEL_LENGTH))

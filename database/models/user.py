@@ -53,6 +53,13 @@ class User(Base):
             word_index(email, username, name, surname),
             postgresql_using="gin",
         ).ddl_if(dialect="postgresql"),
+        # For pruning: only these users can have sessions of an old epoch.
+        Index(
+            "ix_users_raised_epochs",
+            "id",
+            postgresql_where=text("session_epoch > 0"),
+            sqlite_where=text("session_epoch > 0"),
+        ),
         # Audit events name users by id, so the id of a deleted user must not be reused.
         {"sqlite_autoincrement": True},
     )

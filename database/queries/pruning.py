@@ -30,12 +30,13 @@ from database.models import (
     AuditEvent,
     KnownAddress,
     LoginSession,
+    PruningScan,
     RefreshToken,
     ReleasedName,
     ThrottleCounter,
     User,
 )
-from database.queries import audit_events
+from database.queries import audit_events, upsert
 
 # The key of the advisory lock, the same for every process: "cf-prune" in ASCII.
 _LOCK_KEY = 0x63662D7072756E65
@@ -48,6 +49,8 @@ _MAX_TRANSACTION = timedelta(minutes=2)
 _ADDRESS_LIFETIME = timedelta(days=90)
 
 _UNREVOKED = LoginSession.revoked_at.is_(None)
+
+TABLE_START = UUID(int=0)
 
 
 class Cutoffs(NamedTuple):
@@ -96,12 +99,13 @@ def prune_tokens(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
 def prune_expired_sessions(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     """Delete sessions that expired and were not revoked."""
     expired = _before(LoginSession.expires_at, cutoffs.ended_before)
-    return _delete_sessions(db, expired.where(_UNREVOKED), limit)
+    return _delete_sessions(db, [expired.where(_UNREVOKED)], limit)
 
 
 def prune_revoked_sessions(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     """Delete sessions that were revoked."""
-    return _delete_sessions(db, _before(LoginSession.revoked_at, cutoffs.ended_before), limit)
+    revoked = _before(LoginSession.revoked_at, cutoffs.ended_before)
+    return _delete_sessions(db, [revoked], limit)
 
 
 def prune_unusable_sessions(
@@ -111,11 +115,9 @@ def prune_unusable_sessions(
 
     Their user's epoch has changed, or all of their tokens are gone.
     """
-    unusable = union(*_unusable(cutoffs.ended_before, scanned.contains(LoginSession.id)))
-    # Checked again when the row is locked, as a refresh may have changed it a moment ago.
-    unused = LoginSession.last_used_at < cutoffs.ended_before - _MAX_TRANSACTION
-    found = select(LoginSession.id).where(LoginSession.id.in_(unusable), unused)
-    return _delete_sessions(db, found, limit)
+    # Locking a row checks again when it was last used, which a refresh may have changed just now.
+    kinds = _unusable(cutoffs.ended_before, scanned.contains(LoginSession.id))
+    return _delete_sessions(db, [kind.order_by(LoginSession.id) for kind in kinds], limit)
 
 
 def prune_expired_api_keys(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
@@ -170,10 +172,17 @@ class KeyRange(NamedTuple):
         return is_after if self.last is None else and_(is_after, column <= self.last)
 
 
-def next_range(db: Session, after: UUID, length: int) -> KeyRange:
-    """The range of the `length` sessions that follow an id."""
+def next_range(db: Session, length: int) -> KeyRange:
+    """The range of `length` sessions that the scan for unusable sessions has to read next."""
+    after = db.scalar(select(PruningScan.after)) or TABLE_START
     following = select(LoginSession.id).where(LoginSession.id > after).order_by(LoginSession.id)
     return KeyRange(after, db.scalar(following.offset(length - 1).limit(1)))
+
+
+def continue_after(db: Session, after: UUID) -> None:
+    """Let the next range of the scan begin after this session's id."""
+    insertion = upsert.insert(db, PruningScan).values(id=1, after=after)
+    db.execute(insertion.on_conflict_do_update(index_elements=["id"], set_={"after": after}))
 
 
 def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
@@ -220,6 +229,8 @@ def _unusable(before: datetime, *within: ColumnElement[bool]) -> list[Select[Any
         select(LoginSession.id)
         .join(LoginSession.user)
         .where(*within, unused, LoginSession.epoch != User.session_epoch)
+        # Epochs start at 0 and rise, so the others have no old sessions. An index holds these few.
+        .where(User.session_epoch > 0)
     )
     return [of_old_epoch, select(LoginSession.id).where(*within, unused, _has_no_token(before))]
 
@@ -238,10 +249,11 @@ def _before(column: InstrumentedAttribute[Any], moment: datetime) -> Select[Any]
     return select(column.class_.id).where(column < moment).order_by(column)
 
 
-def _delete_sessions(db: Session, ended: Select[Any], limit: int) -> Batch:
+def _delete_sessions(db: Session, ended: Sequence[Select[Any]], limit: int) -> Batch:
     """Deletes their tokens first, as a session refreshed hourly for a month has about 700."""
     max_sessions = max(1, limit // 4)
-    ids = _lock(db, LoginSession, ended, max_sessions)
+    found = {id_ for query in ended for id_ in _lock(db, LoginSession, query, max_sessions)}
+    ids = sorted(found)[:max_sessions]
     if not ids:
         return Batch({}, more=False)
     tokens = select(AccessToken.id).where(AccessToken.session_id.in_(ids))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from database import clock, keyset
 from database.base import PublicId
+from database.ids import uuid7
 from database.keyset import Position
 from database.models import LoginSession, User
 from database.queries import live
@@ -33,7 +34,7 @@ def begin(
     The statement locks the user until the end of the transaction, so that of a login and the
     revocation of all sessions one waits for the other.
     """
-    values = {"id": uuid4(), "user_id": user_id, "epoch": epoch, **fields}
+    values = {"id": uuid7(), "user_id": user_id, "epoch": epoch, **fields}
     types = {column.key: column.type for column in LoginSession.__table__.columns}
     unchanged = (
         select(*(literal(value, types[name]) for name, value in values.items()))

@@ -11,6 +11,8 @@ import psycopg2
 import pytest
 
 from authentication.instrumentation import Instrumentation
+from authentication.pruning import prune as prune_module
+from authentication.pruning import worker as worker_module
 from authentication.pruning.prune import Retention, count_prunable, prune_all
 from authentication.pruning.worker import PruningWorker
 from authentication.settings import AuthenticationSettings
@@ -246,6 +248,52 @@ def test_batches_are_bounded_however_many_tokens_a_session_has(
 def read(client: Client, tokens: Tokens) -> Tokens:
     body = client.refresh(tokens.refresh_token).json()
     return Tokens(body["access_token"], body["refresh_token"], body["scope"], body["expires_in"])
+
+
+def test_all_sessions_of_an_old_epoch_in_one_range_are_pruned_in_several_batches(
+    client: Client, database: Database, backdate: Backdate, sql: Sql, count: Count
+) -> None:
+    client.sign_up()
+    for _ in range(4):
+        client.log_in()
+    sql("UPDATE users SET session_epoch = session_epoch + 1")
+    backdate("sessions", "last_used_at", 8)
+    worker = PruningWorker(AuthenticationSettings(), database)
+    worker._batch_rows = 8
+    assert [rows.get("sessions") for rows in worker._prune() if any(rows.values())] == [2, 2, 1]
+    assert [count(table) for table in ALL_TABLES] == [0, 0, 0, 0]
+
+
+def test_a_scan_continues_where_another_process_stopped(
+    client: Client,
+    database: Database,
+    backdate: Backdate,
+    sql: Sql,
+    count: Count,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "_SCAN_STEPS_PER_ROUND", 1)
+    monkeypatch.setattr(prune_module, "SCAN_ROWS", 2)
+    client.sign_up()
+    for _ in range(4):
+        client.log_in()
+    ids = sorted(str(id_) for (id_,) in sql("SELECT id FROM sessions"))
+    sql(f"DELETE FROM access_tokens WHERE session_id IN ('{ids[2]}', '{ids[4]}')")
+    backdate("sessions", "last_used_at", 8)
+    kept = []
+    for _ in range(4):
+        run_round(database)
+        kept.append(count("sessions"))
+    assert kept == [5, 4, 3, 3]
+    sql(f"DELETE FROM access_tokens WHERE session_id = '{ids[0]}'")
+    run_round(database)
+    run_round(database)
+    assert count("sessions") == 2
+
+
+def run_round(database: Database) -> None:
+    """A round of a process that has just started."""
+    PruningWorker(AuthenticationSettings(), database).run_round()
 
 
 def test_the_service_prunes_by_itself(

@@ -12,6 +12,7 @@ TABLES = {
     "audit_events": "What happened. Rows are never changed, and have no foreign keys: an event"
     " remains when its user is deleted.",
     "throttle_counters": "Counted attempts. Neither names nor IP addresses are stored.",
+    "pruning_scan": "How far the scan for sessions that nothing marks as ended has come, in one row",
     "released_names": "E-mail addresses and usernames that were given up, as digests: for a while"
     " nobody else can take them.",
     "known_addresses": "The networks from which users have logged in before, as digests.",
@@ -92,6 +93,8 @@ COLUMNS = {
     "throttle_counters.user_id": "the user with whom it is deleted, unless it ends by itself",
     "throttle_counters.attempts": "their number",
     "throttle_counters.ends_at": "the end of the window; NULL: it counts until it is reset",
+    "pruning_scan.id": "always 1",
+    "pruning_scan.after": "the session that it read last",
     "released_names.id": "",
     "released_names.name_digest": "of the name",
     "released_names.user_id": "who had it, and can have it again; the user may be deleted",

@@ -37,7 +37,8 @@ def test_recording_the_last_use_of_a_session_changes_no_index(client: Client, sq
 def test_pages_of_sessions_keep_room_and_large_tables_are_vacuumed_early(
     client: Client, sql: Sql
 ) -> None:
-    options = dict(sql("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r'"))
+    tables = sql("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r'")
+    options: dict[str, list[str]] = dict(tables)
     assert "fillfactor=85" in options["sessions"]
     for table in ("sessions", "access_tokens", "refresh_tokens", "audit_events"):
         assert "autovacuum_vacuum_scale_factor=0.02" in options[table]

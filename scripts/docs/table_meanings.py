@@ -12,7 +12,7 @@ TABLES = {
     "audit_events": "What happened. Rows are never changed, and have no foreign keys: an event"
     " remains when its user is deleted.",
     "throttle_counters": "Counted attempts. Neither names nor IP addresses are stored.",
-    "pruning_scan": "How far the scan for sessions that nothing marks as ended has come, in one row",
+    "pruning_scan": "How far the scan for sessions that nothing marks as ended has come: one row",
     "released_names": "E-mail addresses and usernames that were given up, as digests: for a while"
     " nobody else can take them.",
     "known_addresses": "The networks from which users have logged in before, as digests.",

@@ -13,6 +13,7 @@ from benchmarks import (
     peer_setup,
     product,
     pruning,
+    refresh,
     report,
     revocation,
     wrk,
@@ -27,6 +28,7 @@ Scenario = Callable[[Workspace, Result], None]
 SCENARIOS: dict[str, Scenario] = {
     "lookup": lookup.run,
     "login": login.run,
+    "refresh": refresh.run,
     "mixed": mixed.run,
     "revocation": revocation.run,
     "growth": growth.run,

@@ -18,18 +18,26 @@ def run_loop(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Connection:
-    """A persistent connection that sends one request at a time."""
+    """A persistent connection that sends one request at a time.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    It is opened again if the server has closed it, as it does with those that are idle for long.
+    """
+
+    def __init__(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._port = port
         self._reader = reader
         self._writer = writer
 
     @classmethod
     async def open(cls, port: int) -> Self:
-        return cls(*await asyncio.open_connection(HOST, port))
+        return cls(port, *await asyncio.open_connection(HOST, port))
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Send a request. Returns the status and the body."""
+        if self._reader.at_eof():
+            self._reader, self._writer = await asyncio.open_connection(HOST, self._port)
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])

@@ -14,6 +14,7 @@ TITLES = {
     "growth": "Growth of the token table",
     "pruning": "Housekeeping at 10 million sessions",
     "login": "Login",
+    "refresh": "Refresh",
     "mixed": "A mixed load",
     "revocation": "Revocation under load",
 }
@@ -175,6 +176,18 @@ def write_login(result: Result) -> list[str]:
     ]
 
 
+def write_refresh(result: Result) -> list[str]:
+    figures = result.figures
+    service, database = (
+        cell(figures, f"refresh.{part}.milliseconds") for part in ("service", "postgresql")
+    )
+    return [
+        f"A refresh takes {service} ms of processor time of the service and {database} ms of",
+        f"PostgreSQL's: {cell(figures, 'refresh.per_second')} refreshes per second of one worker.",
+        "",
+    ]
+
+
 def login_connections(result: Result) -> str:
     stem = f"{CONTROL}.every_round."
     return next(name.removeprefix(stem) for name in result.figures if name.startswith(stem))
@@ -238,6 +251,7 @@ WRITERS: dict[str, Callable[[Result], list[str]]] = {
     "growth": write_growth,
     "pruning": write_pruning,
     "login": write_login,
+    "refresh": write_refresh,
     "mixed": write_mixed,
     "revocation": write_revocation,
 }

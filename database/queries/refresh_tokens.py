@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Update, and_, exists, select, update
+from sqlalchemy import Select, Update, and_, bindparam, exists, select, update
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from database import clock
@@ -66,7 +66,7 @@ def list_states(db: Session, digests: Sequence[bytes]) -> Sequence[RefreshState]
 
 def find_by_digest(db: Session, digest: bytes) -> tuple[RefreshToken, AccessToken] | None:
     """A refresh token with the access token it was issued with. Neither need be live."""
-    row = db.execute(_of_digest(digest).execution_options(populate_existing=True)).one_or_none()
+    row = db.execute(_FIND, {"digest": digest}).one_or_none()
     return (row[0], row[1]) if row else None
 
 
@@ -76,15 +76,7 @@ def find_and_lock_user(db: Session, digest: bytes) -> tuple[RefreshToken, User] 
     Otherwise a transaction that deletes the user would lock the user first and the session second,
     and this one the reverse, which is a deadlock.
     """
-    query = (
-        _of_digest(digest)
-        .join(LoginSession, LoginSession.id == RefreshToken.session_id)
-        .join(User, User.id == LoginSession.user_id)
-        .with_only_columns(RefreshToken, User)
-        .options(joinedload(User.roles))
-        .with_for_update(of=User, read=True, key_share=True)
-    )
-    row = db.execute(query).unique().one_or_none()
+    row = db.execute(_LOCK_USER, {"digest": digest}).unique().one_or_none()
     return (row[0], row[1]) if row else None
 
 
@@ -101,24 +93,7 @@ def lock(db: Session, digest: bytes) -> LockedPair | None:
     A DELETE of access tokens cascades to their refresh tokens, so the access token must be locked
     first.
     """
-    other = aliased(RefreshToken)
-    is_sibling = and_(
-        other.parent_id == RefreshToken.parent_id,
-        other.session_id == RefreshToken.session_id,
-        other.id != RefreshToken.id,
-    )
-    is_used_successor = and_(
-        other.parent_id == RefreshToken.id,
-        other.session_id == RefreshToken.session_id,
-        other.first_used_at.is_not(None),
-    )
-    query = (
-        _of_digest(digest)
-        .add_columns(exists().where(is_sibling), exists().where(is_used_successor))
-        .with_for_update(of=AccessToken)
-        .execution_options(populate_existing=True)
-    )
-    row = db.execute(query).one_or_none()
+    row = db.execute(_LOCK, {"digest": digest}).one_or_none()
     return LockedPair(*row) if row else None
 
 
@@ -147,10 +122,6 @@ def _execute(db: Session, statement: Update) -> None:
     db.execute(statement.execution_options(synchronize_session=False))
 
 
-def _of_digest(digest: bytes) -> Select[RefreshToken, AccessToken]:
-    return _with_access_token().where(RefreshToken.token_digest == digest)
-
-
 def _with_access_token() -> Select[RefreshToken, AccessToken]:
     return select(RefreshToken, AccessToken).join(
         AccessToken,
@@ -161,3 +132,31 @@ def _with_access_token() -> Select[RefreshToken, AccessToken]:
             AccessToken.session_id == RefreshToken.session_id,
         ),
     )
+
+
+# Built once: building these takes as long as PostgreSQL takes to run them.
+_OF_DIGEST = _with_access_token().where(RefreshToken.token_digest == bindparam("digest"))
+_FIND = _OF_DIGEST.execution_options(populate_existing=True)
+_LOCK_USER = (
+    _OF_DIGEST.join(LoginSession, LoginSession.id == RefreshToken.session_id)
+    .join(User, User.id == LoginSession.user_id)
+    .with_only_columns(RefreshToken, User)
+    .options(joinedload(User.roles))
+    .with_for_update(of=User, read=True, key_share=True)
+)
+_other = aliased(RefreshToken)
+_is_sibling = and_(
+    _other.parent_id == RefreshToken.parent_id,
+    _other.session_id == RefreshToken.session_id,
+    _other.id != RefreshToken.id,
+)
+_is_used_successor = and_(
+    _other.parent_id == RefreshToken.id,
+    _other.session_id == RefreshToken.session_id,
+    _other.first_used_at.is_not(None),
+)
+_LOCK = (
+    _OF_DIGEST.add_columns(exists().where(_is_sibling), exists().where(_is_used_successor))
+    .with_for_update(of=AccessToken)
+    .execution_options(populate_existing=True)
+)

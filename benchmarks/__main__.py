@@ -16,6 +16,7 @@ from benchmarks import (
     refresh,
     report,
     revocation,
+    setups,
     wrk,
 )
 from benchmarks.goals import missed
@@ -31,10 +32,11 @@ SCENARIOS: dict[str, Scenario] = {
     "refresh": refresh.run,
     "mixed": mixed.run,
     "revocation": revocation.run,
+    "setups": setups.run,
     "growth": growth.run,
     "pruning": pruning.run,
 }
-TARGETS = [*product.LABELS, *peer_setup.PEERS]
+TARGETS = [*product.LABELS, *peer_setup.PEERS, *setups.LABELS]
 
 
 def main(arguments: Sequence[str]) -> int:

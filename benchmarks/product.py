@@ -87,10 +87,11 @@ def start_product(
     name: str = "counterfoil",
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
+    python: Path = PYTHON,
 ) -> Server:
     """Start `python api.py serve` with its defaults, except for the settings."""
     port = free_port()
-    command = [str(PYTHON), "api.py", "serve", "--host", HOST, "--port", str(port)]
+    command = [str(python), "api.py", "serve", "--host", HOST, "--port", str(port)]
     command += ["--workers", str(workers)]
     return _start(work, product, name, command, port, settings or {})
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
-from benchmarks import peer_setup, product
+from benchmarks import peer_setup, product, setups
 from benchmarks.figures import Figures
 from benchmarks.results import Result
 from benchmarks.rounds import CONTROL
@@ -11,6 +11,7 @@ from benchmarks.tables import cell, number, table
 
 TITLES = {
     "lookup": "Checking a token",
+    "setups": "Other set-ups",
     "growth": "Growth of the token table",
     "pruning": "Housekeeping at 10 million sessions",
     "login": "Login",
@@ -188,6 +189,20 @@ def write_refresh(result: Result) -> list[str]:
     ]
 
 
+def write_setups(result: Result) -> list[str]:
+    figures, connections = result.figures, result.options["connections"]
+    head = ["requests per second, relative to the service as shipped"]
+    head += [f"{number} conn." for number in connections]
+    rows = [
+        [
+            setups.LABELS[name],
+            *(cell(figures, f"{name}.of_ceiling.requests.{one}") for one in connections),
+        ]
+        for name in setups.names(list(figures))
+    ]
+    return table(head, rows)
+
+
 def login_connections(result: Result) -> str:
     stem = f"{CONTROL}.every_round."
     return next(name.removeprefix(stem) for name in result.figures if name.startswith(stem))
@@ -252,6 +267,7 @@ WRITERS: dict[str, Callable[[Result], list[str]]] = {
     "pruning": write_pruning,
     "login": write_login,
     "refresh": write_refresh,
+    "setups": write_setups,
     "mixed": write_mixed,
     "revocation": write_revocation,
 }

@@ -17,6 +17,7 @@ class Target:
     name: str
     server: Server
     requests: Path
+    scheme: str = "http"
 
 
 def make_target(folder: Path, name: str, server: Server, requests: Sequence[bytes]) -> Target:

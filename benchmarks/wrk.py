@@ -59,7 +59,7 @@ def run_wrk(target: Target, connections: int, seconds: float) -> dict[str, float
     ]
     # wrk accepts only whole seconds.
     command += [f"--duration={max(round(seconds), 1)}s", f"--script={SCRIPT}"]
-    url = f"http://{HOST}:{target.server.port}/"
+    url = f"{target.scheme}://{HOST}:{target.server.port}/"
     # The seed determines where the rotation begins.
     command += [url, "--", str(target.requests), str(random.randrange(2**31))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

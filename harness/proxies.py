@@ -120,17 +120,33 @@ class Nginx(Proxy):
 
 
 class PlainNginx(Nginx):
-    """Forwards everything to the service as nginx does by default, but for the options given."""
+    """Forwards everything to the service as nginx does by default, but for the options given.
 
-    def __init__(self, folder: Path, *, service_port: int, options: str = "") -> None:
+    With `is_secure` it listens for TLS. With `keep_alive` it keeps connections to the service open.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        service_port: int,
+        options: str = "",
+        is_secure: bool = False,
+        keep_alive: bool = False,
+    ) -> None:
         super().__init__(folder, service_port=service_port, application_port=0)
         self._options = options
+        self._listen = f"127.0.0.1:{self.app_port}{' ssl' if is_secure else ''}"
+        self._location = "proxy_http_version 1.1; proxy_set_header Connection '';"
+        if not keep_alive:
+            self._location = ""
 
     def configure(self, shipped: Path) -> Path:
         configuration = self.folder / shipped.name
         configuration.write_text(
-            f"server {{ listen 127.0.0.1:{self.app_port}; {self._options}"
-            f" location / {{ proxy_pass http://127.0.0.1:{self._ports['8000']}; }} }}"
+            f"upstream service {{ server 127.0.0.1:{self._ports['8000']}; keepalive 64; }}"
+            f" server {{ listen {self._listen}; {self._options}"
+            f" location / {{ {self._location} proxy_pass http://service; }} }}"
         )
         return configuration
 

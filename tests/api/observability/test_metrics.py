@@ -79,9 +79,7 @@ def test_fast_routes_and_mounts_have_their_paths_too(make_client: MakeClient) ->
     numbers = metrics_of(client)
     requests = "counterfoil_requests_total"
     assert numbers[f'{requests}{{method="POST",route="/introspect",status="401"}}'] == 1
-    assert (
-        numbers[f'{requests}{{method="GET",route="/verify/{{path}}",status="401"}}'] == 1
-    )
+    assert numbers[f'{requests}{{method="GET",route="/verify/{{path}}",status="401"}}'] == 1
     assert numbers[f'{requests}{{method="GET",route="/docs/static",status="404"}}'] == 1
 
 

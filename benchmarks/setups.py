@@ -18,7 +18,7 @@ from benchmarks.messages import get
 from benchmarks.options import ROOT
 from benchmarks.product import Product, make_requests, start_product
 from benchmarks.results import Result
-from benchmarks.rounds import CONTROL, run_rounds, say
+from benchmarks.rounds import CONTROL, run_rounds
 from benchmarks.servers import Server
 from benchmarks.targets import Target, make_target
 from benchmarks.workspace import Workspace
@@ -51,7 +51,7 @@ def run(work: Workspace, result: Result) -> None:
     for name in wanted:
         made = SET_UPS[name](work, database, name, plain)
         if made is None:
-            result.notes.append(f"Not measured: {LABELS[name]}.")
+            result.notes.append(f"Not measured, as it is not installed: {LABELS[name]}.")
         else:
             targets.append(made)
     ceiling = make_subject(work, target_of(work, PLAIN, database, plain))
@@ -114,9 +114,9 @@ def behind_nginx(*, tls: bool) -> "SetUp":
 def certificate(folder: Path) -> str:
     """nginx's directives for a certificate that is made for this run."""
     key, made = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", key, "-out", made]
-    subprocess.run(command, check=True, capture_output=True)
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
+    files = ("-keyout", key, "-out", made)
+    run_quietly("openssl", "req", "-x509", *kind, "-subj", "/CN=localhost", *files)
     return f"ssl_certificate {made}; ssl_certificate_key {key};"
 
 
@@ -139,16 +139,13 @@ def by_other_python(work: Workspace, database: Product, name: str, plain: Server
 
 def other_python() -> Path | None:
     """The interpreter of an environment of its own, or None where there is no such Python."""
-    uv = shutil.which("uv", path=str(ROOT / ".venv" / "bin"))
-    python = OTHER_ENVIRONMENT / "bin" / "python"
-    try:
-        if not python.exists():
-            run_quietly(uv, "venv", "--python", OTHER_PYTHON, OTHER_ENVIRONMENT)
-        install = ("pip", "install", "--python", python, "--requirement")
-        run_quietly(uv, *install, ROOT / "requirements-run.lock")
-    except subprocess.CalledProcessError as error:
-        say(error.stderr.decode(errors="replace"))
+    found = shutil.which(f"python{OTHER_PYTHON}")
+    if found is None:
         return None
+    uv, python = ROOT / ".venv" / "bin" / "uv", OTHER_ENVIRONMENT / "bin" / "python"
+    run_quietly(uv, "venv", "--clear", "--python", found, OTHER_ENVIRONMENT)
+    requirements = ROOT / "requirements-run.lock"
+    run_quietly(uv, "pip", "install", "--python", python, "--requirement", requirements)
     return python
 
 

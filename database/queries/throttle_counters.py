@@ -6,6 +6,7 @@ cannot deadlock.
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Delete, Select, Update, case, delete, select, update
@@ -38,21 +39,27 @@ def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     """
     if not keys:
         return {}
-    statement = upsert.insert(db, ThrottleCounter)
-    ended = ThrottleCounter.ends_at <= clock.now()
     rows = db.execute(
-        statement.on_conflict_do_update(
-            index_elements=[ThrottleCounter.key_digest],
-            set_={
-                "attempts": case((ended, 1), else_=ThrottleCounter.attempts + 1),
-                "ends_at": case((ended, statement.excluded.ends_at), else_=ThrottleCounter.ends_at),
-            },
-        ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at),
+        _increment(upsert.dialect_of(db)),
         _rows(db, keys),
         # Rows without an end or a user have the same columns, so that all are one statement.
         execution_options={"render_nulls": True},
     )
     return _counts(db, rows)
+
+
+@cache
+def _increment(dialect: str) -> Any:
+    """Built once for each dialect, as building it takes longer than running it."""
+    statement = upsert.insert_for(dialect, ThrottleCounter)
+    ended = ThrottleCounter.ends_at <= clock.now()
+    return statement.on_conflict_do_update(
+        index_elements=[ThrottleCounter.key_digest],
+        set_={
+            "attempts": case((ended, 1), else_=ThrottleCounter.attempts + 1),
+            "ends_at": case((ended, statement.excluded.ends_at), else_=ThrottleCounter.ends_at),
+        },
+    ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at)
 
 
 def undo(db: Session, keys: Sequence[CounterKey]) -> None:

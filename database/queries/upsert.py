@@ -8,5 +8,14 @@ from sqlalchemy.orm import Session
 
 def insert(db: Session, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
     """The INSERT construct of the database in use. Both have the same methods."""
-    is_sqlite = db.get_bind().dialect.name == "sqlite"
-    return sqlite.insert(model) if is_sqlite else postgresql.insert(model)
+    return insert_for(dialect_of(db), model)
+
+
+def insert_for(dialect: str, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
+    """The INSERT construct of a database by the name of its dialect."""
+    return sqlite.insert(model) if dialect == "sqlite" else postgresql.insert(model)
+
+
+def dialect_of(db: Session) -> str:
+    """The name of the dialect of the database in use."""
+    return db.get_bind().dialect.name

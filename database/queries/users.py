@@ -3,7 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, joinedload, selectinload
 
@@ -30,17 +42,8 @@ def find_by_name(db: Session, typed: str, *, normalised: str) -> User | None:
     """
     if not is_comparable(typed):
         return None
-    # Lowered by the database, as its indexes are: SQLite knows only the letters of ASCII.
-    spellings = func.lower(typed), literal(normalised)
-    email, username = func.lower(User.email), func.lower(User.username)
-    preference = case((email == spellings[0], 0), (email == spellings[1], 1), else_=2)
-    query = (
-        select(User)
-        .where(or_(email.in_(spellings), username.in_(spellings)))
-        .order_by(preference)
-        .options(_WITH_ROLES, _WITH_KNOWN_ADDRESSES)
-    )
-    return db.scalars(query).unique().first()
+    parameters = {"typed": typed, "normalised": normalised}
+    return db.scalars(_BY_NAME, parameters).unique().first()
 
 
 def lock(db: Session, user_id: int) -> User | None:
@@ -215,3 +218,21 @@ def delete(db: Session, user_id: int) -> None:
     db.execute(
         sql_delete(User).where(User.id == user_id).execution_options(synchronize_session=False)
     )
+
+
+def _select_by_name() -> Select[User]:
+    # Lowered by the database, as its indexes are: SQLite knows only the letters of ASCII.
+    typed = func.lower(bindparam("typed", type_=String))
+    spellings = typed, bindparam("normalised", type_=String)
+    email, username = func.lower(User.email), func.lower(User.username)
+    preference = case((email == spellings[0], 0), (email == spellings[1], 1), else_=2)
+    return (
+        select(User)
+        .where(or_(email.in_(spellings), username.in_(spellings)))
+        .order_by(preference)
+        .options(_WITH_ROLES, _WITH_KNOWN_ADDRESSES)
+    )
+
+
+# Built once: building it for each login takes as long as PostgreSQL takes to run it.
+_BY_NAME = _select_by_name()

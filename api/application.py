@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
 
-from api import errors, oauth_errors, startup
+from api import cross_origin, errors, oauth_errors, startup
 from api.console import application as console
 from api.middleware import EarlyResponseMiddleware, OnEnd, RequestMiddleware
 from api.observability import access_log
@@ -43,8 +43,9 @@ from database.settings import InvalidSettings
 class Counterfoil(FastAPI):
     """A FastAPI application whose every response passes through the middleware that is added to it.
 
-    From the outside: our middleware for each request, the middleware that is added, our early
-    rejections, and what FastAPI makes of exceptions. So CORSMiddleware also sees 413, 500 and 503.
+    From the outside: our middleware for each request, CORS if the settings name origins, the
+    middleware that is added, our early rejections, and what FastAPI makes of exceptions. So
+    CORSMiddleware also sees 413, 500 and 503.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -62,7 +63,8 @@ class Counterfoil(FastAPI):
         for middleware in reversed(added):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return RequestMiddleware(
-            app,
+            cross_origin.wrap(app, settings.api),
+            last_resort=cross_origin.wrap(errors.respond_unexpected, settings.api),
             max_body_bytes=settings.api.max_body_bytes,
             body_seconds=settings.api.request_body_seconds,
             database_seconds=settings.database.database_deadline_seconds,

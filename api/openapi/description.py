@@ -7,13 +7,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api.openapi import forward_auth
+from api.openapi import forward_auth, names
 from api.routing.head import without_head
 from api.routing.route_group import flatten
 from authentication import permissions
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
+from schemas.tokens import PasswordGrant, RefreshTokenGrant
 
 DESCRIPTION = """
 Log in with `POST /login`, or on this page with the button **Authorize** and an e-mail address or a
@@ -38,6 +39,8 @@ TAGS = [
 # The scheme by which Swagger UI's button gets a token.
 _PASSWORD_FLOW = "Password"
 
+_REFERENCE = "#/components/schemas/{model}"
+
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
     permissions.ACCOUNT: "Manage the account itself. Never given to an API key.",
@@ -47,8 +50,10 @@ SCOPES = {
 
 
 def operation_id(route: APIRoute) -> str:
-    """`users_read_me`: what generated clients call their methods."""
-    return "_".join([*map(str, route.tags[:1]), route.name])
+    """What generated clients call their methods: `users_read_me`, but `list_sessions`."""
+    tag = str(route.tags[0]) if route.tags else ""
+    names_it_already = tag.removesuffix("s") in route.name
+    return route.name if names_it_already else f"{tag}_{route.name}"
 
 
 def install(app: FastAPI) -> None:
@@ -79,9 +84,12 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     description["paths"].update(forward_auth.path_items())
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OAuthError, Introspection):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for model in (Problem, OAuthError, Introspection, PasswordGrant, RefreshTokenGrant):
+        schema = model.model_json_schema(ref_template=_REFERENCE)
         schemas.update(schema.pop("$defs", {}), **{model.__name__: schema})
+        for described in schema["properties"].values():
+            _drop_empty_default(described)
+    names.add_to(schemas)
     headers = app.state.settings.api.api_key_headers
     demanded: set[str] = set()
     for path in description["paths"].values():
@@ -111,6 +119,12 @@ def _drop_undeclared_422(operation: dict[str, Any]) -> None:
     content = operation.get("responses", {}).get("422", {}).get("content", {})
     if "application/json" in content:
         del operation["responses"]["422"]
+
+
+def _drop_empty_default(described: dict[str, Any]) -> None:
+    """Pydantic writes null for a property that may be left out, which null does not say."""
+    if described.get("default", ...) is None:
+        del described["default"]
 
 
 def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ router = APIRouter(tags=["tokens"])
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors
-async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
+async def issue_tokens(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
     """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
 
     `client_id` is a label that the client chooses. The session shows it, and its refresh tokens

@@ -18,6 +18,7 @@ from api.request import client_address
 from api.routers import (
     admin,
     api_keys,
+    browser_session,
     docs,
     forward_auth,
     health,
@@ -37,6 +38,7 @@ from authentication.service import Service
 from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
 from counterfoil.authenticator import Authenticator
+from counterfoil.cookies import SessionCookie
 from database.settings import InvalidSettings
 
 
@@ -117,6 +119,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     nouns = [users, oauth, tokens, sessions, api_keys, admin, health, introspection, forward_auth]
+    if settings.api.browser_sessions:
+        nouns.append(browser_session)
     if settings.api.metrics is not Exposure.OFF:
         nouns.append(metrics)
     if settings.api.docs:
@@ -171,6 +175,7 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
     return Authenticator(
         service.resolver,
         api_key_headers=settings.api.api_key_headers,
+        cookie=SessionCookie([settings.api.origin]) if settings.api.browser_sessions else None,
         on_rejected=record_rejection,
     )
 

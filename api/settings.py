@@ -4,12 +4,21 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode
 
+from api.request.hosts import is_loopback
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings, LayerSettings, one_clear_line, reject_unknown
 
@@ -122,6 +131,12 @@ class ApiSettings(LayerSettings):
     or read /console, /metrics and /verify.
     """
 
+    browser_sessions: bool = False
+    """Whether `/browser-session` keeps a session in a cookie, which no script can read.
+
+    For a single-page application of the same origin. The issuer must have https, or be local.
+    """
+
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """IP addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas.
 
@@ -170,6 +185,22 @@ class ApiSettings(LayerSettings):
         for proxy in value:
             ip_network(proxy, strict=False)
         return value
+
+    @model_validator(mode="after")
+    def _reject_insecure_cookies(self) -> Self:
+        issuer = urlsplit(self.issuer)
+        is_secure = issuer.scheme == "https" or is_loopback(issuer.hostname or "")
+        if self.browser_sessions and not is_secure:
+            raise ValueError(
+                "BROWSER_SESSIONS needs an ISSUER with https: cookies are sent over it"
+            )
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The origin of the issuer."""
+        issuer = urlsplit(self.issuer)
+        return f"{issuer.scheme}://{issuer.netloc}"
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:

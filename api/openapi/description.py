@@ -1,5 +1,6 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -10,7 +11,9 @@ from fastapi.routing import APIRoute
 from api.openapi import forward_auth, names
 from api.routing.head import without_head
 from api.routing.route_group import flatten
+from api.settings import ApiSettings
 from authentication import permissions
+from counterfoil import cookies
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
@@ -40,6 +43,13 @@ TAGS = [
 _PASSWORD_FLOW = "Password"
 
 _REFERENCE = "#/components/schemas/{model}"
+
+_COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": cookies.NAME,
+    "description": f"A session of a browser. All but GET needs the header `{cookies.HEADER}`.",
+}
 
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
@@ -90,15 +100,19 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for described in schema["properties"].values():
             _drop_empty_default(described)
     names.add_to(schemas)
-    headers = app.state.settings.api.api_key_headers
+    settings: ApiSettings = app.state.settings.api
+    headers = settings.api_key_headers
     demanded: set[str] = set()
-    for path in description["paths"].values():
-        for operation in path.values():
-            _drop_undeclared_422(operation)
-            demanded.update(_offer_alternatives(operation, headers))
+    for operation in _operations(description):
+        _drop_undeclared_422(operation)
+        demanded.update(_offer_alternatives(operation, headers))
     # The scopes of your own routes are listed beside ours.
     scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
-    components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
+    schemes = components.setdefault("securitySchemes", {})
+    schemes.update(_schemes(scopes, headers))
+    if settings.browser_sessions:
+        schemes["Cookie"] = _COOKIE
+        _offer_cookie(description)
     return description
 
 
@@ -172,3 +186,17 @@ def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> 
             operation["security"] = [{_PASSWORD_FLOW: scopes}, requirement, *others, *more]
             return scopes
     return []
+
+
+def _offer_cookie(description: dict[str, Any]) -> None:
+    """Whatever takes the access token of a session takes the cookie, but for OAuth's endpoints."""
+    for operation in _operations(description):
+        for requirement in operation.get("security", []):
+            if SCHEME_NAME in requirement and "oauth" not in operation["tags"]:
+                cookie = {"Cookie": requirement[SCHEME_NAME]}
+                operation["security"] = [*operation["security"], cookie]
+
+
+def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description["paths"].values():
+        yield from path.values()

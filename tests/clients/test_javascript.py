@@ -17,6 +17,7 @@ from harness.programs import require_node_package, require_program
 from harness.server import REPOSITORY, Server
 from tests.support.browser import open_browser
 from tests.support.client import PASSWORD
+from tests.support.documentation import FENCE
 
 PACKAGE = REPOSITORY / "clients" / "javascript"
 MODULES = ["index.js", "requests.js", "storage.js", "tabs.js"]
@@ -83,6 +84,26 @@ def test_its_types_compile_and_reject_mistakes(tmp_path: Path) -> None:
     shutil.copy(PACKAGE / "test" / "types.ts", tmp_path)
     options = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext"]
     run(node, compiler / "bin" / "tsc", *options, "types.ts", folder=tmp_path)
+
+
+def test_the_program_on_the_page_for_authors_of_clients_runs(
+    server: Server, tmp_path: Path
+) -> None:
+    node, compiler = require_program("node"), require_node_package("typescript")
+    page = (REPOSITORY / "docs" / "how-to" / "clients.md").read_text()
+    (program,) = (text for language, text in FENCE.findall(page) if language == "ts")
+    shutil.copytree(PACKAGE, tmp_path / "node_modules" / "counterfoil-client")
+    (tmp_path / "orders.ts").write_text(program)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    # What Node.js itself declares is in a package of its own.
+    (tmp_path / "node.d.ts").write_text("declare const process: { env: Record<string, string> }")
+    options = ["--strict", "--target", "es2022", "--module", "nodenext"]
+    run(node, compiler / "bin" / "tsc", *options, "orders.ts", "node.d.ts", folder=tmp_path)
+
+    assert run(node, "orders.js", folder=tmp_path, SERVICE=server.url).split() == [
+        EMAIL,
+        "logged-out",
+    ]
 
 
 def test_the_package_holds_what_is_needed_and_the_version_of_the_service(tmp_path: Path) -> None:

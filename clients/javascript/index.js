@@ -1,6 +1,14 @@
 // A client of Counterfoil for browsers, Node.js and phones, without dependencies.
 
-import { CounterfoilError, isInvalidToken, prepare, secondsToWait, sleep, unlessAborted } from './requests.js'
+import {
+  CounterfoilError,
+  isInvalidToken,
+  prepare,
+  secondsToWait,
+  sleep,
+  unlessAborted,
+  withDeadline,
+} from './requests.js'
 import { memoryStorage } from './storage.js'
 import { Events, Turns } from './tabs.js'
 
@@ -180,7 +188,7 @@ class Client {
     const isInGrace = within(this.#graceSeconds * 0.8)
     for (;;) {
       const answer = await this.#attempt(form)
-      if (answer.ok || !answer.mayRetry) return answer
+      if (!answer.mayRetry) return answer
       if (!isInGrace(answer.waitSeconds)) throw answer.error
       await sleep(answer.waitSeconds)
     }
@@ -188,34 +196,46 @@ class Client {
 
   async #attempt(form) {
     const seconds = this.#graceSeconds > 0 ? this.#graceSeconds * 0.4 : LONGEST_ATTEMPT_SECONDS
-    const signal = AbortSignal.timeout(seconds * 1000)
     try {
-      const response = await this.#post('/token', form, undefined, { signal })
-      if (response.ok) return { ok: true, body: await response.json() }
-      const error = await CounterfoilError.from(response)
-      const wait = error.retryAfterSeconds ?? PAUSE_SECONDS
-      const isTemporary = response.status === 429 || response.status >= 500
-      const mayRetry = isTemporary && wait <= this.#maxRetryAfterSeconds
-      if (isTemporary && !mayRetry) throw error
-      return { ok: false, error, mayRetry, waitSeconds: wait }
+      return await withDeadline(seconds, (signal) => this.#exchangeOnce(form, signal))
     } catch (error) {
-      if (error instanceof CounterfoilError) throw error
+      // No answer, or one that was cut off.
       return { ok: false, error, mayRetry: true, waitSeconds: PAUSE_SECONDS }
     }
   }
 
+  async #exchangeOnce(form, signal) {
+    const response = await this.#post('/token', form, undefined, { signal })
+    if (response.ok) return { ok: true, body: await response.json() }
+    const error = await CounterfoilError.from(response)
+    const isTemporary = response.status === 429 || response.status >= 500
+    const waitSeconds = error.retryAfterSeconds ?? PAUSE_SECONDS
+    const mayRetry = isTemporary && waitSeconds <= this.#maxRetryAfterSeconds
+    return { ok: false, error, mayRetry, waitSeconds }
+  }
+
   /** Revokes the session. A refresh token does so whether or not the access token has expired. */
   async #endSession(tokens) {
-    const headers = { Authorization: `Bearer ${tokens.refreshToken}` }
     for (let retries = 0; ; retries++) {
-      const response = await this.#post('/logout', null, undefined, { headers }).catch((error) => {
-        if (retries === MAX_RETRIES) throw error
-      })
+      const { error, waitSeconds } = await this.#endSessionOnce(tokens)
+      if (!error) return
+      if (retries === MAX_RETRIES) throw error
+      await sleep(Math.min(waitSeconds, this.#maxRetryAfterSeconds))
+    }
+  }
+
+  async #endSessionOnce(tokens) {
+    const headers = { Authorization: `Bearer ${tokens.refreshToken}` }
+    try {
+      const response = await withDeadline(LONGEST_ATTEMPT_SECONDS, (signal) =>
+        this.#post('/logout', null, undefined, { headers, signal }),
+      )
       // 401: it has ended already.
-      if (response?.ok || response?.status === 401) return
-      if (response && retries === MAX_RETRIES) throw await CounterfoilError.from(response)
-      const seconds = (response && secondsToWait(response)) ?? PAUSE_SECONDS
-      await sleep(Math.min(seconds, this.#maxRetryAfterSeconds))
+      if (response.ok || response.status === 401) return {}
+      const error = await CounterfoilError.from(response)
+      return { error, waitSeconds: error.retryAfterSeconds ?? PAUSE_SECONDS }
+    } catch (error) {
+      return { error, waitSeconds: PAUSE_SECONDS }
     }
   }
 
@@ -226,7 +246,7 @@ class Client {
   }
 
   async #load() {
-    const stored = await this.#storage.load()
+    const stored = (await this.#storage.load()) ?? null
     const unsaved = this.#unsaved
     const isNewer = unsaved && unsaved.replaces === (stored?.refreshToken ?? null)
     return isNewer ? unsaved.tokens : stored

@@ -74,28 +74,32 @@ export async function isInvalidToken(response) {
 
 /** Resolves after so many seconds; rejects as soon as the signal aborts. */
 export function sleep(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    const timer = setTimeout(finish, seconds * 1000)
-    signal?.addEventListener('abort', abort, { once: true })
-    function finish() {
-      signal?.removeEventListener('abort', abort)
-      resolve()
-    }
-    function abort() {
-      clearTimeout(timer)
-      reject(signal.reason)
-    }
+  let timer
+  const slept = new Promise((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000)
   })
+  return unlessAborted(slept, signal).finally(() => clearTimeout(timer))
 }
 
 /** The promise's result, or a rejection as soon as the signal aborts. The work itself goes on. */
 export function unlessAborted(promise, signal) {
   if (!signal) return promise
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted()
     const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort)
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
+}
+
+/** What `run` returns, which is given a signal that aborts after so many seconds. */
+export async function withDeadline(seconds, run) {
+  // Not AbortSignal.timeout(), which not every phone has.
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(new Error('the service did not answer in time')), seconds * 1000)
+  try {
+    return await run(controller.signal)
+  } finally {
+    clearTimeout(timer)
+  }
 }

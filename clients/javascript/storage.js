@@ -20,8 +20,18 @@ export function memoryStorage() {
 export function webStorage(storage = globalThis.localStorage, key = 'counterfoil') {
   return {
     isShared: true,
-    load: () => JSON.parse(storage.getItem(key) ?? 'null'),
+    load: () => parse(storage.getItem(key)),
     save: (tokens) => storage.setItem(key, JSON.stringify(tokens)),
     remove: () => storage.removeItem(key),
+  }
+}
+
+/** Null for what is not there, and for what something else has written. */
+function parse(text) {
+  try {
+    const tokens = JSON.parse(text)
+    return tokens?.accessToken && tokens.refreshToken ? tokens : null
+  } catch {
+    return null
   }
 }

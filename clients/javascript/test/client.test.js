@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
-import { CounterfoilError, createClient, memoryStorage } from '../index.js'
+import { CounterfoilError, createClient, memoryStorage, webStorage } from '../index.js'
 
 const { SERVICE: url, USERNAME: username, PASSWORD: password } = process.env
 
@@ -336,4 +336,37 @@ test('a missing scope, and no token at all, are answers like others', async () =
   assert.equal((await anonymous.fetch(`${url}/users/me`)).status, 401)
   assert.equal(sending.calls.at(-1).token, null)
   assert.equal(sending.to('/token').length, 0)
+})
+
+test('a web storage passes over what something else has written', () => {
+  const items = new Map()
+  const storage = {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  }
+  const kept = webStorage(storage, 'tokens')
+  assert.equal(kept.load(), null)
+  for (const text of ['', '{', 'null', '[]', '"cfa_"', '{"accessToken": "cfa_"}']) {
+    items.set('tokens', text)
+    assert.equal(kept.load(), null)
+  }
+  const tokens = { accessToken: 'cfa_', refreshToken: 'cfr_' }
+  kept.save(tokens)
+  assert.deepEqual(kept.load(), tokens)
+  kept.remove()
+  assert.equal(kept.load(), null)
+})
+
+test('a service that does not answer is asked again in time', async () => {
+  const sending = recording((call, calls) => {
+    if (call.path !== '/token' || calls.filter(({ path }) => path === '/token').length > 1) return
+    return new Promise((_, reject) => {
+      call.init.signal.addEventListener('abort', () => reject(call.init.signal.reason))
+    })
+  })
+  const { client, storage } = await loggedIn({ fetch: sending, graceSeconds: 2 })
+  await expire(storage)
+  assert.equal((await client.fetch(`${url}/users/me`)).status, 200)
+  assert.equal(sending.to('/token').length, 2)
 })

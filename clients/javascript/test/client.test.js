@@ -83,15 +83,19 @@ test('ten requests with an expired token refresh it once', async () => {
   assert.equal(sending.to('/token').length, 1)
 })
 
-test('two clients of one storage take turns', async () => {
-  const kept = memoryStorage()
-  const sending = recording()
-  const { client } = await loggedIn({ storage: kept, fetch: sending })
-  const other = createClient({ url, clientId: 'node', storage: kept, fetch: sending })
-  await expire(kept)
+test('tokens that another tab has refreshed meanwhile are used, and not refreshed again', async () => {
+  const storage = memoryStorage()
+  const sending = recording(async (call, calls) => {
+    if (call.path !== '/users/me' || calls.filter(({ path }) => path === '/users/me').length > 1) return
+    const answer = await fetch(`${url}/users/me`, call.init)
+    const other = createClient({ url, clientId: 'node', storage })
+    assert.equal((await other.fetch(`${url}/users/me`)).status, 200)
+    return answer
+  })
+  const { client } = await loggedIn({ storage, fetch: sending })
+  await expire(storage)
   assert.equal((await client.fetch(`${url}/users/me`)).status, 200)
-  assert.equal((await other.fetch(`${url}/users/me`)).status, 200)
-  assert.equal(sending.to('/token').length, 1)
+  assert.equal(sending.to('/token').length, 0)
 })
 
 test('a lost answer to a refresh is asked for again, and the old tokens stay until then', async () => {
@@ -135,13 +139,20 @@ test('past the grace a refresh is not sent again, and nobody is logged out', asy
   assert.deepEqual(await storage.load(), before)
 })
 
-test('without a grace it is sent once', async () => {
-  const sending = recording((call) => {
-    if (call.path === '/token') throw new TypeError('no network')
+test('without a grace it is sent once, for all that wait for it', async () => {
+  const challenge = { 'WWW-Authenticate': 'Bearer error="invalid_token"' }
+  const sending = recording(async (call) => {
+    if (call.path === '/users/me') return refused(401, challenge)
+    if (call.path !== '/token') return
+    // Until then all of them have been refused.
+    await new Promise(setImmediate)
+    throw new TypeError('no network')
   })
-  const { client, storage } = await loggedIn({ fetch: sending, graceSeconds: 0 })
-  await expire(storage)
-  await assert.rejects(client.fetch(`${url}/users/me`), /no network/)
+  const { client } = await loggedIn({ fetch: sending, graceSeconds: 0 })
+  const waiting = Array.from({ length: 3 }, () => client.fetch(`${url}/users/me`))
+  for (const { reason } of await Promise.allSettled(waiting)) {
+    assert.match(reason.message, /no network/)
+  }
   assert.equal(sending.to('/token').length, 1)
 })
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
 
-from api import errors, oauth_errors, startup
+from api import cross_origin, errors, oauth_errors, startup
 from api.console import application as console
 from api.middleware import EarlyResponseMiddleware, OnEnd, RequestMiddleware
 from api.observability import access_log
@@ -18,6 +18,7 @@ from api.request import client_address
 from api.routers import (
     admin,
     api_keys,
+    browser_session,
     docs,
     forward_auth,
     health,
@@ -37,14 +38,16 @@ from authentication.service import Service
 from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
 from counterfoil.authenticator import Authenticator
+from counterfoil.cookies import SessionCookie
 from database.settings import InvalidSettings
 
 
 class Counterfoil(FastAPI):
     """A FastAPI application whose every response passes through the middleware that is added to it.
 
-    From the outside: our middleware for each request, the middleware that is added, our early
-    rejections, and what FastAPI makes of exceptions. So CORSMiddleware also sees 413, 500 and 503.
+    From the outside: our middleware for each request, CORS if the settings name origins, the
+    middleware that is added, our early rejections, and what FastAPI makes of exceptions. So
+    CORSMiddleware also sees 413, 500 and 503.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -62,7 +65,8 @@ class Counterfoil(FastAPI):
         for middleware in reversed(added):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return RequestMiddleware(
-            app,
+            cross_origin.wrap(app, settings.api),
+            last_resort=cross_origin.wrap(errors.respond_unexpected, settings.api),
             max_body_bytes=settings.api.max_body_bytes,
             body_seconds=settings.api.request_body_seconds,
             database_seconds=settings.database.database_deadline_seconds,
@@ -115,6 +119,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     nouns = [users, oauth, tokens, sessions, api_keys, admin, health, introspection, forward_auth]
+    if settings.api.browser_sessions:
+        nouns.append(browser_session)
     if settings.api.metrics is not Exposure.OFF:
         nouns.append(metrics)
     if settings.api.docs:
@@ -169,6 +175,7 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
     return Authenticator(
         service.resolver,
         api_key_headers=settings.api.api_key_headers,
+        cookie=SessionCookie([settings.api.origin]) if settings.api.browser_sessions else None,
         on_rejected=record_rejection,
     )
 

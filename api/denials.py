@@ -8,6 +8,7 @@ from authentication.service import Service
 from counterfoil.errors import (
     AmbiguousCredentials,
     CounterfoilError,
+    ForgedRequest,
     InsufficientRole,
     InsufficientScope,
 )
@@ -38,7 +39,7 @@ def record(request: Request, error: CounterfoilError, credential: str | None = N
 
 def _credential(request: Request) -> str | None:
     try:
-        found: str | None = request.app.state.counterfoil.find_credential(request.headers.raw)
-    except AmbiguousCredentials:
+        found: str | None = request.app.state.counterfoil.find(request.scope)
+    except (AmbiguousCredentials, ForgedRequest):
         return None
     return found

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from api import denials
 from api.request import media_types
@@ -147,6 +148,11 @@ def too_many_connections() -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     """The response to any other exception; api/middleware.py logs them."""
     return unexpected()
+
+
+async def respond_unexpected(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same as an ASGI application, for what no handler has caught."""
+    await unexpected()(scope, receive, send)
 
 
 def unexpected() -> Response:

@@ -47,18 +47,23 @@ _CLIENT_GONE = 499
 
 
 class RequestMiddleware:
-    """One ASGI middleware for all of it, since each further layer would cost every request."""
+    """One ASGI middleware for all of it, since each further layer would cost every request.
+
+    `last_resort` responds if the application raises before it has responded.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
+        last_resort: ASGIApp,
         max_body_bytes: int,
         body_seconds: float,
         database_seconds: float,
         on_end: Sequence[OnEnd] = (),
     ) -> None:
         self._app = app
+        self._last_resort = last_resort
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
         self._database_seconds = database_seconds
@@ -86,7 +91,7 @@ class RequestMiddleware:
             log.exception("unexpected error in request %s", identifier.decode())
             if not response.status:
                 # It comes from middleware that was added to the application.
-                await errors.unexpected()(scope, receive, response.send)
+                await self._last_resort(scope, receive, response.send)
         finally:
             seconds = perf_counter() - began
             for on_end in self._on_end:

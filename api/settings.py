@@ -1,13 +1,24 @@
 """How the service is reached over HTTP; and all settings of all layers together."""
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode
 
+from api.request.hosts import is_loopback
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings, LayerSettings, one_clear_line, reject_unknown
 
@@ -45,6 +56,26 @@ def _read_issuer(value: str) -> str:
     if url.query or url.fragment:
         raise ValueError("must have neither a query nor a fragment (RFC 8414, 2)")
     return value.rstrip("/")
+
+
+# As browsers write it (RFC 6454, 6.2): a scheme, a name in lower case or an address, and a port.
+_is_origin = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+).fullmatch
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _read_origin(value: str) -> str:
+    if value in {"*", "null"}:
+        raise ValueError(f"{value} stands for pages of anybody; name each origin")
+    if not _is_origin(value):
+        raise ValueError(
+            "an origin is scheme://host or scheme://host:port, in lower case and without a path"
+        )
+    url = urlsplit(value)
+    if url.port is not None and url.port == _DEFAULT_PORTS.get(url.scheme):
+        raise ValueError(f"browsers leave out the port {url.port} in an origin of {url.scheme}")
+    return value
 
 
 class ApiSettings(LayerSettings):
@@ -93,6 +124,19 @@ class ApiSettings(LayerSettings):
     api_key_headers: Annotated[tuple[str, ...], NoDecode] = ("X-API-Key", "Token")
     """Headers that may carry an API key, in addition to Authorization. Separated by commas."""
 
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins whose pages may call the API from a browser (CORS), such as https://app.example.org.
+
+    Separated by commas, without a path; `*` and `null` are rejected. None of them may send cookies,
+    or read /console, /metrics and /verify.
+    """
+
+    browser_sessions: bool = False
+    """Whether `/browser-session` keeps a session in a cookie, which no script can read.
+
+    For a single-page application of the same origin. The issuer must have https, or be local.
+    """
+
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """IP addresses or networks of proxies whose X-Forwarded-For is trusted, separated by commas.
 
@@ -123,12 +167,17 @@ class ApiSettings(LayerSettings):
     shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 20
     """How long requests in flight may take to finish after that."""
 
-    @field_validator("api_key_headers", "trusted_proxies", mode="before")
+    @field_validator("api_key_headers", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _reject_invalid_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_read_origin(origin) for origin in value)
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -136,6 +185,22 @@ class ApiSettings(LayerSettings):
         for proxy in value:
             ip_network(proxy, strict=False)
         return value
+
+    @model_validator(mode="after")
+    def _reject_insecure_cookies(self) -> Self:
+        issuer = urlsplit(self.issuer)
+        is_secure = issuer.scheme == "https" or is_loopback(issuer.hostname or "")
+        if self.browser_sessions and not is_secure:
+            raise ValueError(
+                "BROWSER_SESSIONS needs an ISSUER with https: cookies are sent over it"
+            )
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The origin of the issuer."""
+        issuer = urlsplit(self.issuer)
+        return f"{issuer.scheme}://{issuer.netloc}"
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:

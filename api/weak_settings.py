@@ -38,6 +38,9 @@ def _of_http(settings: ApiSettings) -> Iterator[str]:
     is_public = not is_loopback(issuer.hostname or "")
     if is_public and issuer.scheme == "http":
         yield "ISSUER is not https: tokens would cross the network in the clear"
+    for origin in map(urlsplit, settings.cors_origins):
+        if origin.scheme == "http" and not is_loopback(origin.hostname or ""):
+            yield f"CORS_ORIGINS has {origin.geturl()}: who is on its network can change its pages"
     if settings.metrics_token is None and _can_be_reached(settings.metrics, is_public=is_public):
         yield f"METRICS is {settings.metrics}, without METRICS_TOKEN: others may read /metrics"
 

@@ -11,6 +11,15 @@ from database import moments
 from database.models import RefreshToken
 
 
+def for_browsers(settings: AuthenticationSettings) -> AuthenticationSettings:
+    """The settings for a session in a cookie.
+
+    The cookie is never refreshed, so its token lives as long as a refresh token would, and rolls.
+    """
+    seconds = settings.refresh_token_seconds
+    return settings.model_copy(update={"access_token_seconds": seconds, "rolling_tokens": True})
+
+
 def session_end(settings: AuthenticationSettings, now: datetime) -> datetime:
     """When a session that begins now expires, however often it is refreshed."""
     return now + timedelta(seconds=settings.session_seconds)

@@ -1,14 +1,16 @@
 """Finds the credential in a request and resolves it, once for each request.
 
-Knows ASGI and no framework. The credential is read from headers only, never from the query string.
+Knows ASGI and no framework. The credential is read from headers only, never from the query string;
+from a cookie only where an application has said so.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from counterfoil import tokens
+from counterfoil.cookies import BY_COOKIE, SessionCookie
 from counterfoil.errors import AmbiguousCredentials, InvalidToken
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 from counterfoil.resolver import Resolver
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -23,6 +25,7 @@ API_KEY_HEADERS = ("X-API-Key", "Token")
 class Authenticator:
     """Belongs to the event loop that its resolver is opened on.
 
+    `cookie` makes the session cookie of a single-page application a credential as well.
     `on_rejected` is called with each credential that is not live, and the scope of its request.
     """
 
@@ -31,10 +34,12 @@ class Authenticator:
         resolver: Resolver,
         *,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
+        cookie: SessionCookie | None = None,
         on_rejected: Callable[[str, Scope], None] = lambda _token, _scope: None,
     ) -> None:
         self.resolver = resolver
         self._api_key_headers = header_names(api_key_headers)
+        self.cookie = cookie
         self._on_rejected = on_rejected
 
     def find_credential(self, headers: Headers) -> str | None:
@@ -44,21 +49,36 @@ class Authenticator:
     async def authenticate(self, scope: Scope) -> Identity | None:
         """The identity behind the request's credential. None if none was sent.
 
-        Raises InvalidToken, AmbiguousCredentials, DatabaseUnavailable. Asked twice within one
-        request, it answers from the first lookup, which began after the request arrived.
+        Raises InvalidToken, AmbiguousCredentials, ForgedRequest, DatabaseUnavailable. Asked twice
+        within one request, it answers from the first lookup, which began after the request arrived.
         """
         if RESOLVED in scope:
             known: Identity | None = scope[RESOLVED]
             return known
-        token = self.find_credential(scope["headers"])
+        token = self.find(scope)
         identity = None
         if token is not None:
-            identity = await self.resolver.resolve(token)
+            kind = SessionKind.BROWSER if scope.get(BY_COOKIE) else SessionKind.API
+            identity = await self.resolver.resolve(token, session_kind=kind)
             if identity is None:
                 self._on_rejected(token, scope)
                 raise InvalidToken
         scope[RESOLVED] = identity
         return identity
+
+    def find(self, scope: Scope) -> str | None:
+        """The credential of a request, if any: of its headers, or of its cookie if that counts.
+
+        Raises AmbiguousCredentials, ForgedRequest.
+        """
+        token = self.find_credential(scope["headers"])
+        kept = self.cookie.find(scope) if self.cookie is not None else None
+        if kept is None:
+            return token
+        if token is not None:
+            raise AmbiguousCredentials
+        scope[BY_COOKIE] = True
+        return kept
 
 
 def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str | None:

@@ -4,6 +4,7 @@ CounterfoilError
 ├── NotAuthenticated            no credential was sent
 ├── InvalidToken                a credential was sent that is not live
 ├── AmbiguousCredentials        more than one was sent
+├── ForgedRequest               a cookie was sent, and another site may have caused the request
 ├── InsufficientScope           the scopes do not suffice
 ├── InsufficientRole            the roles do not suffice
 ├── InsufficientUserAuthentication   the user confirmed who they are too long ago
@@ -37,6 +38,11 @@ class InvalidToken(CounterfoilError):
 class AmbiguousCredentials(CounterfoilError):
     code = "ambiguous_credentials"
     detail = "More than one credential was sent. Send one."
+
+
+class ForgedRequest(CounterfoilError):
+    code = "csrf_check_failed"
+    detail = "A request with a session cookie must come from a page of the same origin."
 
 
 class InsufficientScope(CounterfoilError):

@@ -20,6 +20,7 @@ from fastapi.security.base import SecurityBase
 
 from counterfoil import lookup, permissions, problems
 from counterfoil.authenticator import API_KEY_HEADERS, Authenticator
+from counterfoil.cookies import SessionCookie
 from counterfoil.errors import (
     CounterfoilError,
     DatabaseUnavailable,
@@ -36,6 +37,7 @@ class Counterfoil:
     """Checks the tokens that an application receives, in the service's database, at each request.
 
     `deadline_seconds` is how long a request may wait for that: after it, the response is 503.
+    `session_cookie=SessionCookie()` also accepts the cookie of a single-page application.
     Rejected credentials get the same response as from the service; nothing else of the application
     changes. Raises ValueError for a URL of another database than PostgreSQL or SQLite.
     """
@@ -47,12 +49,16 @@ class Counterfoil:
         database_url: str,
         deadline_seconds: float = 3.0,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
+        session_cookie: SessionCookie | None = None,
     ) -> None:
         self._resolver = Resolver(
             lookup.from_url(database_url, deadline_seconds=deadline_seconds),
             deadline_seconds=deadline_seconds,
         )
-        install(app, Authenticator(self._resolver, api_key_headers=api_key_headers))
+        authenticator = Authenticator(
+            self._resolver, api_key_headers=api_key_headers, cookie=session_cookie
+        )
+        install(app, authenticator)
         for error in problems.STATUSES:
             app.add_exception_handler(error, _rejected)
         app.add_exception_handler(DatabaseUnavailable, _unavailable)

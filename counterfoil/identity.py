@@ -19,6 +19,8 @@ class SessionKind(StrEnum):
 
     API = "api"
     CONSOLE = "console"
+    # In the cookie of a single-page application: see counterfoil/cookies.py.
+    BROWSER = "browser"
 
 
 class LiveCredential(NamedTuple):

@@ -21,6 +21,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
     errors.AmbiguousCredentials: HTTPStatus.BAD_REQUEST,
+    errors.ForgedRequest: HTTPStatus.FORBIDDEN,
     errors.InsufficientScope: HTTPStatus.FORBIDDEN,
     errors.InsufficientRole: HTTPStatus.FORBIDDEN,
     errors.InsufficientUserAuthentication: HTTPStatus.UNAUTHORIZED,

@@ -8,7 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-NODE_PACKAGES = Path(__file__).resolve().parents[1] / ".venv-node" / "node_modules"
+_REPOSITORY = Path(__file__).resolve().parents[1]
+NODE_PACKAGES = _REPOSITORY / ".venv-node" / "node_modules"
+OPENAPI_ENVIRONMENT = _REPOSITORY / ".venv-openapi"
 
 
 def require_program(*names: str) -> str:
@@ -31,6 +33,17 @@ def require_node_package(name: str) -> Path:
     if not folder.is_dir():
         _skip_or_fail(f"the Node package {name}")
     return folder
+
+
+def require_openapi_client() -> Path:
+    """openapi-python-client, which scripts/test installs into an environment of its own.
+
+    It takes an older typer than we do.
+    """
+    program = OPENAPI_ENVIRONMENT / "bin" / "openapi-python-client"
+    if not program.exists():
+        _skip_or_fail("openapi-python-client")
+    return program
 
 
 def _skip_or_fail(what: str) -> NoReturn:

@@ -7,7 +7,6 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from database import limits
+from schemas.base import Schema
 from schemas.sessions import SessionRead
 from schemas.text import Name, Printable, Scopes
 from schemas.users import Profile, RoleNames
@@ -48,14 +48,17 @@ RoleName = Annotated[
 ]
 
 
-class Paging(BaseModel):
+class Paging(Schema):
     """`next_cursor` of one page is the `cursor` of the next."""
 
     # A filter that is misspelt and ignored would show, or mean, more than was asked for.
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(50, ge=1, le=200)
+    """The maximum number of items on the page."""
+
     cursor: str | None = Field(None, max_length=200)
+    """The `next_cursor` of the page before. Without one, the first page is returned."""
 
 
 class UserQuery(Paging):
@@ -67,7 +70,10 @@ class UserQuery(Paging):
         examples=["love"],
     )
     active: bool | None = None
+    """Whether the users may log in."""
+
     role: RoleName | None = None
+    """A role that the users have."""
 
 
 class SessionQuery(Paging):
@@ -75,6 +81,8 @@ class SessionQuery(Paging):
 
     q: Name | None = Field(None, description="The user: as for `/admin/users`.", examples=["love"])
     user_id: int | None = Field(None, ge=1, le=limits.MAX_ID)
+    """The id of the user."""
+
     client: Name | None = Field(None, description="The beginning of the label of the client.")
     ip: Name | None = Field(
         None, description="An IP address or its beginning.", examples=["192.0.2."]
@@ -85,32 +93,52 @@ class AuditQuery(Paging):
     """Which events to list."""
 
     event: Name | None = Field(None, examples=["login.failed"])
+    """The name of the event."""
+
     actor: Name | None = Field(None, examples=["user:42"])
+    """Who did it."""
+
     subject: Name | None = Field(None, examples=["user:42"])
+    """To whom it was done."""
+
     ip: Name | None = Field(None, examples=["192.0.2.7"])
+    """From which IP address."""
+
     since: Moment | None = None
+    """Inclusive."""
+
     until: Moment | None = Field(None, description="Exclusive.")
 
 
-class Page(BaseModel, Generic[T]):
+class Page(Schema, Generic[T]):
     """`next_cursor` is null only on the last page, however few items a page has."""
 
     model_config = ConfigDict(from_attributes=True)
 
     items: list[T]
+    """The items of this page."""
+
     next_cursor: str | None
+    """The `cursor` of the next page; null on the last."""
 
 
 class AdminUserRead(Profile):
     """An account as administrators see it."""
 
     is_active: bool
+    """Whether the user may log in."""
+
     roles: RoleNames
+    """The roles of the user."""
+
     created_at: datetime
+    """When the account was created."""
+
     updated_at: datetime
+    """When it was last changed."""
 
 
-class AdminUserUpdate(BaseModel):
+class AdminUserUpdate(Schema):
     """Omitted fields do not change; `roles` replaces all roles of the user."""
 
     model_config = ConfigDict(
@@ -119,17 +147,23 @@ class AdminUserUpdate(BaseModel):
     )
 
     is_active: StrictBool | None = None
+    """Whether the user may log in. `false` also revokes all sessions."""
+
     roles: list[RoleName] | None = Field(None, max_length=50)
+    """All roles that the user is to have."""
 
 
 class AdminSessionRead(SessionRead):
     """A session and its user. Never contains a token."""
 
     user_id: int
+    """The id of the user."""
+
     email: str
+    """The e-mail address of the user, for display."""
 
 
-class SessionsRevoke(BaseModel):
+class SessionsRevoke(Schema):
     """`ids` lists the ids of sessions, or is `["*"]` for the sessions of all users."""
 
     model_config = ConfigDict(
@@ -140,6 +174,8 @@ class SessionsRevoke(BaseModel):
     )
 
     ids: list[UUID | Literal["*"]] = Field(min_length=1, max_length=limits.REVOKE_BATCH)
+    """The ids of sessions, or `["*"]`."""
+
     include_current: StrictBool = Field(
         False, description='Whether `"*"` also revokes the session of the caller.'
     )
@@ -157,32 +193,64 @@ class SessionsRevoke(BaseModel):
         return ids or None
 
 
-class SessionsRevoked(BaseModel):
+class SessionsRevoked(Schema):
     """Repeat the request while `more` is true."""
 
     processed: int = Field(description="How many sessions this request has revoked.")
     more: bool
+    """Whether there are more sessions to revoke."""
 
 
-class AuditEventRead(BaseModel):
+class AuditEventRead(Schema):
     """What happened, by whom, to whom and from which IP address."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: int
+    """The id of the event."""
+
     at: datetime
+    """When it happened."""
+
     event: str = Field(examples=["session.revoked"])
+    """What happened."""
+
     actor: str = Field(examples=["user:1"])
+    """Who did it."""
+
     subject: str | None = Field(examples=["user:42"])
+    """To whom it was done, if to anybody."""
+
     ip: str | None = Field(examples=["192.0.2.7"])
+    """The IP address that the request came from."""
+
     detail: dict[str, Any] = Field(examples=[{"reason": "ended_by_administrator"}])
+    """More about it, by its name."""
 
 
-class RoleRead(BaseModel):
+class RoleRead(Schema):
     """A role and the scopes that it grants."""
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str
+    """The name of the role."""
+
     description: str
+    """What it is for."""
+
     scopes: Scopes
+    """The scopes that it grants."""
+
+
+# With names of their own, by which generated clients call them.
+class AdminUserPage(Page[AdminUserRead]):
+    """A page of users."""
+
+
+class AdminSessionPage(Page[AdminSessionRead]):
+    """A page of sessions."""
+
+
+class AuditEventPage(Page[AuditEventRead]):
+    """A page of events of the audit log."""

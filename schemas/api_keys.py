@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from database import limits
+from schemas.base import Schema
 from schemas.text import Name, Scopes
 
 # The characters that RFC 6749, 3.3 allows.
@@ -16,7 +17,7 @@ ScopeName = Annotated[
 Days = Annotated[int, Field(ge=1, le=limits.MAX_API_KEY_DAYS, strict=True)]
 
 
-class ApiKeyCreate(BaseModel):
+class ApiKeyCreate(Schema):
     """Unknown fields are rejected: a misspelt `scopes` would give the key all scopes."""
 
     model_config = ConfigDict(
@@ -29,6 +30,8 @@ class ApiKeyCreate(BaseModel):
     )
 
     name: Name
+    """What its owner calls the key."""
+
     scopes: Annotated[list[ScopeName], Field(max_length=100)] | None = Field(
         None, description="Default, and null: all scopes of the caller's token but `account`."
     )
@@ -44,7 +47,7 @@ class ApiKeyCreate(BaseModel):
         return self.expires_in_days is None and "expires_in_days" in self.model_fields_set
 
 
-class ApiKeyRotate(BaseModel):
+class ApiKeyRotate(Schema):
     """The body may be omitted."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
@@ -56,21 +59,31 @@ class ApiKeyRotate(BaseModel):
     )
 
 
-class ApiKeyRead(BaseModel):
+class ApiKeyRead(Schema):
     """A key as its owner sees it. Never contains the key itself."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: UUID
+    """The id of the key, which is no secret."""
+
     name: str
+    """What its owner calls it."""
+
     hint: str = Field(description="The last characters of the key.")
     scopes: Scopes | None = Field(
         description="What the key was given; at each request, its scopes are limited to what the "
         "roles of its owner grant. null: all that the roles grant."
     )
     created_at: datetime
+    """When it was created."""
+
     expires_at: datetime | None
+    """When it expires; null: never."""
+
     last_used_at: datetime | None
+    """When it was last used, to about a minute."""
+
     replaced_at: datetime | None = Field(
         description="When it was rotated. It works next to its successor until it expires."
     )
@@ -80,3 +93,4 @@ class ApiKeyCreated(ApiKeyRead):
     """The only response that shows the key."""
 
     key: str = Field(examples=["cfk_7mQ2Lx..."])
+    """The key. It is shown only once."""

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from schemas.base import Schema
 
 
-class Health(BaseModel):
+class Health(Schema):
     """The status, and nothing more than a load balancer needs."""
 
     status: Literal["ok"] = "ok"
+    """Always `ok`; anything else is an error."""

@@ -1,16 +1,21 @@
 """The body of an error (RFC 9457)."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from schemas.base import Schema
 
 
-class FieldError(BaseModel):
+class FieldError(Schema):
     """Which field was rejected and why, without its value."""
 
     field: str
+    """The name of the field, or of the parameter."""
+
     message: str
+    """Why it was rejected."""
 
 
-class Problem(BaseModel):
+class Problem(Schema):
     """`code` is stable and meant for programs, `detail` for people."""
 
     model_config = ConfigDict(
@@ -28,14 +33,25 @@ class Problem(BaseModel):
     )
 
     type: str = "about:blank"
+    """Always `about:blank`: see `code`."""
+
     title: str
+    """The meaning of the status."""
+
     status: int
+    """The status of the response."""
+
     code: str
+    """What went wrong, for programs."""
+
     detail: str
+    """What went wrong, for people."""
+
     errors: list[FieldError] | None = None
+    """The fields that were rejected, with `validation_failed`."""
 
 
-class OAuthError(BaseModel):
+class OAuthError(Schema):
     """The body of an error of the OAuth endpoints (RFC 6749, 5.2)."""
 
     model_config = ConfigDict(
@@ -50,4 +66,7 @@ class OAuthError(BaseModel):
     )
 
     error: str
+    """What went wrong, for programs."""
+
     error_description: str | None = None
+    """What went wrong, for people."""

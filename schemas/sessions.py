@@ -3,12 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from schemas.base import Schema
 from schemas.text import Password
 
 
-class SessionConfirm(BaseModel):
+class SessionConfirm(Schema):
     """The password of the user, who is logged in."""
 
     model_config = ConfigDict(
@@ -17,9 +18,10 @@ class SessionConfirm(BaseModel):
     )
 
     password: Password
+    """The current password."""
 
 
-class SessionRead(BaseModel):
+class SessionRead(Schema):
     """One login with one client. Never contains a token."""
 
     model_config = ConfigDict(
@@ -42,16 +44,32 @@ class SessionRead(BaseModel):
     )
 
     id: UUID
+    """The id of the session, which is no secret."""
+
     client_id: str | None
+    """The label that the client chose, if any."""
+
     ip: str | None
+    """The IP address of the login."""
+
     user_agent: str | None
+    """The `User-Agent` of the login."""
+
     created_at: datetime
+    """When the user logged in."""
+
     last_used_at: datetime
+    """When it was last used, to about a minute."""
+
     expires_at: datetime
+    """When it ends at the latest, however often it is refreshed."""
+
     current: bool = False
+    """Whether it is the session of this request."""
 
 
-class SessionsEnded(BaseModel):
+class SessionsEnded(Schema):
     """How many sessions were revoked."""
 
     ended: int
+    """How many."""

@@ -1,13 +1,18 @@
 """Bodies for logging in, and for the tokens that are issued."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from database import limits
+from schemas.base import Schema
 from schemas.text import Identifier, Password, Scope, ShortText
 
+ClientId = Annotated[str, Field(max_length=limits.MAX_LABEL_LENGTH)]
 
-class Login(BaseModel):
+
+class Login(Schema):
     """Either `username` or `email`; `username` accepts an e-mail address as well.
 
     Unknown fields are rejected: a misspelt `scope` would give the token all scopes.
@@ -27,10 +32,19 @@ class Login(BaseModel):
     )
 
     username: Identifier | None = None
+    """The username, or the e-mail address."""
+
     email: Identifier | None = None
+    """The e-mail address."""
+
     password: Password
+    """The password."""
+
     client_id: ShortText | None = None
+    """A label that the client chooses for itself. A refresh has to name the same."""
+
     scope: Scope | None = None
+    """Scopes, separated by spaces. Default: all that the roles of the user grant."""
 
     @field_validator("client_id")
     @classmethod
@@ -50,15 +64,58 @@ class Login(BaseModel):
         return self.email or self.username or ""
 
 
-class TokenRead(BaseModel):
+# Forms are only described here, and read by api/request/forms.py.
+class PasswordGrant(Schema):
+    """The form of a login (RFC 6749, 4.3.2)."""
+
+    # FastAPI's own form leaves it out, and is taken for a login.
+    grant_type: Literal["password"] = "password"
+    """The grant."""
+
+    username: str
+    """The username, or the e-mail address."""
+
+    password: Password
+    """The password."""
+
+    scope: str | SkipJsonSchema[None] = None
+    """Scopes, separated by spaces. Default: all that the roles of the user grant."""
+
+    client_id: ClientId | SkipJsonSchema[None] = None
+    """A label that the client chooses for itself. A refresh has to name the same."""
+
+
+class RefreshTokenGrant(Schema):
+    """The form of a refresh (RFC 6749, 6)."""
+
+    grant_type: Literal["refresh_token"]
+    """The grant."""
+
+    refresh_token: str
+    """The refresh token, which works once."""
+
+    scope: str | SkipJsonSchema[None] = None
+    """Scopes for the access token, if it is to have fewer; separated by spaces."""
+
+    client_id: ClientId | SkipJsonSchema[None] = None
+    """The label that the login named, if it did."""
+
+
+class TokenRead(Schema):
     """RFC 6749, 5.1. The tokens are shown only once."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     access_token: str = Field(examples=["cfa_3nq5RZ..."])
+    """Sent with each request as `Authorization: Bearer`."""
+
     token_type: Literal["bearer"] = "bearer"
+    """How it is sent."""
+
     expires_in: int = Field(description="Seconds until the access token expires.", examples=[3600])
     refresh_token: str = Field(examples=["cfr_9bD1xw..."])
+    """Exchanged once for new tokens."""
+
     scope: str = Field(
         description="The scopes of the access token, separated by spaces.", examples=["account"]
     )

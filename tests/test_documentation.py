@@ -27,6 +27,8 @@ TESTED_ELSEWHERE = {
     "docs/reference/commands.md": "test_references.py",
 }
 CONFIGURATION = {"caddy", "yaml"}
+# One block is compiled and run by tests/clients/test_javascript.py; the other is an excerpt.
+JAVASCRIPT = {"js", "ts"}
 
 PAGES = [page for page in documentation.pages() if documentation.commands(page)]
 RUNS = [
@@ -85,7 +87,7 @@ def test_nothing_that_could_be_run_hides_in_a_block_of_another_kind() -> None:
         found = FENCE.findall(page.read_text())
         opened = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(), re.MULTILINE)[::2]
         assert opened == [language for language, _ in found], page
-        assert set(opened) <= COMMANDS | OUTPUT | CONFIGURATION, page
+        assert set(opened) <= COMMANDS | OUTPUT | CONFIGURATION | JAVASCRIPT, page
         for language, text in found:
             hidden = [] if language in COMMANDS else list(filter(typed.match, text.splitlines()))
             assert hidden == [], page

@@ -1,5 +1,6 @@
 """What the OpenAPI description says beyond what FastAPI derives by itself."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -7,13 +8,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api.openapi import forward_auth
+from api.openapi import forward_auth, names
 from api.routing.head import without_head
 from api.routing.route_group import flatten
+from api.settings import ApiSettings
 from authentication import permissions
+from counterfoil import cookies
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
+from schemas.tokens import PasswordGrant, RefreshTokenGrant
 
 DESCRIPTION = """
 Log in with `POST /login`, or on this page with the button **Authorize** and an e-mail address or a
@@ -38,6 +42,15 @@ TAGS = [
 # The scheme by which Swagger UI's button gets a token.
 _PASSWORD_FLOW = "Password"
 
+_REFERENCE = "#/components/schemas/{model}"
+
+_COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": cookies.NAME,
+    "description": f"A session of a browser. All but GET needs the header `{cookies.HEADER}`.",
+}
+
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
     permissions.ACCOUNT: "Manage the account itself. Never given to an API key.",
@@ -47,8 +60,10 @@ SCOPES = {
 
 
 def operation_id(route: APIRoute) -> str:
-    """`users_read_me`: what generated clients call their methods."""
-    return "_".join([*map(str, route.tags[:1]), route.name])
+    """What generated clients call their methods: `users_read_me`, but `list_sessions`."""
+    tag = str(route.tags[0]) if route.tags else ""
+    names_it_already = tag.removesuffix("s") in route.name
+    return route.name if names_it_already else f"{tag}_{route.name}"
 
 
 def install(app: FastAPI) -> None:
@@ -79,18 +94,25 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     description["paths"].update(forward_auth.path_items())
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OAuthError, Introspection):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for model in (Problem, OAuthError, Introspection, PasswordGrant, RefreshTokenGrant):
+        schema = model.model_json_schema(ref_template=_REFERENCE)
         schemas.update(schema.pop("$defs", {}), **{model.__name__: schema})
-    headers = app.state.settings.api.api_key_headers
+        for described in schema["properties"].values():
+            _drop_empty_default(described)
+    names.add_to(schemas)
+    settings: ApiSettings = app.state.settings.api
+    headers = settings.api_key_headers
     demanded: set[str] = set()
-    for path in description["paths"].values():
-        for operation in path.values():
-            _drop_undeclared_422(operation)
-            demanded.update(_offer_alternatives(operation, headers))
+    for operation in _operations(description):
+        _drop_undeclared_422(operation)
+        demanded.update(_offer_alternatives(operation, headers))
     # The scopes of your own routes are listed beside ours.
     scopes = {**SCOPES, **dict.fromkeys(sorted(demanded - SCOPES.keys()), "")}
-    components.setdefault("securitySchemes", {}).update(_schemes(scopes, headers))
+    schemes = components.setdefault("securitySchemes", {})
+    schemes.update(_schemes(scopes, headers))
+    if settings.browser_sessions:
+        schemes["Cookie"] = _COOKIE
+        _offer_cookie(description)
     return description
 
 
@@ -111,6 +133,12 @@ def _drop_undeclared_422(operation: dict[str, Any]) -> None:
     content = operation.get("responses", {}).get("422", {}).get("content", {})
     if "application/json" in content:
         del operation["responses"]["422"]
+
+
+def _drop_empty_default(described: dict[str, Any]) -> None:
+    """Pydantic writes null for a property that may be left out, which null does not say."""
+    if described.get("default", ...) is None:
+        del described["default"]
 
 
 def _schemes(scopes: dict[str, str], headers: tuple[str, ...]) -> dict[str, Any]:
@@ -158,3 +186,17 @@ def _offer_alternatives(operation: dict[str, Any], headers: tuple[str, ...]) -> 
             operation["security"] = [{_PASSWORD_FLOW: scopes}, requirement, *others, *more]
             return scopes
     return []
+
+
+def _offer_cookie(description: dict[str, Any]) -> None:
+    """Whatever takes the access token of a session takes the cookie, but for OAuth's endpoints."""
+    for operation in _operations(description):
+        for requirement in operation.get("security", []):
+            if SCHEME_NAME in requirement and "oauth" not in operation["tags"]:
+                cookie = {"Cookie": requirement[SCHEME_NAME]}
+                operation["security"] = [*operation["security"], cookie]
+
+
+def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description["paths"].values():
+        yield from path.values()

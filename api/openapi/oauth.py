@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 from authentication.permissions import INTROSPECT
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.fastapi import SCHEME_NAME
-from database import limits
 
 
 class _Meaning(NamedTuple):
@@ -71,9 +70,13 @@ ONE_TOKEN_FORM: dict[str, Any] = {
         "content": {
             "application/x-www-form-urlencoded": {
                 "schema": {
+                    "title": "TokenForm",
                     "type": "object",
                     "properties": {
-                        "token": {"type": "string"},
+                        "token": {
+                            "type": "string",
+                            "description": "An access token, a refresh token or an API key.",
+                        },
                         "token_type_hint": {
                             "type": "string",
                             "description": "Not needed: the prefix of a token shows its type.",
@@ -121,26 +124,10 @@ TOKEN_FORM: dict[str, Any] = {
         "content": {
             "application/x-www-form-urlencoded": {
                 "schema": {
-                    "type": "object",
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["password", "refresh_token"]},
-                        "username": {"type": "string", "description": "E-mail or username."},
-                        "password": {"type": "string", "format": "password"},
-                        "refresh_token": {"type": "string"},
-                        "scope": {
-                            "type": "string",
-                            "description": "Separated by spaces. Default: all that roles grant.",
-                        },
-                        "client_id": {
-                            "type": "string",
-                            "maxLength": limits.MAX_LABEL_LENGTH,
-                            "description": "A label that the client chooses for itself.",
-                        },
-                    },
-                    # FastAPI's own form leaves grant_type out, and is taken for a login.
-                    "anyOf": [
-                        {"required": ["username", "password"]},
-                        {"required": ["grant_type", "refresh_token"]},
+                    "title": "TokenRequest",
+                    "oneOf": [
+                        {"$ref": "#/components/schemas/PasswordGrant"},
+                        {"$ref": "#/components/schemas/RefreshTokenGrant"},
                     ],
                 },
                 "examples": {

@@ -1,9 +1,12 @@
 """Parameters that several routes have in their paths."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Path
 
 from database import limits
 
-UserId = Annotated[int, Path(ge=1, le=limits.MAX_ID)]
+UserId = Annotated[int, Path(ge=1, le=limits.MAX_ID, description="The id of the user.")]
+SessionId = Annotated[UUID, Path(description="The id of the session.")]
+ApiKeyId = Annotated[UUID, Path(description="The id of the API key.")]

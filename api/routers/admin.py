@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from api.dependencies import AdministratorActor, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
-from api.request.parameters import UserId
+from api.request.parameters import ApiKeyId, SessionId, UserId
 from authentication import permissions
 from authentication.accounts import roles
 from authentication.administration import operations
@@ -22,12 +22,13 @@ from authentication.administration.operations import (
 )
 from counterfoil.identity import Identity
 from schemas.admin import (
+    AdminSessionPage,
     AdminSessionRead,
+    AdminUserPage,
     AdminUserRead,
     AdminUserUpdate,
-    AuditEventRead,
+    AuditEventPage,
     AuditQuery,
-    Page,
     RoleRead,
     SessionQuery,
     SessionsRevoke,
@@ -57,11 +58,11 @@ _Administrator = Annotated[Identity, _is_administrator]
     response_description="A page of users.",
     responses=problems(422),
 )
-def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[AdminUserRead]:
+def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> AdminUserPage:
     """Newest first. `q` matches the beginnings of words of names and e-mail addresses."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
     page = operations.list_users(db, wanted, limit=query.limit, cursor=query.cursor)
-    return Page[AdminUserRead].model_validate(page)
+    return AdminUserPage.model_validate(page)
 
 
 @router.get(
@@ -111,7 +112,7 @@ def end_user_sessions(actor: AdministratorActor, db: SessionDep, user_id: UserId
 )
 def list_sessions(
     admin: _Administrator, db: SessionDep, query: Annotated[SessionQuery, Query()]
-) -> Page[AdminSessionRead]:
+) -> AdminSessionPage:
     """Newest first. The session of the caller is marked `current`.
 
     With filters that match many sessions, a page may have fewer items than `limit`, or none,
@@ -120,7 +121,7 @@ def list_sessions(
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
     page = operations.list_sessions(db, wanted, limit=query.limit, cursor=query.cursor)
     items = [_session(found, current=admin.session_id) for found in page.items]
-    return Page(items=items, next_cursor=page.next_cursor)
+    return AdminSessionPage(items=items, next_cursor=page.next_cursor)
 
 
 @router.delete(
@@ -131,7 +132,7 @@ def list_sessions(
     response_description="The session is revoked.",
     responses=problems(404, 422, 429),
 )
-def end_session(actor: AdministratorActor, db: SessionDep, session_id: UUID) -> None:
+def end_session(actor: AdministratorActor, db: SessionDep, session_id: SessionId) -> None:
     """The next request with a token of that session is rejected."""
     operations.revoke_session(db, actor, session_id)
 
@@ -166,13 +167,11 @@ def revoke_sessions(
     response_description="A page of events.",
     responses=problems(422),
 )
-def list_audit_events(
-    db: SessionDep, query: Annotated[AuditQuery, Query()]
-) -> Page[AuditEventRead]:
+def list_audit_events(db: SessionDep, query: Annotated[AuditQuery, Query()]) -> AuditEventPage:
     """Newest first. Events contain no token and no password, and remain when users are deleted."""
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
     page = operations.list_audit_events(db, wanted, limit=query.limit, cursor=query.cursor)
-    return Page[AuditEventRead].model_validate(page)
+    return AuditEventPage.model_validate(page)
 
 
 @router.get(
@@ -203,7 +202,7 @@ def list_api_keys(
     response_description="The key is revoked.",
     responses=problems(404, 422, 429),
 )
-def revoke_api_key(actor: AdministratorActor, db: SessionDep, api_key_id: UUID) -> None:
+def revoke_api_key(actor: AdministratorActor, db: SessionDep, api_key_id: ApiKeyId) -> None:
     """The next request with that key is rejected."""
     operations.revoke_api_key(db, actor, api_key_id)
 

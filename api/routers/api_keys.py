@@ -2,13 +2,13 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
+from api.request.parameters import ApiKeyId
 from authentication import policies
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
@@ -66,7 +66,7 @@ def create_api_key(
     response_description="The key is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def revoke_api_key(api_key_id: UUID, actor: AccountActor, db: SessionDep) -> None:
+def revoke_api_key(api_key_id: ApiKeyId, actor: AccountActor, db: SessionDep) -> None:
     """The next request with that key is rejected."""
     api_keys.revoke_own(db, actor, api_key_id)
 
@@ -79,7 +79,7 @@ def revoke_api_key(api_key_id: UUID, actor: AccountActor, db: SessionDep) -> Non
     responses=problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
 )
 def rotate_api_key(
-    api_key_id: UUID,
+    api_key_id: ApiKeyId,
     actor: AccountActor,
     service: ServiceDep,
     db: SessionDep,

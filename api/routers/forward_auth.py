@@ -19,6 +19,7 @@ from api import denials
 from api.errors import headers_of, status_of
 from api.routing.fast_route import FastRoute
 from counterfoil import permissions
+from counterfoil.cookies import ON_BEHALF
 from counterfoil.errors import (
     AmbiguousCredentials,
     CounterfoilError,
@@ -73,6 +74,8 @@ async def verify(request: Request) -> Response:
 
 
 async def _get_identity(request: Request) -> Identity:
+    # The original request may have another method, whatever this one has.
+    request.scope[ON_BEHALF] = True
     identity = await authenticate(request)
     if identity is None:
         raise NotAuthenticated

@@ -2,13 +2,13 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
+from api.request.parameters import SessionId
 from authentication.accounts import password_change
 from authentication.credentials import sessions
 from schemas.paging import ListQuery
@@ -48,7 +48,7 @@ def list_sessions(
     response_description="The session is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def end_session(session_id: UUID, actor: AccountActor, db: SessionDep) -> None:
+def end_session(session_id: SessionId, actor: AccountActor, db: SessionDep) -> None:
     """The next request with a token of that session is rejected."""
     sessions.revoke_own(db, actor, session_id)
 
@@ -59,7 +59,13 @@ def end_session(session_id: UUID, actor: AccountActor, db: SessionDep) -> None:
     response_description="How many sessions were revoked.",
     responses=problems(400, 401, 403, 422, 429, 503),
 )
-def end_sessions(actor: AccountActor, db: SessionDep, keep_current: bool = False) -> SessionsEnded:
+def end_sessions(
+    actor: AccountActor,
+    db: SessionDep,
+    keep_current: Annotated[
+        bool, Query(description="Whether to keep the session of this request.")
+    ] = False,
+) -> SessionsEnded:
     """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
     return SessionsEnded(ended=sessions.revoke_all_own(db, actor, keep_current=keep_current))
 

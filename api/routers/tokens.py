@@ -10,16 +10,15 @@ from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms
 from api.token_response import respond
-from authentication.audit import Origin
-from authentication.credentials import sessions
+from authentication.credentials import logout
 from authentication.emails import LoginName
 from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
 from authentication.grants.password import LoginRequest
 from authentication.grants.refresh_token import RefreshRequest
-from authentication.service import Service
 from counterfoil.errors import InvalidToken, NotAuthenticated
 from counterfoil.fastapi import SCHEME_NAME
+from counterfoil.identity import SessionKind
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -42,7 +41,7 @@ router = APIRouter(tags=["tokens"])
     openapi_extra=TOKEN_FORM,
 )
 @oauth_errors
-async def token(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
+async def issue_tokens(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
     """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
 
     `client_id` is a label that the client chooses. The session shows it, and its refresh tokens
@@ -113,30 +112,5 @@ async def log_out(request: Request, service: ServiceDep, origin: OriginDep) -> N
     token = request.app.state.counterfoil.find_credential(request.headers.raw)
     if token is None:
         raise NotAuthenticated
-    identity = await service.resolver.resolve(token)
-    if identity is None:
-        await _log_out_by_dead_token(service, token, origin)
-    else:
-        actor = origin.acting_as(identity.actor)
-        await service.database.run(lambda db: sessions.log_out(db, identity, origin=actor))
-
-
-async def _log_out_by_dead_token(service: Service, token: str, origin: Origin) -> None:
-    """Only a token that was issued, by a session that can still be revoked, causes a write."""
-    limit = service.settings.revocation_misses_per_minute
-    service.unknown_tokens.reject_flood("logout", origin, limit=limit)
-    if (
-        await service.issued_tokens.is_issued(token)
-        and await service.database.run(
-            lambda db: sessions.can_log_out_by_token(db, token),
-            read_only=True,
-            is_untrusted=True,
-        )
-        and await service.database.run(
-            lambda db: sessions.log_out_by_token(db, token, origin=origin), is_untrusted=True
-        )
-    ):
-        return
-    service.rejected_tokens.record(token, origin.ip)
-    service.unknown_tokens.count_in("logout", origin, limit=limit)
-    raise InvalidToken
+    if not await logout.log_out(service, token, SessionKind.API, origin=origin):
+        raise InvalidToken

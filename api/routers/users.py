@@ -2,12 +2,14 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api.dependencies import AccountActor, CurrentIdentity, OriginDep, ServiceDep, SessionDep
 from api.openapi.problems import problems
+from api.request import session_cookie
 from api.routing.fast_route import FastRoute
 from api.token_response import respond
+from authentication import policies
 from authentication.accounts import password_change, profiles, registration, users
 from authentication.accounts.profiles import ProfileChange
 from authentication.accounts.registration import Registration
@@ -95,18 +97,26 @@ def delete_me(actor: AccountActor, service: ServiceDep, db: SessionDep) -> None:
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def change_password(
-    body: PasswordChange, actor: AccountActor, service: ServiceDep
+    request: Request, body: PasswordChange, actor: AccountActor, service: ServiceDep
 ) -> Response:
     """Requires the current password. Revokes every other session, and every API key.
+
+    A session in a cookie gets a new cookie, and the answer is 204.
 
     With `"end_api_keys": false` the API keys remain valid. The session of the caller goes on with
     new tokens: a copy of the old ones, which somebody else may have, is of no use any more.
     """
+    is_by_cookie = session_cookie.is_used_by(request)
     pair = await password_change.change_password(
         service,
         actor,
         current=body.current_password,
         new=body.new_password,
         end_api_keys=body.end_api_keys,
+        settings=policies.for_browsers(service.settings) if is_by_cookie else None,
     )
-    return respond(pair)
+    if not is_by_cookie:
+        return respond(pair)
+    response = Response(status_code=HTTPStatus.NO_CONTENT)
+    session_cookie.write(response, pair.access_token, seconds=service.settings.session_seconds)
+    return response

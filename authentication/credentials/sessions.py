@@ -64,18 +64,21 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
         )
 
 
-def can_log_out_by_token(db: Session, text: str) -> bool:
+def can_log_out_by_token(db: Session, text: str, kind: SessionKind = SessionKind.API) -> bool:
     """Whether `log_out_by_token` has something to revoke. Only reads."""
-    session = _find_by_token(db, text)
+    session = _find_by_token(db, text, kind)
     return session is not None and session.revoked_at is None
 
 
-def log_out_by_token(db: Session, text: str, *, origin: Origin) -> bool:
+def log_out_by_token(
+    db: Session, text: str, kind: SessionKind = SessionKind.API, *, origin: Origin
+) -> bool:
     """Revoke the session of a token that need not be live, such as one that has expired.
 
-    Returns False for one that was never issued, and if the session has been revoked already.
+    Returns False for one that was never issued, for a session of another kind, and if the session
+    has been revoked already.
     """
-    session = _find_by_token(db, text)
+    session = _find_by_token(db, text, kind)
     if session is None:
         return False
     if not queries.sessions.revoke_unrevoked(db, session.id, reason=Reason.LOGOUT):
@@ -84,13 +87,13 @@ def log_out_by_token(db: Session, text: str, *, origin: Origin) -> bool:
     return True
 
 
-def _find_by_token(db: Session, text: str) -> LoginSession | None:
-    """The session of an access or a refresh token, unless it is one of the console."""
+def _find_by_token(db: Session, text: str, kind: SessionKind) -> LoginSession | None:
+    """The session of an access or a refresh token, if it is of this kind."""
     try:
         session = queries.sessions.find(db, get_id_by_token(db, text))
     except NotFound:
         return None
-    return session if session is not None and session.kind == SessionKind.API else None
+    return session if session is not None and session.kind == kind else None
 
 
 def revoke_own(db: Session, actor: Actor, session_id: UUID) -> None:

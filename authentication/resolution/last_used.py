@@ -6,7 +6,7 @@ session. A crash loses nothing but the last batch.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +17,7 @@ from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.resolution.write_behind import WriteBehind
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import DatabaseUnavailable
-from counterfoil.identity import CredentialKind, LiveCredential
+from counterfoil.identity import CredentialKind, LiveCredential, SessionKind
 from database import clock, queries
 from database.engine.session import Database
 
@@ -41,7 +41,8 @@ class LastUsedWriter:
         self._database = database
         self._sessions: set[UUID] = set()
         self._api_keys: set[UUID] = set()
-        self._renewals: set[int] = set()
+        self._browser_settings = policies.for_browsers(settings)
+        self._renewals: dict[int, AuthenticationSettings] = {}
         self._oldest: float | None = None
         self._writer = WriteBehind(self._write)
         self.start, self.stop = self._writer.start, self._writer.stop
@@ -56,8 +57,11 @@ class LastUsedWriter:
             if self._oldest is None:
                 self._oldest = time.monotonic()
             self._writer.schedule()
-        if self._settings.rolling_tokens and self._is_due_for_renewal(found):
-            self._renewals.add(int(found.credential_id))
+        settings = self._settings
+        if found.session_kind == SessionKind.BROWSER:
+            settings = self._browser_settings
+        if settings.rolling_tokens and _is_due_for_renewal(found, settings):
+            self._renewals[int(found.credential_id)] = settings
             # It must be written before the token expires.
             self._writer.schedule(immediately=True)
 
@@ -71,20 +75,10 @@ class LastUsedWriter:
         last = found.last_used_at
         return last is None or found.looked_up_at - last >= self._settings.last_used_seconds
 
-    def _is_due_for_renewal(self, found: LiveCredential) -> bool:
-        if found.expires_at is None or found.session_expires_at is None:
-            return False
-        return policies.is_due_for_renewal(
-            self._settings,
-            now=found.looked_up_at,
-            expires_at=found.expires_at,
-            session_end=found.session_expires_at,
-        )
-
     async def _write(self) -> None:
         sessions, self._sessions = self._sessions, set()
         api_keys, self._api_keys = self._api_keys, set()
-        renewals, self._renewals = self._renewals, set()
+        renewals, self._renewals = self._renewals, {}
         oldest, self._oldest = self._oldest, None
         if not (sessions or api_keys or renewals):
             return
@@ -110,11 +104,22 @@ class LastUsedWriter:
         db: Session,
         sessions: Iterable[UUID],
         api_keys: Iterable[UUID],
-        renewals: Iterable[int],
+        renewals: Mapping[int, AuthenticationSettings],
     ) -> None:
         queries.last_used.touch_sessions(db, sorted(sessions))
         queries.last_used.touch_api_keys(db, sorted(api_keys))
         now = clock.read(db)
         for token, session_end in queries.access_tokens.lock_unexpired(db, sorted(renewals)):
-            end = policies.access_token_end(self._settings, now, session_end)
+            end = policies.access_token_end(renewals[token.id], now, session_end)
             token.expires_at = max(end, token.expires_at)
+
+
+def _is_due_for_renewal(found: LiveCredential, settings: AuthenticationSettings) -> bool:
+    if found.expires_at is None or found.session_expires_at is None:
+        return False
+    return policies.is_due_for_renewal(
+        settings,
+        now=found.looked_up_at,
+        expires_at=found.expires_at,
+        session_end=found.session_expires_at,
+    )

@@ -31,6 +31,8 @@ _TAIL = """
 | path | callers | purpose |
 |---|---|---|
 | `GET /docs`, `/docs/static/...`, `/openapi.json` | anyone | not with `COUNTERFOIL_DOCS=off` |
+| `POST`, `GET`, `DELETE /browser-session` | a page of the same origin | [log in, read, log \
+out](../how-to/clients.md#a-cookie-in-place-of-tokens), with `COUNTERFOIL_BROWSER_SESSIONS=on` |
 | `GET /console`, `/console/...` | see [the console](../console.md) | web pages |
 | `GET /metrics` | this machine, or as set | [metrics](../how-to/deployment.md#metrics-and-logs) |
 | `GET /.well-known/oauth-authorization-server/{path}` | anyone | for an issuer with a path |

@@ -51,7 +51,7 @@ COLUMNS = {
     "sessions.revoked_at": "when it was revoked",
     "sessions.revoked_reason": "how: `logout`, `ended_by_user`, `command`, ...",
     "sessions.confirmed_at": "when the password was last confirmed in it",
-    "sessions.kind": "`api` or `console`; its tokens are accepted only there",
+    "sessions.kind": "`api`, `console` or `browser` (a cookie); its tokens are accepted only there",
     "access_tokens.id": "",
     "access_tokens.session_id": "",
     "access_tokens.user_id": "that of the session",

@@ -20,6 +20,7 @@ WEAK = [
     ("COUNTERFOIL_TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0", "TRUSTED_PROXIES has 0.0.0.0/0"),
     ("COUNTERFOIL_TRUSTED_PROXIES", "128.0.0.0/1", "TRUSTED_PROXIES has 128.0.0.0/1"),
     ("COUNTERFOIL_TRUSTED_PROXIES", "::/0", "TRUSTED_PROXIES has ::/0"),
+    ("COUNTERFOIL_CORS_ORIGINS", "http://app.example.org", "CORS_ORIGINS has http://app.example"),
     ("COUNTERFOIL_METRICS", "on", "METRICS is on"),
 ]
 STRONG = {
@@ -28,6 +29,7 @@ STRONG = {
     "COUNTERFOIL_PASSWORD_MIN_LENGTH": "8",
     "COUNTERFOIL_MAX_API_KEY_DAYS": "3650",
     "COUNTERFOIL_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32, 127.0.0.1",
+    "COUNTERFOIL_CORS_ORIGINS": "https://app.example.org, http://localhost:5173",
     "COUNTERFOIL_METRICS": "on",
     "COUNTERFOIL_METRICS_TOKEN": "a token",
     "COUNTERFOIL_ISSUER": "https://auth.example.org",

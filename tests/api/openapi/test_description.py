@@ -1,11 +1,14 @@
 """The description of the API says what a reader needs, and no more than is true."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from api.openapi.description import TAGS
+from authentication.audit import Event
+from harness.server import REPOSITORY
 from tests.support.client import Client
 
 PROBLEM = "application/problem+json"
@@ -33,7 +36,59 @@ def test_every_operation_is_named_explained_and_filed(description: dict[str, Any
         assert "Successful Response" not in answers, operation["summary"]
         identifiers.append(operation["operationId"])
     assert len(set(identifiers)) == len(identifiers)
-    assert "users_read_me" in identifiers
+    assert {"users_read_me", "list_sessions", "verify"} <= set(identifiers)
+
+
+def test_no_operation_names_its_subject_twice(description: dict[str, Any]) -> None:
+    for operation in operations(description):
+        words = operation["operationId"].removesuffix("s").split("_")
+        singular = [word.removesuffix("s") for word in words]
+        assert len(singular) == len(set(singular)), operation["operationId"]
+
+
+def test_every_property_and_every_parameter_has_a_description(description: dict[str, Any]) -> None:
+    for name, schema in description["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("description"), f"{name}.{field}"
+    for operation in operations(description):
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), operation["operationId"]
+
+
+def test_the_form_of_the_token_endpoint_is_one_of_two(description: dict[str, Any]) -> None:
+    body = description["paths"]["/token"]["post"]["requestBody"]["content"]
+    (form,) = body.values()
+    kinds = [one["$ref"].rpartition("/")[2] for one in form["schema"]["oneOf"]]
+    assert kinds == ["PasswordGrant", "RefreshTokenGrant"]
+    schemas = [description["components"]["schemas"][kind] for kind in kinds]
+    assert [one["properties"]["grant_type"]["const"] for one in schemas] == [
+        "password",
+        "refresh_token",
+    ]
+
+
+def test_the_codes_of_errors_are_those_of_their_page(description: dict[str, Any]) -> None:
+    page = (REPOSITORY / "docs" / "reference" / "errors.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \| \d", line)]
+    sent = {row.split("`")[1] for row in rows if "Only the command" not in row}
+    assert set(enumerated(description, "Problem", "code")) == sent
+
+
+def test_the_events_of_the_audit_log_are_listed(description: dict[str, Any]) -> None:
+    assert enumerated(description, "AuditEventRead", "event") == sorted(Event)
+
+
+def enumerated(description: dict[str, Any], model: str, field: str) -> list[str]:
+    """The values that a property may have, which are listed in a schema of their own."""
+    schemas = description["components"]["schemas"]
+    name = schemas[model]["properties"][field]["$ref"].rpartition("/")[2]
+    values: list[str] = schemas[name]["enum"]
+    return values
+
+
+def test_any_method_of_forward_auth_is_one_operation(description: dict[str, Any]) -> None:
+    for path in ("/verify", "/verify/{path}"):
+        assert list(description["paths"][path]) == ["get"]
 
 
 def test_the_example_of_an_error_has_the_status_of_the_error(description: dict[str, Any]) -> None:

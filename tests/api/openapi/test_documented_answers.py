@@ -105,7 +105,7 @@ ANSWERS: dict[str, Provocations] = {
     "GET /admin/audit-events": SEARCH,
     "GET /admin/roles": {**ADMIN, 200: lambda call: call.send()},
     "GET /verify": VERIFY,
-    "POST /verify/{path}": VERIFY,
+    "GET /verify/{path}": VERIFY,
     "GET /api-keys": {
         **MANAGING,
         200: lambda call: call.send(),

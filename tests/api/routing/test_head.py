@@ -35,7 +35,4 @@ def test_every_get_route_answers_head_with_the_same_headers(
 
 def test_the_description_does_not_list_head_for_each_route(client: Client) -> None:
     paths = client.http.get("/openapi.json").json()["paths"]
-    assert {path for path, item in paths.items() if "head" in item} == {
-        "/verify",
-        "/verify/{path}",
-    }
+    assert [path for path, item in paths.items() if "head" in item] == []

@@ -177,5 +177,5 @@ def test_an_extension_that_began_before_a_refresh_does_not_undo_it(rolling: Roll
     with service.database.transaction() as late:
         late.connection()
         assert rolling.client.refresh(rolling.tokens.refresh_token).status_code == 200
-        service.last_used._store(late, [], [], [token])
+        service.last_used._store(late, [], [], {token: service.settings})
     assert rolling.client.me(rolling.tokens).status_code == 401

@@ -4,15 +4,16 @@ Migrations run as the owner of the tables. The service can run as a role that ch
 tables, that cannot change what a role of users may do, and that can only append to the audit log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, text
 
 from database.base import Base
 from database.models import AuditEvent, Role
 
-_VIEWS = ("live_sessions", "live_access_tokens", "live_api_keys")
+_VIEWS = ("live_sessions", "live_access_tokens", "live_api_keys", "live_credentials")
 _READ_ONLY = ("alembic_version", *_VIEWS)
+_FUNCTIONS = ("counterfoil_resolve(text)", "counterfoil_resolve_digests(bytea[])")
 
 
 def grant(connection: Connection, role: str) -> None:
@@ -20,6 +21,17 @@ def grant(connection: Connection, role: str) -> None:
 
     Has to be called by their owner, and again after each migration.
     """
+    _execute(connection, role, statements)
+
+
+def grant_to_resolve(connection: Connection, role: str) -> None:
+    """Let the role judge tokens, and nothing else. Has to be called by the owner, once."""
+    _execute(connection, role, resolver_statements)
+
+
+def _execute(
+    connection: Connection, role: str, statements: Callable[[str, str], Iterator[str]]
+) -> None:
     preparer = connection.dialect.identifier_preparer
     schema = connection.scalar(text("SELECT current_schema()")) or "public"
     for statement in statements(preparer.quote(role), preparer.quote(schema)):
@@ -45,3 +57,9 @@ def statements(role: str, schema: str = "public") -> Iterator[str]:
     yield f"GRANT UPDATE (description) ON roles TO {role}"
     yield f"GRANT INSERT (event, actor, subject, ip, detail) ON audit_events TO {role}"
     yield f"GRANT EXECUTE ON FUNCTION prune_audit_events(timestamptz, integer) TO {role}"
+
+
+def resolver_statements(role: str, schema: str = "public") -> Iterator[str]:
+    """Those for a role that judges tokens by SQL: docs/how-to/resolve-by-sql.md."""
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
+    yield f"GRANT EXECUTE ON FUNCTION {', '.join(_FUNCTIONS)} TO {role}"

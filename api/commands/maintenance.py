@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,25 +37,34 @@ def migrate(
         str | None,
         typer.Option(metavar="ROLE", help="The PostgreSQL role that serves: see Database roles."),
     ] = None,
+    grant_resolve_to: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE", help="A PostgreSQL role that may only judge tokens."),
+    ] = None,
 ) -> None:
     """Upgrade the tables to the newest migration. It is safe to run this several times at once.
 
-    With `--grant-to`, give another role what it needs to serve.
+    With `--grant-to`, give another role what it needs to serve. With `--grant-resolve-to`, let a
+    role judge tokens by SQL.
     """
     # alembic takes a while to import, and no other command needs it.
     from database import grants, migrations
 
     with support.settings() as (settings, _):
-        if grant_to is not None and settings.url.get_backend_name() == "sqlite":
+        wants_grant = grant_to is not None or grant_resolve_to is not None
+        if wants_grant and settings.url.get_backend_name() == "sqlite":
             support.fail("SQLite has no roles to grant anything to")
         # Asked first, as it says in one line that the tables are newer.
         if not revisions.is_current(settings.database_url):
             migrations.upgrade(settings.database_url)
         typer.echo("The tables are at the newest migration.", err=True)
         if grant_to is not None:
-            role = grant_to
-            migrations.in_turn(settings.database_url, lambda db: grants.grant(db, role))
-            typer.echo(f"The role {role} can serve.", err=True)
+            migrations.in_turn(settings.database_url, partial(grants.grant, role=grant_to))
+            typer.echo(f"The role {grant_to} can serve.", err=True)
+        if grant_resolve_to is not None:
+            grant = partial(grants.grant_to_resolve, role=grant_resolve_to)
+            migrations.in_turn(settings.database_url, grant)
+            typer.echo(f"The role {grant_resolve_to} can judge tokens.", err=True)
 
 
 def prune(

@@ -117,3 +117,28 @@ VIEW = {
     "last_used_at": "last used",
     "expires_at": "its latest end",
 }
+
+CREDENTIAL_VIEW = {
+    "digest": "the SHA-256 of the token",
+    "kind": "`access_token` or `api_key`",
+    "user_id": "who it is; alone says so",
+    "email": "chosen by the user, not verified, can change",
+    "username": "the same; may be NULL",
+    "name": "the same",
+    "surname": "the same; may be NULL",
+    "website": "the same; may be NULL",
+    "user_created_at": "when the account was created",
+    "user_updated_at": "when it was last changed",
+    "user_roles": "all roles of the account, in alphabetical order",
+    "roles": "those that the credential may use",
+    "scopes": "what it may do, in alphabetical order",
+    "session_id": "a UUID; NULL for an API key",
+    "session_expires_at": "the latest end of the session; NULL for an API key",
+    "confirmed_at": "when the password was last given in the session; NULL for an API key",
+    "client_id": "the label that the client chose; may be NULL",
+    "access_token_id": "a bigint; NULL for an API key",
+    "api_key_id": "a UUID; NULL for an access token",
+    "issued_at": "when it was made",
+    "expires_at": "from when on it is not live; NULL: never",
+    "looked_up_at": "when this statement began, by the database's clock",
+}

@@ -4,7 +4,7 @@ from sqlalchemy import Column, Table, make_url
 
 from database.models import User
 from harness.server import REPOSITORY
-from scripts.docs.table_meanings import COLUMNS, TABLES, VIEW
+from scripts.docs.table_meanings import COLUMNS, CREDENTIAL_VIEW, TABLES, VIEW
 
 REFERENCE = REPOSITORY / "docs" / "reference" / "tables.md"
 
@@ -34,12 +34,25 @@ of their users. A test compares it with what the lookup regards as live.
 | column | meaning |
 |---|---|
 """
+_CREDENTIAL_VIEW_HEAD = """
+## live_credentials
+
+A view of the access tokens and API keys that are live at this moment, for programs that
+[judge tokens by SQL](../how-to/resolve-by-sql.md). On PostgreSQL, the functions
+`counterfoil_resolve(token text)` and `counterfoil_resolve_digests(digests bytea[])` return the same
+columns. Times are seconds since 1970, as floating-point numbers. Roles and scopes are `text[]` on
+PostgreSQL, and JSON arrays in SQLite. Later versions may append columns; they neither remove nor
+rename any.
+
+| column | meaning |
+|---|---|
+"""
 _POSTGRESQL = make_url("postgresql+psycopg2://").get_dialect()()
 
 
 def reference() -> str:
     """The text of the page."""
-    return _HEAD + "".join(_section(table) for table in tables()) + _view()
+    return _HEAD + "".join(_section(table) for table in tables()) + _views()
 
 
 def tables() -> list[Table]:
@@ -56,9 +69,12 @@ def _section(table: Table) -> str:
     return text
 
 
-def _view() -> str:
-    rows = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in VIEW.items())
-    return _VIEW_HEAD + rows
+def _views() -> str:
+    return _view(_VIEW_HEAD, VIEW) + _view(_CREDENTIAL_VIEW_HEAD, CREDENTIAL_VIEW)
+
+
+def _view(head: str, columns: dict[str, str]) -> str:
+    return head + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in columns.items())
 
 
 def _type(column: Column[object]) -> str:

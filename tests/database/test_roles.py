@@ -190,10 +190,114 @@ def test_other_rights_that_the_role_has_on_the_tables_are_revoked(owner: str, se
 
 
 def test_the_page_has_the_statements_that_are_executed() -> None:
-    page = (REPOSITORY / "docs" / "how-to" / "postgresql.md").read_text()
-    (block,) = re.findall(r"^-- PostgreSQL\n(GRANT .*?)^```", page, re.MULTILINE | re.DOTALL)
-    shown = [" ".join(statement.split()) for statement in block.split(";")]
-    assert shown == [*grants.statements("counterfoil"), ""]
+    assert shown_on("postgresql.md", "GRANT ") == [*grants.statements("counterfoil")]
+    assert shown_on("resolve-by-sql.md", "GRANT ") == [*grants.resolver_statements("orders")]
+
+
+def shown_on(page: str, beginning: str) -> list[str]:
+    """The statements of the block for PostgreSQL on a page that begins so."""
+    text = (REPOSITORY / "docs" / "how-to" / page).read_text()
+    pattern = rf"^-- PostgreSQL\n({beginning}.*?)^```"
+    (block,) = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    return [" ".join(statement.split()) for statement in block.split(";")[:-1]]
+
+
+@pytest.fixture(scope="module")
+def reader(server: PostgreSQL, owner: str) -> str:
+    """The URL for the role that judges tokens by SQL, as its page makes it."""
+    for statement in shown_on("resolve-by-sql.md", "CREATE ROLE"):
+        run_sql(server.url("postgres"), statement)
+    done = run(owner, "migrate", "--grant-resolve-to", "orders")
+    assert done.exit_code == 0, done.stderr
+    assert "The role orders can judge tokens." in done.stderr
+    return as_role(server, "orders", "secret")
+
+
+def test_the_role_that_judges_tokens_can_call_the_functions(
+    reader: str, service: str, owner: str, make_app: Callable[..., FastAPI]
+) -> None:
+    query = "SELECT user_id, scopes FROM counterfoil_resolve(%s)"
+    by_digest = "SELECT user_id, scopes FROM counterfoil_resolve_digests(ARRAY[sha256(%s)])"
+    console = ConsoleClient(make_app())
+    with console.http:
+        token = Client(console.http).sign_up().access_token
+    ((user_id,),) = run_sql(owner, "SELECT id FROM users")
+    assert run_sql(reader, query, (token,)) == [(user_id, ["account"])]
+    assert run_sql(reader, by_digest, (token.encode(),)) == [(user_id, ["account"])]
+    run_sql(owner, "UPDATE users SET session_epoch = session_epoch + 1")
+    assert run_sql(reader, query, (token,)) == []
+
+
+RELATIONS = [
+    *("access_tokens", "api_keys", "refresh_tokens", "sessions", "users", "user_roles", "roles"),
+    *("audit_events", "alembic_version", "throttle_counters", "known_addresses", "released_names"),
+    *("live_credentials", "live_access_tokens", "live_api_keys", "live_sessions"),
+]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"SELECT * FROM {relation}" for relation in RELATIONS),
+        *FORBIDDEN,
+        "UPDATE users SET session_epoch = 0",
+        "SELECT prune_audit_events(now(), 1)",
+    ],
+)
+def test_the_role_that_judges_tokens_can_do_no_more(reader: str, statement: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        run_sql(reader, statement)
+
+
+def test_the_role_that_judges_tokens_cannot_put_tables_of_its_own_in_place_of_ours(
+    server: PostgreSQL, reader: str, service: str
+) -> None:
+    admin = server.url("counterfoil")
+    run_sql(admin, "GRANT TEMPORARY ON DATABASE counterfoil TO orders")
+    run_sql(admin, "CREATE SCHEMA of_orders AUTHORIZATION orders")
+    try:
+        for kind, schema in ("TEMPORARY", "pg_temp"), ("", "of_orders"):
+            found = run_sql(
+                reader,
+                f"CREATE {kind} TABLE {schema}.live_credentials AS"
+                " SELECT sha256('x') AS digest, 1 AS user_id;"
+                f"SET search_path = {schema}, public;"
+                "SELECT user_id FROM public.counterfoil_resolve_digests(ARRAY[sha256('x')])",
+            )
+            assert found == []
+    finally:
+        run_sql(admin, "DROP SCHEMA of_orders CASCADE")
+        run_sql(admin, "REVOKE TEMPORARY ON DATABASE counterfoil FROM orders")
+
+
+def test_only_roles_that_were_granted_it_may_judge_tokens(owner: str, service: str) -> None:
+    for function in ("counterfoil_resolve(text)", "counterfoil_resolve_digests(bytea[])"):
+        allowed = f"SELECT has_function_privilege('public', '{function}', 'EXECUTE')"
+        assert run_sql(owner, allowed) == [(False,)]
+
+
+def test_the_role_that_judges_tokens_still_can_after_the_functions_are_replaced(
+    owner: str, reader: str
+) -> None:
+    """A later migration appends a column to the view, as the first one says that it may."""
+    ((view,),) = run_sql(owner, "SELECT pg_get_viewdef('live_credentials')")
+    ((function,),) = run_sql(
+        owner, "SELECT pg_get_functiondef('counterfoil_resolve_digests'::regproc)"
+    )
+    ((token,),) = run_sql(owner, "SELECT pg_get_functiondef('counterfoil_resolve'::regproc)")
+    wider = view.rstrip().rstrip(";")
+    run_sql(
+        owner,
+        "CREATE OR REPLACE VIEW live_credentials AS"
+        f" SELECT found.*, 1 AS more FROM ({wider}) found; {function}; {token}",
+    )
+    try:
+        query = "SELECT more FROM counterfoil_resolve('cfa_')"
+        assert run_sql(reader, query) == []
+    finally:
+        migrations.downgrade(owner, "0018_prune_large_tables")
+        for command in ("--grant-to", "counterfoil"), ("--grant-resolve-to", "orders"):
+            assert run(owner, "migrate", *command).exit_code == 0
 
 
 def test_a_role_that_does_not_exist_is_an_error_of_one_line(owner: str) -> None:

@@ -9,7 +9,7 @@ from harness.server import REPOSITORY
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The languages of blocks that a reader types or saves. Others are output and configuration.
-COMMANDS = {"sh", "sql", "python"}
+COMMANDS = {"sh", "sql", "python", "javascript"}
 OUTPUT = {"text", "json"}
 DATABASES = {
     "sqlite": ("sqlite3 ", "-- SQLite\n"),
@@ -22,6 +22,12 @@ NOT_RUN = {
     ("docs/how-to/postgresql.md", "OWNER_PASSWORD="): "tests/database/test_roles.py runs it",
     ("docs/how-to/postgresql.md", "DATABASE_URL=postgresql://counterfoil_owner"): "as above",
     ("docs/how-to/postgresql.md", "-- PostgreSQL\nGRANT "): "compared there with what is run",
+    (
+        "docs/how-to/resolve-by-sql.md",
+        "-- PostgreSQL\nCREATE ROLE ",
+    ): "tests/database/test_roles.py",
+    ("docs/how-to/resolve-by-sql.md", "DATABASE_URL=postgresql://counterfoil_owner"): "as above",
+    ("docs/how-to/resolve-by-sql.md", "-- PostgreSQL\nGRANT "): "as above",
     ("docs/how-to/deployment.md", "(umask 077; for name in POSTGRES"): "needs a container engine",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
     ("docs/how-to/deployment.md", "cp deploy/counterfoil.socket "): "needs systemd",

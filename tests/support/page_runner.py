@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.postgresql import find_binaries
-from harness.programs import require_program
+from harness.programs import require_node_package, require_program
 from harness.server import REPOSITORY, Server
 from tests.support.administrator import give_role, run_sql
 from tests.support.client import PASSWORD
@@ -81,7 +81,7 @@ class PageRunner:
 
     def run_block(self, block: Block) -> None:
         """Run a block and compare its output with that on the page."""
-        if block.language == "python":
+        if block.language in {"python", "javascript"}:
             self._save(block.text)
         elif SERVES.match(block.text):
             self._serve(block.text.strip())
@@ -108,9 +108,18 @@ class PageRunner:
 
     def _save(self, text: str) -> None:
         """Save a program under the name in the comment of its first line."""
-        name = re.match(r"# (\w+\.py)\n", text)
+        name = re.match(r"(?:#|//) (\w+\.(?:py|mjs))\n", text)
         assert name, f"the first line names no file:\n{text}"
+        if name[1].endswith(".mjs"):
+            self._link_node_packages(text)
         (self.folder / name[1]).write_text(self._with_actual_urls(text))
+
+    def _link_node_packages(self, program: str) -> None:
+        """Put the packages that a program imports where Node looks for them."""
+        for package in re.findall(r'from "([a-z0-9-]+)";', program):
+            found = require_node_package(package)
+            if not (modules := self.folder / "node_modules").exists():
+                modules.symlink_to(found.parent)
 
     def _serve(self, command: str) -> None:
         port, same_port = _port_of(command), None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
@@ -39,6 +40,7 @@ from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
 from counterfoil.authenticator import Authenticator
 from counterfoil.cookies import SessionCookie
+from counterfoil.errors import DatabaseUnavailable
 from database.settings import InvalidSettings
 
 
@@ -74,10 +76,37 @@ class Counterfoil(FastAPI):
         )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+class _NotStarted:
+    """In place of the running service and of its authenticator, until the lifespan has begun."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotStarted
+
+
+NOT_STARTED: Any = _NotStarted()
+
+
+class NotStarted(DatabaseUnavailable):
+    """A request has come although the lifespan of the application is not running.
+
+    A server runs it, but not that of an application that is mounted in another one.
+    """
+
+    code = "not_started"
+    detail = "This service has not been started."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the lifespan of Counterfoil's application is not running: in place of "
+            "app.mount(prefix, create_app()), use api.attach(app, prefix)"
+        )
+
+
+def create_app(settings: Settings | None = None, *, is_attached: bool = False) -> FastAPI:
     """The service, with the settings of the environment unless others are given.
 
-    Add your own routers to what this returns. Raises SystemExit if a setting is wrong.
+    Add your own routers to what this returns. With `is_attached`, nothing is changed that belongs
+    to the process, which is that of another application. Raises SystemExit if a setting is wrong.
     """
     if settings is None:
         try:
@@ -106,11 +135,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.log_output = None
     app.state.has_bounded_connections = False
     app.state.is_draining = False
+    app.state.is_attached = is_attached
+    app.state.service = app.state.counterfoil = NOT_STARTED
     app.state.proxy_networks = settings.api.proxy_networks
     app.state.instrumentation = (
         NullInstrumentation() if settings.api.metrics is Exposure.OFF else Metrics()
     )
-    access_log.install()
+    if not is_attached:
+        access_log.install()
     errors.install(app)
     description.install(app)
     _add_routes(app, settings)
@@ -145,7 +177,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # `serve` does so once for all its workers.
     if not app.state.has_bounded_connections:
         startup.warn_of_weak_settings(settings)
-    async with startup.prepared_database(settings.database), _open_service(app, settings):
+    prepared = startup.prepared_database(settings.database, may_stop=not app.state.is_attached)
+    async with prepared, _open_service(app, settings):
         yield
 
 
@@ -164,6 +197,7 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
         async with _sampled_metrics(service):
             yield
     finally:
+        app.state.service = app.state.counterfoil = NOT_STARTED
         await service.close()
 
 

@@ -44,8 +44,8 @@ _CODES = {
 
 def install(app: FastAPI) -> None:
     """Let this module answer for everything that goes wrong."""
-    app.exception_handler(CounterfoilError)(_rejected)
-    app.exception_handler(DatabaseUnavailable)(_unavailable)
+    app.exception_handler(CounterfoilError)(rejected)
+    app.exception_handler(DatabaseUnavailable)(unavailable)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(Exception)(_unexpected)
@@ -70,7 +70,8 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
     return problems.challenge(error)
 
 
-async def _rejected(request: Request, error: CounterfoilError) -> Response:
+async def rejected(request: Request, error: CounterfoilError) -> Response:
+    """The response to any error of the tree. One that lacks a scope or a role is recorded."""
     denials.record(request, error)
     more: dict[str, Any] = {}
     if isinstance(error, errors.InvalidField):
@@ -79,7 +80,8 @@ async def _rejected(request: Request, error: CounterfoilError) -> Response:
     return problem(status_of(error), error.code, error.detail, headers=headers, **more)
 
 
-async def _unavailable(request: Request, error: DatabaseUnavailable) -> Response:
+async def unavailable(request: Request, error: DatabaseUnavailable) -> Response:
+    """The response when the database cannot be used."""
     return problems.unavailable(error)
 
 

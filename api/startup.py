@@ -67,10 +67,13 @@ def without_traceback(send: Send) -> Send:
 
 
 @asynccontextmanager
-async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
+async def prepared_database(
+    settings: DatabaseSettings, *, may_stop: bool = True
+) -> AsyncIterator[None]:
     """As `prepare_database_now`; with `start_without_database`, wait for one that is down.
 
     A worker that replaces another needs that: if it cannot start, uvicorn stops all the others.
+    With `may_stop`, the process is stopped if the database turns out to be of no use.
     """
     waiting: asyncio.Task[None] | None = None
     try:
@@ -79,7 +82,7 @@ async def prepared_database(settings: DatabaseSettings) -> AsyncIterator[None]:
         if not settings.start_without_database:
             raise
         log.warning("%s; the answer is 503 until it can be", error)
-        waiting = asyncio.create_task(_prepare_once_reachable(settings))
+        waiting = asyncio.create_task(_prepare_once_reachable(settings, may_stop=may_stop))
     try:
         yield
     finally:
@@ -110,7 +113,7 @@ def prepare_database_now(settings: DatabaseSettings) -> None:
         raise (CannotReach if is_outage(error) else CannotStart)(reason) from None
 
 
-async def _prepare_once_reachable(settings: DatabaseSettings) -> None:
+async def _prepare_once_reachable(settings: DatabaseSettings, *, may_stop: bool) -> None:
     while True:
         await asyncio.sleep(_PAUSE_SECONDS)
         try:
@@ -119,5 +122,7 @@ async def _prepare_once_reachable(settings: DatabaseSettings) -> None:
             continue
         except CannotStart as error:
             log.critical("%s", error)
-            # A supervisor replaces this process by another, which cannot start for the same reason.
-            return signal.raise_signal(signal.SIGTERM)
+            if may_stop:
+                # A supervisor replaces this process by another, which cannot start either.
+                signal.raise_signal(signal.SIGTERM)
+            break

@@ -138,25 +138,29 @@ def upgrade(database_url: str, worker_id: str) -> Callable[[], None]:
 
 
 @pytest.fixture
-def make_app(service_url: str) -> Callable[..., FastAPI]:
-    """An application on the test's database. Takes settings by their names."""
+def make_settings(service_url: str) -> Callable[..., Settings]:
+    """Settings for the test's database, with changes by their names."""
 
-    def make(**changes: Any) -> FastAPI:
+    def make(**changes: Any) -> Settings:
         # Nothing but the test itself changes rows, unless it asks for that.
         quiet = {"bcrypt_rounds": 4, "prune_interval_seconds": 0}
         values = {"database_url": service_url, **quiet, **changes}
         layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}
         assert not unknown, f"no such settings: {unknown}"
-        return create_app(
-            Settings(
-                _choose(DatabaseSettings, values),
-                _choose(AuthenticationSettings, values),
-                _choose(ApiSettings, values),
-            )
+        return Settings(
+            _choose(DatabaseSettings, values),
+            _choose(AuthenticationSettings, values),
+            _choose(ApiSettings, values),
         )
 
     return make
+
+
+@pytest.fixture
+def make_app(make_settings: Callable[..., Settings]) -> Callable[..., FastAPI]:
+    """An application on the test's database. Takes settings by their names."""
+    return lambda **changes: create_app(make_settings(**changes))
 
 
 def _choose(layer: type[Layer], values: dict[str, Any]) -> Layer:

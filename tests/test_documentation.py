@@ -20,6 +20,7 @@ FROM_NOTHING = {
     "docs/tutorial.md",
     "docs/how-to/deployment.md",
     "docs/how-to/postgresql.md",
+    "docs/how-to/inside-your-application.md",
 }
 # Of these, other tests run each command and each statement by itself.
 TESTED_ELSEWHERE = {

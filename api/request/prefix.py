@@ -4,6 +4,9 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
+# Where clients look for an issuer's metadata (RFC 8414, 3). The path of the issuer comes after it.
+METADATA_PATH = "/.well-known/oauth-authorization-server"
+
 
 def path_of(scope: Scope) -> str:
     """The path of a request as routes name it: without what another application or server added."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.dependencies import OriginDep, ServiceDep
 from api.oauth_errors import oauth_errors
 from api.openapi.oauth import ONE_TOKEN_FORM, oauth_problems
-from api.request import forms
+from api.request import forms, prefix
 from authentication import permissions
 from authentication.credentials import revocation
 from authentication.errors import NotFound
@@ -15,8 +15,6 @@ from authentication.service import Service
 from schemas.oauth import ServerMetadata
 
 router = APIRouter(tags=["oauth"])
-
-_METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
 @router.post(
@@ -47,7 +45,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
 
 
 @router.get(
-    _METADATA_PATH,
+    prefix.METADATA_PATH,
     summary="Metadata for OAuth clients",
     response_description="The metadata.",
 )
@@ -56,7 +54,7 @@ async def read_metadata(request: Request, service: ServiceDep) -> ServerMetadata
     return _metadata(request.app.state.settings.api.issuer, service)
 
 
-@router.get(_METADATA_PATH + "/{path:path}", include_in_schema=False)
+@router.get(prefix.METADATA_PATH + "/{path:path}", include_in_schema=False)
 async def read_metadata_of_path(path: str, request: Request, service: ServiceDep) -> ServerMetadata:
     """Where the issuer has a path, it comes after the well-known one (RFC 8414, 3.1)."""
     issuer = request.app.state.settings.api.issuer

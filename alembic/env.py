@@ -6,7 +6,7 @@ From the command line (`alembic revision --autogenerate`, on PostgreSQL) it uses
 from alembic import context
 from sqlalchemy import Connection
 
-from database import migrations, models
+from database import migrations, models, version_table
 from database.settings import DatabaseSettings
 
 # Of all tables: importing the models has made them known.
@@ -18,6 +18,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
+        version_table=version_table.NAME,
         # SQLite can alter little in place; alembic then copies the table.
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, text
 
+from database import version_table
 from database.base import Base
 from database.models import AuditEvent, Role
 
 _VIEWS = ("live_sessions", "live_access_tokens", "live_api_keys", "live_credentials")
-_READ_ONLY = ("alembic_version", *_VIEWS)
+_READ_ONLY = (version_table.NAME, *_VIEWS)
 _FUNCTIONS = ("counterfoil_resolve(text)", "counterfoil_resolve_digests(bytea[])")
 
 

@@ -13,6 +13,7 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from database import revisions, version_table
 from database.engine import engines
 from database.settings import parse_url
 
@@ -29,20 +30,22 @@ log = logging.getLogger("counterfoil.migrations")
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up to `revision`. Any number of processes may call this at once."""
-    in_turn(url, lambda connection: command.upgrade(_config(connection), revision))
+    in_turn(url, lambda connection: command.upgrade(_prepared(connection), revision))
 
 
 def downgrade(url: str, revision: str) -> None:
     """Migrate back down to `revision`; "base" removes every table."""
-    in_turn(url, lambda connection: command.downgrade(_config(connection), revision))
+    in_turn(url, lambda connection: command.downgrade(_prepared(connection), revision))
 
 
 def check(url: str) -> None:
     """Raise alembic's `CommandError` if models and migrations have drifted apart."""
-    in_turn(url, lambda connection: command.check(_config(connection)))
+    in_turn(url, lambda connection: command.check(_prepared(connection)))
 
 
-def _config(connection: Connection) -> Config:
+def _prepared(connection: Connection) -> Config:
+    """Alembic's configuration, once our version table is there. Raises UnsuitableDatabase."""
+    version_table.prepare(connection, revisions.known())
     config = Config(ROOT / "alembic.ini", stdout=io.StringIO())
     # Not through the ini file, whose interpolation breaks on the % of an escaped password.
     config.attributes["connection"] = connection

@@ -6,8 +6,7 @@ Every worker asks at its start, and importing alembic would take a fifth of that
 import re
 from pathlib import Path
 
-from sqlalchemy import inspect, text
-
+from database import version_table
 from database.engine import engines
 from database.errors import NewerTables
 from database.settings import parse_url
@@ -25,20 +24,23 @@ def is_current(url: str) -> bool:
     with engine.connect() as connection:
         engines.begin(connection)
         engines.reject_unsuitable(connection)
-        if not inspect(connection).has_table("alembic_version"):
-            return False
-        found = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
-    known, followed = _migrations()
-    if not known.issuperset(found):
+        found = version_table.read(connection)
+    existing, followed = _migrations()
+    if not existing.issuperset(found):
         raise NewerTables
-    return set(found) == known - followed
+    return found == existing - followed
 
 
 def newest() -> str:
     """The migration that no other one follows."""
-    known, followed = _migrations()
-    (last,) = known - followed
+    existing, followed = _migrations()
+    (last,) = existing - followed
     return last
+
+
+def known() -> set[str]:
+    """The names of all migrations."""
+    return _migrations()[0]
 
 
 def _migrations() -> tuple[set[str], set[str]]:

@@ -30,7 +30,7 @@ def checks_in(connection: sa.Connection) -> Checks:
     return {
         table: {_described(check) for check in inspector.get_check_constraints(table)}
         for table in inspector.get_table_names()
-        if table != "alembic_version"
+        if table != "counterfoil_alembic_version"
     }
 
 

@@ -61,7 +61,7 @@ def test_every_table_is_dropped_and_created_again(empty_url: str) -> None:
     migrations.upgrade(empty_url)
     assert set(TABLES) < table_names(empty_url)
     migrations.downgrade(empty_url, "base")
-    assert table_names(empty_url) == {"alembic_version"}
+    assert table_names(empty_url) == {"counterfoil_alembic_version"}
     migrations.upgrade(empty_url)
     assert revisions.is_current(empty_url)
 

@@ -34,7 +34,7 @@ FORBIDDEN = [
     "UPDATE roles SET scopes = 'admin'",
     "INSERT INTO roles (name, scopes) VALUES ('king', 'admin')",
     "DELETE FROM roles",
-    "UPDATE alembic_version SET version_num = '0001_users'",
+    "UPDATE counterfoil_alembic_version SET version_num = '0001_users'",
     "CREATE TABLE spare (id integer)",
     "CREATE TEMPORARY TABLE audit_events (id integer)",
     "CREATE VIEW spare AS SELECT 1",
@@ -230,7 +230,13 @@ def test_the_role_that_judges_tokens_can_call_the_functions(
 
 RELATIONS = [
     *("access_tokens", "api_keys", "refresh_tokens", "sessions", "users", "user_roles", "roles"),
-    *("audit_events", "alembic_version", "throttle_counters", "known_addresses", "released_names"),
+    *(
+        "audit_events",
+        "counterfoil_alembic_version",
+        "throttle_counters",
+        "known_addresses",
+        "released_names",
+    ),
     *("live_credentials", "live_access_tokens", "live_api_keys", "live_sessions"),
 ]
 

@@ -108,11 +108,13 @@ class PageRunner:
 
     def _save(self, text: str) -> None:
         """Save a program under the name in the comment of its first line."""
-        name = re.match(r"(?:#|//) (\w+\.(?:py|mjs))\n", text)
+        name = re.match(r"(?:#|//) ([\w/]+\.(?:py|mjs))\n", text)
         assert name, f"the first line names no file:\n{text}"
         if name[1].endswith(".mjs"):
             self._link_node_packages(text)
-        (self.folder / name[1]).write_text(self._with_actual_urls(text))
+        path = self.folder / name[1]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(self._with_actual_urls(text))
 
     def _link_node_packages(self, program: str) -> None:
         """Put the packages that a program imports where Node looks for them."""

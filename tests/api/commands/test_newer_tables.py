@@ -14,9 +14,9 @@ from tests.support.administrator import Sql
 
 @pytest.fixture(autouse=True)
 def newer_tables(sql: Sql) -> Iterator[None]:
-    sql("UPDATE alembic_version SET version_num = '9999_to_come'")
+    sql("UPDATE counterfoil_alembic_version SET version_num = '9999_to_come'")
     yield
-    sql(f"UPDATE alembic_version SET version_num = '{revisions.newest()}'")
+    sql(f"UPDATE counterfoil_alembic_version SET version_num = '{revisions.newest()}'")
 
 
 @pytest.mark.parametrize("command", ["migrate", "check", "demo"])

@@ -48,7 +48,7 @@ def hostile(
     """Whoever connects to the database from now on has this setting."""
     name = make_url(database_url).database
     sql("CREATE SCHEMA elsewhere")
-    for table in ("live_access_tokens", "users", "sessions", "alembic_version"):
+    for table in ("live_access_tokens", "users", "sessions", "counterfoil_alembic_version"):
         sql(f"CREATE TABLE elsewhere.{table} AS SELECT * FROM {table} WHERE false")
     sql(f"ALTER DATABASE {name} SET {request.param}")
     yield request

@@ -110,13 +110,16 @@ class DatabaseSettings(LayerSettings):
 def parse_url(text: str) -> URL:
     """Read a database address as people write it.
 
-    SQLAlchemy 2.1 takes `postgresql://` for psycopg 3 and does not know `postgres://`.
+    SQLAlchemy 2.1 takes `postgresql://` for psycopg 3 and does not know `postgres://`. An
+    application with the same URL may name its own driver in it ("sqlite+aiosqlite").
     """
     if text.startswith("postgres://"):
         text = text.replace("postgres://", "postgresql://", 1)
     url = make_url(text)
     if url.get_backend_name() == "postgresql":
         return url.set(drivername="postgresql+psycopg2")
+    if url.get_backend_name() == "sqlite":
+        return url.set(drivername="sqlite")
     return url
 
 

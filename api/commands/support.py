@@ -17,6 +17,7 @@ from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database import limits, revisions
+from database.engine import deadlines
 from database.engine.session import Database
 from database.errors import UnsuitableDatabase, reason_of
 from database.models import User
@@ -41,7 +42,8 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         fail(str(error), status=WRONG_SETTINGS_STATUS)
     found = loaded.database, loaded.authentication
     try:
-        yield found
+        with deadlines.interruptible():
+            yield found
     except (CounterfoilError, UnsuitableDatabase) as error:
         fail(str(error))
     except (DatabaseUnavailable, DatabaseError) as error:

@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2 import extensions
 
 from counterfoil.errors import DatabaseUnavailable
-from database.engine import deadlines
 
 _RECOUNT_SECONDS = 0.5
 
@@ -72,24 +70,3 @@ class AbandonedCommits:
         finally:
             with self._lock:
                 self._writing -= 1
-
-
-class Connection(extensions.connection):
-    """A connection of psycopg2 whose `commit` returns only if the commit is confirmed."""
-
-    on_abandoned: Callable[[], None] | None = None
-    """Called if COMMIT is not answered within the deadline."""
-
-    def commit(self) -> None:
-        """Raises CommitNotConfirmed, and InternalError where PostgreSQL would roll back instead."""
-        if self.get_transaction_status() == extensions.TRANSACTION_STATUS_INERROR:
-            raise psycopg2.InternalError("a statement of the transaction has failed")
-        del self.notices[:]
-        try:
-            super().commit()
-        except deadlines.NoAnswer:
-            if self.on_abandoned is not None:
-                self.on_abandoned()
-            raise
-        if self.notices:
-            raise CommitNotConfirmed(self.notices[0].strip())

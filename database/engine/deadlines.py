@@ -1,31 +1,24 @@
 """Bounds every wait for PostgreSQL on our side of the connection.
 
 A server that hangs (a stopped process, a network that swallows packets) answers no time-out of its
-own and keeps the TCP connection open, so only the client can end the wait. psycopg2 hands each wait
-to a callback; this one gives up at the deadline of the work in progress. psycopg2 then closes the
-connection, which is what must become of it: its state is unknown.
+own and keeps the TCP connection open, so only the client can end the wait. Each call of the driver
+is made within `bounded`, which gives up at the deadline of the work in progress. The connection is
+of no use then, because its state is unknown.
 """
 
 import contextvars
-import math
-import select
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from contextlib import contextmanager
 
 import psycopg2
-from psycopg2 import extensions
+from psycopg2 import extensions, extras
 
 from counterfoil import budget
-
-T = TypeVar("T")
-
+from database.engine.watchdog import watchdog
 
 _deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
-_wait_timeout: contextvars.ContextVar[float] = contextvars.ContextVar(
-    "wait_timeout", default=math.inf
-)
 
 
 class NoAnswer(psycopg2.OperationalError):
@@ -39,7 +32,7 @@ def deadline(seconds: float) -> Iterator[None]:
     The block has `seconds`, or what is left of the request's budget, from which its time is taken.
     """
     began = time.monotonic()
-    with _set(_deadline, began + budget.remaining(seconds)):
+    with _set(began + budget.remaining(seconds)):
         try:
             yield
         finally:
@@ -51,13 +44,8 @@ def shorter_deadline(seconds: float) -> Iterator[None]:
     """Bound a part of the work in progress more closely than the rest of it."""
     remaining = remaining_seconds()
     bound = seconds if remaining is None else min(seconds, remaining)
-    with _set(_deadline, time.monotonic() + bound):
+    with _set(time.monotonic() + bound):
         yield
-
-
-def wait_timeout(seconds: float) -> AbstractContextManager[None]:
-    """Bound each single wait in this block. NoAnswer may come before the deadline has passed."""
-    return _set(_wait_timeout, seconds)
 
 
 def remaining_seconds() -> float | None:
@@ -66,31 +54,43 @@ def remaining_seconds() -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def install() -> None:
-    """Make psycopg2 observe deadlines. Work with no deadline waits as long as it takes."""
-    extensions.set_wait_callback(_wait)
+@contextmanager
+def bounded(open_socket: socket.socket) -> Iterator[None]:
+    """Raise NoAnswer for a call of the driver on this socket that lasts beyond the deadline.
+
+    Work with no deadline waits as long as it takes.
+    """
+    seconds = remaining_seconds()
+    if seconds is None:
+        yield
+        return
+    with watchdog.bounded(open_socket, seconds) as wait:
+        try:
+            yield
+        except psycopg2.Error as error:
+            if wait.is_over:
+                raise NoAnswer("the database did not answer within the deadline") from error
+            raise
 
 
 @contextmanager
-def _set(variable: contextvars.ContextVar[T], value: T) -> Iterator[None]:
-    token = variable.set(value)
+def interruptible() -> Iterator[None]:
+    """Let Ctrl+C end a wait in the main thread: for commands, whose process is ours.
+
+    It works by a callback of psycopg2 that is one for the whole process, and with which COPY fails.
+    """
+    before = extensions.get_wait_callback()
+    extensions.set_wait_callback(extras.wait_select)
     try:
         yield
     finally:
-        variable.reset(token)
+        extensions.set_wait_callback(before)
 
 
-def _wait(connection: extensions.connection) -> None:
-    while (state := connection.poll()) != extensions.POLL_OK:
-        # poll(2), unlike select(2), has no upper limit on the number of the descriptor.
-        poller = select.poll()
-        events = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
-        poller.register(connection.fileno(), events)
-        _poll_until_ready(poller)
-
-
-def _poll_until_ready(poller: select.poll) -> None:
-    remaining = remaining_seconds()
-    seconds = min(math.inf if remaining is None else remaining, _wait_timeout.get())
-    if not poller.poll(None if seconds == math.inf else seconds * 1000):
-        raise NoAnswer("the database did not answer within the deadline")
+@contextmanager
+def _set(deadline: float) -> Iterator[None]:
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)

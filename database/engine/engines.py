@@ -32,6 +32,7 @@ def create_pooled(
         # An echoed parameter may be a password hash or a digest.
         hide_parameters=True,
         json_deserializer=_read_object,
+        **_driver_options(settings.url),
     )
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine, busy_seconds=seconds)
@@ -42,12 +43,21 @@ def create_pooled(
 
 def create_single(url: URL, *, foreign_keys: bool = True) -> Engine:
     """An engine without a pool. Migrations disable foreign keys: see database/engine/sqlite.py."""
-    engine = create_engine(url, poolclass=pool.NullPool, hide_parameters=True)
+    options = _driver_options(url)
+    engine = create_engine(url, poolclass=pool.NullPool, hide_parameters=True, **options)
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine, busy_seconds=_BUSY_SECONDS, foreign_keys=foreign_keys)
     else:
         postgresql.configure(engine, patience_seconds=_PATIENCE_SECONDS)
     return engine
+
+
+def _driver_options(url: URL) -> dict[str, bool]:
+    """Where a database has hstore, SQLAlchemy would let psycopg2 take every dict for one.
+
+    That is for the whole process, and so for the connections of an application that embeds us.
+    """
+    return {} if url.get_backend_name() == "sqlite" else {"use_native_hstore": False}
 
 
 def _read_object(text: str) -> dict[str, Any]:

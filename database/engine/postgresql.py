@@ -13,7 +13,8 @@ from sqlalchemy.exc import InvalidatePoolError
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.lookup import dns, server
 from database import moments
-from database.engine import commits, deadlines
+from database.engine import connecting, deadlines
+from database.engine.connection import Connection as DriverConnection
 from database.errors import UnsuitableDatabase
 
 # Settings that change what our statements mean or return. A role, a database or the server may
@@ -83,7 +84,6 @@ def configure(
     Each has `patience_seconds` to be answered; that leaves time for another attempt. `on_abandoned`
     is called for each COMMIT that is not answered within the deadline.
     """
-    deadlines.install()
 
     def connect(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         record.info["new"] = True
@@ -92,8 +92,11 @@ def configure(
             resolved = dns.resolve(given, seconds=deadlines.remaining_seconds())
         except OSError as error:
             raise psycopg2.OperationalError("the name of the host was not resolved") from error
-        options.update(server.only_primary(resolved), connection_factory=commits.Connection)
-        connection = _connect(lambda: dialect.connect(*arguments, **options), patience_seconds)
+        options.update({**connecting.timeout_option(), **server.only_primary(resolved)})
+        options["connection_factory"] = DriverConnection
+        connection = connecting.connect(
+            lambda: dialect.connect(*arguments, **options), patience_seconds=patience_seconds
+        )
         connection.on_abandoned = on_abandoned
         moments.install(connection)
         return connection
@@ -105,19 +108,6 @@ def configure(
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "checkout", check)
-
-
-def _connect(attempt: Callable[[], Any], patience_seconds: float) -> Any:
-    """Try as often as the deadline allows. Without one, a server may take as long as it likes."""
-    if deadlines.remaining_seconds() is None:
-        return attempt()
-    while True:
-        try:
-            with deadlines.wait_timeout(patience_seconds):
-                return attempt()
-        except deadlines.NoAnswer:
-            if not deadlines.remaining_seconds():
-                raise
 
 
 def begin(connection: Connection) -> datetime:

@@ -1,7 +1,8 @@
 """Tells an application whose token it received: the part of Counterfoil that others install.
 
-`counterfoil.fastapi` has the dependencies of a FastAPI application. Everything else knows neither
-a web framework nor the service's models and settings.
+`counterfoil.fastapi` has the dependencies of a FastAPI application, `counterfoil.asgi` a middleware
+for other frameworks, `counterfoil.testing` what their tests need. Everything else knows neither a
+web framework nor the service's models and settings.
 """
 
 from counterfoil.errors import (
@@ -11,9 +12,12 @@ from counterfoil.errors import (
     ForgedRequest,
     InsufficientRole,
     InsufficientScope,
+    InsufficientUserAuthentication,
+    IntrospectionUnavailable,
     InvalidToken,
     NotAuthenticated,
     SessionRequired,
+    Unavailable,
 )
 from counterfoil.identity import CredentialKind, Identity
 
@@ -28,8 +32,11 @@ __all__ = [
     "Identity",
     "InsufficientRole",
     "InsufficientScope",
+    "InsufficientUserAuthentication",
+    "IntrospectionUnavailable",
     "InvalidToken",
     "NotAuthenticated",
     "SessionRequired",
+    "Unavailable",
     "__version__",
 ]

@@ -11,13 +11,16 @@ from counterfoil import tokens
 from counterfoil.cookies import BY_COOKIE, SessionCookie
 from counterfoil.errors import AmbiguousCredentials, InvalidToken
 from counterfoil.identity import Identity, SessionKind
-from counterfoil.resolver import Resolver
+from counterfoil.resolver import TokenResolver
 
 Headers = Iterable[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
 
 # The key in a request's scope of the identity, once it has been resolved.
 RESOLVED = "counterfoil.identity"
+
+# The key in a request's scope of the authenticator that resolves it, if a middleware does.
+AUTHENTICATOR = "counterfoil.authenticator"
 
 API_KEY_HEADERS = ("X-API-Key", "Token")
 
@@ -31,7 +34,7 @@ class Authenticator:
 
     def __init__(
         self,
-        resolver: Resolver,
+        resolver: TokenResolver,
         *,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
         cookie: SessionCookie | None = None,
@@ -46,20 +49,22 @@ class Authenticator:
         """The bearer token or API key that was sent, if any. Raises AmbiguousCredentials."""
         return find_credential(headers, self._api_key_headers)
 
-    async def authenticate(self, scope: Scope) -> Identity | None:
+    async def authenticate(self, scope: Scope, *, anew: bool = False) -> Identity | None:
         """The identity behind the request's credential. None if none was sent.
 
-        Raises InvalidToken, AmbiguousCredentials, ForgedRequest, DatabaseUnavailable. Asked twice
-        within one request, it answers from the first lookup, which began after the request arrived.
+        Raises InvalidToken, AmbiguousCredentials, ForgedRequest, Unavailable. Asked twice within
+        one request, it answers from the first lookup, which began after the request arrived. Where
+        an application accepts stale answers, `anew` gets one that is not.
         """
-        if RESOLVED in scope:
+        anew = anew and self.resolver.max_staleness_seconds > 0
+        if RESOLVED in scope and not anew:
             known: Identity | None = scope[RESOLVED]
             return known
         token = self.find(scope)
         identity = None
         if token is not None:
             kind = SessionKind.BROWSER if scope.get(BY_COOKIE) else SessionKind.API
-            identity = await self.resolver.resolve(token, session_kind=kind)
+            identity = await self.resolver.resolve(token, session_kind=kind, anew=anew)
             if identity is None:
                 self._on_rejected(token, scope)
                 raise InvalidToken

@@ -10,7 +10,9 @@ CounterfoilError
 ├── InsufficientUserAuthentication   the user confirmed who they are too long ago
 └── SessionRequired             an API key was sent where a session is required
 
-DatabaseUnavailable             no credential can be checked at the moment
+Unavailable                     no credential can be checked at the moment
+├── DatabaseUnavailable         because of the database
+└── IntrospectionUnavailable    because of the service that is asked
 """
 
 
@@ -77,12 +79,24 @@ class SessionRequired(CounterfoilError):
     detail = "This needs the access token of a session; an API key will not do."
 
 
-class DatabaseUnavailable(Exception):
+class Unavailable(Exception):
+    """Its text is for the log; `code` and `detail` are for the answer."""
+
+    code = "unavailable"
+    detail = "Tokens cannot be checked at the moment."
+
+
+class DatabaseUnavailable(Unavailable):
     """The database is down, too slow or too busy to answer within the deadline.
 
     A write that raises this may have been committed: the answer to COMMIT can be lost on its way.
-    Its text is for the log; `code` and `detail` are for the answer.
     """
 
     code = "database_unavailable"
     detail = "The database cannot be reached at the moment."
+
+
+class IntrospectionUnavailable(Unavailable):
+    """The service is down or too slow, rejects our API key, or is no such service at all."""
+
+    code = "introspection_unavailable"

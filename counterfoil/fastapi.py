@@ -1,6 +1,7 @@
 """Dependencies of the routes of a FastAPI application: the caller's identity, scopes and roles.
 
     app = FastAPI()
+    Counterfoil(app, url="https://auth.example.org", api_key="cfk_...")   # or
     Counterfoil(app, database_url="postgresql://...")
 
     @app.get("/orders")
@@ -10,65 +11,94 @@
 are each a single dependency, because each link of a chain costs about a sixth of the request.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response, Security
+from fastapi import Depends, FastAPI, Response, Security, WebSocket
 from fastapi.openapi.models import HTTPBearer
+from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
+from fastapi.websockets import WebSocketState
 
-from counterfoil import lookup, permissions, problems
-from counterfoil.authenticator import API_KEY_HEADERS, Authenticator
+from counterfoil import acting, modes, permissions, problems, rejections
+from counterfoil.authenticator import (
+    API_KEY_HEADERS,
+    AUTHENTICATOR,
+    RESOLVED,
+    Authenticator,
+)
 from counterfoil.cookies import SessionCookie
+from counterfoil.description import describe_security
 from counterfoil.errors import (
     CounterfoilError,
-    DatabaseUnavailable,
     NotAuthenticated,
     SessionRequired,
+    Unavailable,
 )
 from counterfoil.identity import Identity
-from counterfoil.resolver import Resolver
 
 SCHEME_NAME = "Bearer"
 
 
 class Counterfoil:
-    """Checks the tokens that an application receives, in the service's database, at each request.
+    """Checks the tokens that an application receives, at each request.
 
-    `deadline_seconds` is how long a request may wait for that: after it, the response is 503.
-    `session_cookie=SessionCookie()` also accepts the cookie of a single-page application.
-    Rejected credentials get the same response as from the service; nothing else of the application
-    changes. Raises ValueError for a URL of another database than PostgreSQL or SQLite.
+    With `url` and `api_key` the service is asked (RFC 7662): the key needs the scope `introspect`.
+    With `database_url` the service's database is. `deadline_seconds` is how long a request may wait
+    for that in all: after it, the response is 503. Rejected credentials get the same response as
+    from the service; nothing else of the application changes. `token_url` is where the Authorize
+    button of the application's documentation logs in, if its browser reaches that.
+
+    `max_staleness_seconds` accepts an answer of the service for so long, and with it that a
+    revocation holds only after that time. `session_cookie=SessionCookie()` also accepts the cookie
+    of a single-page application; only the database knows such sessions. Raises ValueError for a
+    wrong configuration.
     """
 
     def __init__(
         self,
         app: FastAPI,
         *,
-        database_url: str,
-        deadline_seconds: float = 3.0,
+        url: str | None = None,
+        api_key: str | None = None,
+        database_url: str | None = None,
+        deadline_seconds: float = modes.DEADLINE_SECONDS,
+        max_connections: int = modes.MAX_CONNECTIONS,
+        max_staleness_seconds: float = 0.0,
+        ssl_context: ssl.SSLContext | None = None,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
         session_cookie: SessionCookie | None = None,
+        token_url: str | None = None,
     ) -> None:
-        self._resolver = Resolver(
-            lookup.from_url(database_url, deadline_seconds=deadline_seconds),
+        if session_cookie is not None and database_url is None:
+            raise ValueError("session_cookie belongs to database_url: the service tells none")
+        self._resolver = modes.choose(
+            url=url,
+            api_key=api_key,
+            database_url=database_url,
             deadline_seconds=deadline_seconds,
+            max_connections=max_connections,
+            max_staleness_seconds=max_staleness_seconds,
+            ssl_context=ssl_context,
         )
+        headers = tuple(api_key_headers)
         authenticator = Authenticator(
-            self._resolver, api_key_headers=api_key_headers, cookie=session_cookie
+            self._resolver, api_key_headers=headers, cookie=session_cookie
         )
         install(app, authenticator)
-        for error in problems.STATUSES:
-            app.add_exception_handler(error, _rejected)
-        app.add_exception_handler(DatabaseUnavailable, _unavailable)
+        describe_security(app, SCHEME_NAME, api_key_headers=headers, token_url=token_url)
+        for error in (*rejections.STATUSES, Unavailable):
+            # One for requests and WebSockets, which Starlette's types do not know.
+            app.add_exception_handler(error, _answer)  # type: ignore[arg-type]
         self._lifespan = app.router.lifespan_context
         app.router.lifespan_context = self._run
 
     @asynccontextmanager
     async def _run(self, app: FastAPI) -> AsyncIterator[Any]:
-        """The application's own lifespan, inside of which tokens can be looked up."""
-        await self._resolver.open()
+        """The application's own lifespan. Without one, the first token connects."""
+        self._resolver.start()
         try:
             async with self._lifespan(app) as state:
                 yield state
@@ -100,9 +130,9 @@ class IdentityDependency(SecurityBase):
         self.session_only = session_only
         self.fresh_seconds = fresh_seconds
 
-    async def __call__(self, request: Request) -> Identity:
+    async def __call__(self, request: HTTPConnection) -> Identity:
         """Raises NotAuthenticated, InvalidToken and the other errors of counterfoil/errors.py."""
-        identity = await authenticate(request)
+        identity = await authenticate(request, anew=self.fresh_seconds is not None)
         if identity is None:
             raise NotAuthenticated
         if self.session_only and identity.session_id is None:
@@ -124,17 +154,21 @@ class OptionalIdentityDependency(SecurityBase):
     model = IdentityDependency.model
     scheme_name = SCHEME_NAME
 
-    async def __call__(self, request: Request) -> Identity | None:
+    async def __call__(self, request: HTTPConnection) -> Identity | None:
         return await authenticate(request)
 
 
-async def authenticate(request: Request) -> Identity | None:
+async def authenticate(request: HTTPConnection, *, anew: bool = False) -> Identity | None:
     """The identity behind the request's credential. None if none was sent.
 
-    Raises InvalidToken, AmbiguousCredentials, DatabaseUnavailable.
+    Raises InvalidToken, AmbiguousCredentials, Unavailable. `anew` accepts no stale answer.
     """
-    authenticator: Authenticator = request.scope["app"].state.counterfoil
-    return await authenticator.authenticate(request.scope)
+    scope = request.scope
+    if acting.entries and (identity := acting.find(scope["app"])) is not None:
+        scope[RESOLVED] = identity
+        return identity
+    authenticator: Authenticator = scope.get(AUTHENTICATOR) or scope["app"].state.counterfoil
+    return await authenticator.authenticate(scope, anew=anew)
 
 
 get_identity = IdentityDependency()
@@ -168,11 +202,18 @@ def fresh(seconds: int = 300) -> Any:
     return Depends(IdentityDependency(fresh_seconds=seconds))
 
 
-async def _rejected(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    assert isinstance(error, CounterfoilError)  # noqa: S101 - registered for no other
+async def _answer(request: HTTPConnection, error: Exception) -> Response | None:
+    """The answer to any error of counterfoil/errors.py, also to the opening of a WebSocket."""
+    assert isinstance(error, CounterfoilError | Unavailable)  # noqa: S101 - registered for no other
+    if isinstance(request, WebSocket) and not _can_be_denied(request):
+        await request.close(rejections.close_code(error))
+        return None
+    if isinstance(error, Unavailable):
+        return problems.unavailable(error)
     return problems.rejected(error)
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    assert isinstance(error, DatabaseUnavailable)  # noqa: S101 - registered for no other
-    return problems.unavailable(error)
+def _can_be_denied(websocket: WebSocket) -> bool:
+    """Whether the server can answer the opening of this WebSocket by an HTTP response."""
+    is_opening = websocket.application_state is WebSocketState.CONNECTING
+    return is_opening and rejections.DENIAL in (websocket.scope.get("extensions") or {})

@@ -64,29 +64,30 @@ class Identity(NamedTuple):
     `roles` and `scopes` are what the credential may use; `user_roles` are what the account has,
     which an API key or a narrowed session may not use all of. `session_id` is None for an API key,
     `api_key_id` for an access token. `confirmed_at` is when the user last gave their password in
-    this session, `looked_up_at` when the database was asked: both are by its clock.
+    this session, `looked_up_at` when the database was asked: both are by its clock. All but
+    `user_id` have defaults, for tests: such an identity may do nothing.
     """
 
-    kind: CredentialKind
     user_id: int
-    email: str
-    username: str | None
-    name: str
-    surname: str | None
-    website: str | None
-    user_created_at: float
-    user_updated_at: float
-    user_roles: tuple[str, ...]
-    roles: tuple[str, ...]
-    scopes: frozenset[str]
-    session_id: UUID | None
-    access_token_id: int | None
-    api_key_id: UUID | None
-    client_id: str | None
-    issued_at: float
-    expires_at: float | None
-    confirmed_at: float | None
-    looked_up_at: float
+    kind: CredentialKind = CredentialKind.ACCESS_TOKEN
+    email: str = ""
+    username: str | None = None
+    name: str = ""
+    surname: str | None = None
+    website: str | None = None
+    user_created_at: float = 0.0
+    user_updated_at: float = 0.0
+    user_roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
+    session_id: UUID | None = None
+    access_token_id: int | None = None
+    api_key_id: UUID | None = None
+    client_id: str | None = None
+    issued_at: float = 0.0
+    expires_at: float | None = None
+    confirmed_at: float | None = None
+    looked_up_at: float = 0.0
 
     @property
     def actor(self) -> str:

@@ -7,6 +7,7 @@ was committed before.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
@@ -25,6 +26,8 @@ from counterfoil.identity import (
 from counterfoil.lookup import MAX_BATCH, Lookup
 from counterfoil.tokens import TokenKind
 
+log = logging.getLogger("counterfoil.lookup")
+
 _KINDS = {
     TokenKind.ACCESS: CredentialKind.ACCESS_TOKEN,
     TokenKind.API_KEY: CredentialKind.API_KEY,
@@ -35,7 +38,8 @@ _TICK_SECONDS = 0.1
 _IN_DEMAND_SECONDS = 0.2
 
 
-def _kind_of(token: str) -> CredentialKind | None:
+def credential_kind(token: str) -> CredentialKind | None:
+    """The kind of credential, or None for what cannot be one, which needs no query."""
     kind = tokens.kind_of(token)
     return None if kind is None else _KINDS.get(kind)
 
@@ -50,6 +54,27 @@ def _ignore(*, tokens: int, seconds: float, failed: bool) -> None:
     """The default of `on_lookup`."""
 
 
+class TokenResolver(Protocol):
+    """What an application needs to know whose token it was sent, in either mode.
+
+    Belongs to the event loop that it is started on. `max_staleness_seconds` is how old an answer
+    may be, unless it is asked for `anew`.
+    """
+
+    max_staleness_seconds: float
+
+    def start(self) -> None:
+        """Connect in the background, if there is anything to connect to."""
+
+    async def resolve(
+        self, token: str, *, session_kind: SessionKind = SessionKind.API, anew: bool = False
+    ) -> Identity | None:
+        """The identity behind a token, if it is live. Raises Unavailable past the deadline."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
 class _Waiter(NamedTuple):
     digest: bytes
     answer: asyncio.Future[LiveCredential | None]
@@ -61,12 +86,19 @@ class _Waiter(NamedTuple):
             self.answer.set_exception(DatabaseUnavailable(reason))
 
 
+def _log_failure(opening: "asyncio.Task[None]") -> None:
+    if not opening.cancelled() and (failure := opening.exception()) is not None:
+        log.warning("cannot connect for token lookups: %s", failure)
+
+
 class Resolver:
     """Belongs to the event loop it is opened on.
 
     `on_use` is called for each credential that is live, `on_lookup` after each query. They are
     called on the event loop, so they must neither wait nor raise.
     """
+
+    max_staleness_seconds = 0.0
 
     def __init__(
         self,
@@ -88,28 +120,39 @@ class Resolver:
         self._expiry: asyncio.TimerHandle | None = None
         self._last_asked = -math.inf
 
-    async def open(self) -> None:
-        """Connect. If the server cannot be reached, this is retried in the background."""
+    def start(self) -> None:
+        """Connect in the background; tokens wait for it, within their deadlines."""
         self._loop = asyncio.get_running_loop()
         self._lookup.on_free = self._send
-        await self._lookup.open()
+        self._opening = self._loop.create_task(self._lookup.open())
+        self._opening.add_done_callback(_log_failure)
+
+    async def open(self) -> None:
+        """Connect. If the server cannot be reached, this is retried in the background."""
+        self.start()
+        await self._opening
 
     async def close(self) -> None:
         """Wait for the lookups in flight, then disconnect."""
+        self._opening.cancel()
         while self._in_flight:
             await asyncio.wait(self._in_flight)
         self._fail_waiting(until=math.inf)
         await self._lookup.close()
 
     async def resolve(
-        self, token: str, *, session_kind: SessionKind = SessionKind.API
+        self,
+        token: str,
+        *,
+        session_kind: SessionKind = SessionKind.API,
+        anew: bool = True,  # noqa: ARG002 - every answer is
     ) -> Identity | None:
         """The identity behind an access token or an API key, if it is live at this moment.
 
         A token of a session of another kind is as good as none: it was made for another door.
         Raises DatabaseUnavailable past the deadline, never later.
         """
-        kind = _kind_of(token)
+        kind = credential_kind(token)
         if kind is None:
             return None
         began = self._last_asked = self._loop.time()
@@ -121,7 +164,7 @@ class Resolver:
         self, first: str, second: str
     ) -> tuple[Identity | None, Identity | None]:
         """Resolve two credentials in one query. Raises as `resolve` does."""
-        kinds = _kind_of(first), _kind_of(second)
+        kinds = credential_kind(first), credential_kind(second)
         if kinds[0] is None or kinds[1] is None:
             return await self.resolve(first), await self.resolve(second)
         # Futures, because gather() would create a task for each coroutine.

@@ -24,6 +24,20 @@ class Introspection(Schema):
                     "sub": "42",
                     "iss": "https://auth.example.org",
                     "sid": "0b9c6f0e-7b0e-4a52-9d8f-0a4f2b1c3d5e",
+                    "auth_time": 1795302000,
+                    "kind": "access_token",
+                    "email": "ada@example.org",
+                    "preferred_username": "ada",
+                    "name": "Ada",
+                    "roles": ["moderator", "user"],
+                    "user_roles": ["moderator", "user"],
+                    "user_created_at": 1795215600.25,
+                    "user_updated_at": 1795215600.25,
+                    "access_token_id": 17,
+                    "issued_at": 1795302000.5,
+                    "expires_at": 1795305600.5,
+                    "confirmed_at": 1795302000.5,
+                    "looked_up_at": 1795303800.75,
                 },
                 {"active": False},
             ]
@@ -52,6 +66,35 @@ class Introspection(Schema):
     """The issuer."""
 
     sid: str | None = Field(None, description="The id of the session. Absent for an API key.")
+    auth_time: int | None = Field(
+        None, description="`confirmed_at` in whole seconds, as RFC 9470 has it."
+    )
+    kind: Literal["access_token", "api_key"] | None = Field(
+        None, description="Of which kind the token is."
+    )
+    email: str | None = Field(None, description="The e-mail address, which is not verified.")
+    preferred_username: str | None = Field(None, description="The username. Absent without one.")
+    name: str | None = None
+    surname: str | None = None
+    website: str | None = None
+    roles: list[str] | None = Field(None, description="The roles that the token may use.")
+    user_roles: list[str] | None = Field(
+        None, description="All roles of the user, which a narrowed token or a key may not have."
+    )
+    user_created_at: float | None = Field(None, description="Seconds since 1970.")
+    user_updated_at: float | None = Field(None, description="Seconds since 1970.")
+    access_token_id: int | None = Field(None, description="Absent for an API key.")
+    api_key_id: str | None = Field(None, description="Absent for an access token.")
+    issued_at: float | None = Field(None, description="`iat` with its fraction.")
+    expires_at: float | None = Field(None, description="`exp` with its fraction.")
+    confirmed_at: float | None = Field(
+        None,
+        description="When the user last gave their password in this session, in seconds since"
+        " 1970. Absent for an API key.",
+    )
+    looked_up_at: float | None = Field(
+        None, description="When the database was asked, by its clock, in seconds since 1970."
+    )
 
 
 class ServerMetadata(Schema):

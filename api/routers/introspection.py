@@ -15,6 +15,7 @@ from api.routing.fast_route import FastRoute
 from authentication.resolution import introspection
 from authentication.service import Service
 from counterfoil.errors import InsufficientScope, InvalidToken
+from counterfoil.introspection import answer
 from schemas.oauth import Introspection
 
 router = APIRouter(tags=["oauth"], route_class=FastRoute)
@@ -54,7 +55,7 @@ async def introspect(request: Request) -> Response:
         # Limits scanning for tokens (RFC 7662, 4). Live tokens are never limited.
         state.service.unknown_tokens.count("introspect", caller, limit=_limit(state.service))
         return Response(_INACTIVE, media_type="application/json")
-    members = introspection.describe(found, issuer=state.settings.api.issuer)
+    members = answer.write(found, issuer=state.settings.api.issuer)
     return Response(json.dumps(members), media_type="application/json")
 
 

@@ -26,6 +26,15 @@ async def resolve_async(options: dict[str, Any]) -> dict[str, Any]:
     return await asyncio.get_running_loop().run_in_executor(_threads, _resolved, options)
 
 
+async def addresses(host: str) -> list[str]:
+    """The addresses of one host, or itself if it is one. Raises OSError."""
+    if not _is_name(host):
+        return [host]
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(_threads, lambda: list(_addresses(host, "")))
+    return [address for _, address, _ in found]
+
+
 def _needs_resolving(options: dict[str, Any]) -> bool:
     return "hostaddr" not in options and any(map(_is_name, _split(options.get("host"))))
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from api.dependencies import CurrentIdentity
 from counterfoil import tokens as token_format
+from counterfoil.identity import Identity
+from counterfoil.introspection import answer
 from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role, take_role
-from tests.support.client import Client
+from tests.support.client import Client, MakeApp, MakeClient
 
 INACTIVE = b'{"active":false}'
 
@@ -47,7 +50,11 @@ def test_an_access_token_is_described(client: Client, key: str, sql: Sql) -> Non
     body = answer.json()
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert body.pop("exp") - body.pop("iat") in (tokens.expires_in, tokens.expires_in + 1)
+    assert body["exp"] - body["iat"] in (tokens.expires_in, tokens.expires_in + 1)
+    times = {name: body.pop(name) for name in TIMES}
+    assert (int(times["issued_at"]), int(times["expires_at"])) == (times["iat"], times["exp"])
+    assert times["auth_time"] == int(times["confirmed_at"])
+    assert times["user_created_at"] <= times["issued_at"] <= times["looked_up_at"]
     assert body == {
         "active": True,
         "scope": "account moderate",
@@ -57,7 +64,46 @@ def test_an_access_token_is_described(client: Client, key: str, sql: Sql) -> Non
         "sub": "2",
         "iss": "http://127.0.0.1:8000",
         "sid": client.sessions(tokens)[0]["id"],
+        "kind": "access_token",
+        "email": "ada@example.org",
+        "preferred_username": "ada",
+        "name": "Ada",
+        "roles": ["moderator", "user"],
+        "user_roles": ["moderator", "user"],
+        "access_token_id": 2,
     }
+
+
+TIMES = (
+    *("iat", "exp", "auth_time", "issued_at", "expires_at", "confirmed_at", "looked_up_at"),
+    *("user_created_at", "user_updated_at"),
+)
+
+
+@pytest.mark.parametrize("is_api_key", [False, True])
+def test_the_answer_holds_all_that_a_lookup_finds(
+    make_app: MakeApp, make_client: MakeClient, sql: Sql, is_api_key: bool
+) -> None:
+    app = make_app()
+    identities: list[Identity] = []
+
+    @app.get("/identity")
+    async def read_identity(identity: CurrentIdentity) -> None:
+        identities.append(identity)
+
+    client = make_client(app)
+    key = make_key(client, sql)
+    client.register(username="ada", surname="Lovelace", website="https://example.org/ada")
+    give_role(sql, "moderator")
+    tokens = client.log_in(client_id="Ada's phone", scope="account")
+    token = client.create_api_key(tokens)["key"] if is_api_key else tokens.access_token
+    client.http.get("/identity", headers={"Authorization": f"Bearer {token}"})
+
+    told = answer.read(ask(client, key, token).content)
+
+    assert told is not None
+    assert told.looked_up_at >= identities[0].looked_up_at
+    assert told._replace(looked_up_at=0.0) == identities[0]._replace(looked_up_at=0.0)
 
 
 def test_what_there_is_not_is_left_out(client: Client, key: str, sql: Sql) -> None:

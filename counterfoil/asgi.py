@@ -1,11 +1,12 @@
 """Middleware for Starlette and every other ASGI framework: who sent the request, in its scope.
 
-    app = CounterfoilMiddleware(app, url="https://auth.example.org", api_key="cfk_...")
+    app.add_middleware(CounterfoilMiddleware, url="https://auth.example.org", api_key="cfk_...")
 
-    def list_orders(request):
+    async def list_orders(request):
         identity = require(request.scope, scopes={"orders:read"})
 
 It rejects a credential that is not live, and passes on a request without any. Needs no framework.
+A framework that makes a 500 of every exception, as Starlette does, has to have it inside of that.
 """
 
 import ssl

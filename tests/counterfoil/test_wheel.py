@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -12,7 +13,7 @@ import pytest
 
 from counterfoil import __version__
 from harness.server import REPOSITORY, Server
-from tests.support.administrator import Sql
+from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, Tokens
 
 UV = [sys.executable, "-m", "uv"]
@@ -40,7 +41,10 @@ from database import NAME
 from schemas import Order
 
 app = FastAPI()
-Counterfoil(app, database_url=environ["ORDERS_DATABASE_URL"])
+if "ORDERS_DATABASE_URL" in environ:
+    Counterfoil(app, database_url=environ["ORDERS_DATABASE_URL"])
+else:
+    Counterfoil(app, url=environ["ORDERS_AUTH_URL"], api_key=environ["ORDERS_AUTH_KEY"])
 
 
 @app.get("/live")
@@ -77,26 +81,36 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A venv with nothing in it but the wheel, its extras and a server."""
     folder = tmp_path_factory.mktemp("venv")
+    return install(folder, f"counterfoil[fastapi,http,postgresql] @ {wheel.as_uri()}", "uvicorn")
+
+
+def install(folder: Path, *wanted: str) -> Path:
+    """A new venv with these packages and what they need, in the versions of the lock."""
     locked = (REPOSITORY / "requirements.lock").read_text()
     pins = folder / "constraints.txt"
     pins.write_text("\n".join(re.findall(r"^\S+==\S+", locked, re.MULTILINE)))
     run(*UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    wanted = f"counterfoil[fastapi,postgresql] @ {wheel.as_uri()}"
-    run(*UV, "pip", "install", "--quiet", "--python", python, "-c", pins, wanted, "uvicorn")
+    run(*UV, "pip", "install", "--quiet", "--python", python, "-c", pins, *wanted)
     return folder / "venv"
 
 
 @pytest.fixture
 def application(environment: Path, tmp_path: Path, database_url: str) -> Iterator[Server]:
+    with launch(environment, tmp_path, {"ORDERS_DATABASE_URL": database_url}) as server:
+        yield server
+
+
+@contextmanager
+def launch(environment: Path, folder: Path, settings: dict[str, str]) -> Iterator[Server]:
     for name, text in APPLICATION.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     # Started in its own folder and with a clean path, as by its own developers.
     serve = f"{environment}/bin/python -m uvicorn api.main:app --port {{port}}"
     with Server.launch(
-        command=["sh", "-c", f"cd {tmp_path} && unset PYTHONPATH && exec {serve}"],
-        environment={"ORDERS_DATABASE_URL": database_url},
+        command=["sh", "-c", f"cd {folder} && unset PYTHONPATH && exec {serve}"],
+        environment=settings,
         live_path="/live",
     ) as server:
         yield server
@@ -136,3 +150,84 @@ def test_without_a_token_a_protected_route_says_that_it_needs_one(application: S
     answer = get(application, "/order")
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert get(application, "/greeting").json() == "hello"
+
+
+def test_a_protected_route_of_another_application_asks_the_service(
+    client: Client, environment: Path, tmp_path: Path, database_url: str, sql: Sql
+) -> None:
+    root = client.sign_up("root@example.org")
+    give_role(sql, "admin", "root@example.org")
+    key = client.create_api_key(root, scopes=["introspect"])["key"]
+    tokens = client.sign_up()
+    with (
+        Server.launch(database_url) as service,
+        launch(
+            environment, tmp_path, {"ORDERS_AUTH_URL": service.url, "ORDERS_AUTH_KEY": key}
+        ) as application,
+    ):
+        answer = get(application, "/order", tokens)
+        assert (answer.status_code, answer.json()) == (200, {"buyer": 2})
+        assert get(application, "/greeting", tokens).json() == "hello ada@example.org"
+        assert get(application, "/ledger", tokens).status_code == 403
+        sql("DELETE FROM access_tokens WHERE user_id = 2")
+        assert get(application, "/order", tokens).status_code == 401
+        other = client.log_in()
+        assert get(application, "/order", other).status_code == 200
+        service.stop()
+        answer = get(application, "/order", other)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert get(application, "/greeting").json() == "hello"
+
+
+# Run without a framework: what a server calls is called by hand.
+BARE = """
+import asyncio
+import importlib.util
+import sys
+
+from counterfoil.asgi import CounterfoilMiddleware, find_identity
+from counterfoil.testing import API_KEY, acting_as
+from counterfoil.tokens import TokenKind, create
+
+for name in ("fastapi", "starlette", "psycopg2"):
+    assert importlib.util.find_spec(name) is None
+
+
+async def app(scope, receive, send):
+    identity = find_identity(scope)
+    status = 200 if identity else 204
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def ask(app, *headers):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await app({"type": "http", "headers": list(headers)}, None, send)
+    return sent[0]["status"]
+
+
+async def main(options):
+    guarded = CounterfoilMiddleware(app, **options)
+    token = (b"authorization", b"Bearer " + create(TokenKind.ACCESS).text.encode())
+    assert await ask(guarded) == 204
+    assert await ask(guarded, token) == int(sys.argv[1])
+    with acting_as(guarded, user_id=7):
+        assert await ask(guarded, token) == 200
+
+
+asyncio.run(main({"url": "http://127.0.0.1:1", "api_key": API_KEY}))
+asyncio.run(main({"database_url": "sqlite:///missing.db"}))
+"""
+
+
+def test_the_middleware_needs_no_framework(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("bare")
+    environment = install(folder, f"counterfoil[http] @ {wheel.as_uri()}")
+    (folder / "bare.py").write_text(BARE)
+    run(environment / "bin" / "python", "-I", "-W", "error", folder / "bare.py", 503)

@@ -28,7 +28,7 @@ def run(work: Workspace, result: Result) -> None:
     result.add_series(series)
     for one in series:
         result.figures |= figures_of_series(one)
-        for ours in (product.USERS_ME, product.OWN_ROUTE):
+        for ours in product.ROUTES:
             result.figures |= compare(one, ours, PEERS)
     note_servers([ceiling, *targets], result)
 
@@ -40,6 +40,7 @@ def set_up_product(work: Workspace) -> list[Target]:
     database = product.set_up_product(
         work, "counterfoil", options.rows, options.users, options.sample
     )
+    product.create_administrator(database.url)
     return product.make_targets(work, database)
 
 

@@ -22,6 +22,7 @@ from harness.processes import free_port
 
 USERS_ME, OWN_ROUTE = "users-me", "own-route"
 VERIFY, INTROSPECT = "verify", "introspect"
+BESIDE_DATABASE, BESIDE_SERVICE = "beside-database", "beside-introspection"
 WITHOUT_LOG, BARE, ON_SQLITE = "users-me-no-log", "users-me-uvicorn", "users-me-sqlite"
 LABELS = {
     USERS_ME: "Counterfoil, GET /users/me",
@@ -29,10 +30,19 @@ LABELS = {
     BARE: "the same by `uvicorn api:app`, without a log",
     ON_SQLITE: "the same on SQLite",
     OWN_ROUTE: "Counterfoil, an application's route",
+    BESIDE_DATABASE: "an application in another process, by the database",
+    BESIDE_SERVICE: "an application in another process, by introspection",
     VERIFY: "Counterfoil, GET /verify",
     INTROSPECT: "Counterfoil, POST /introspect",
 }
-PATHS = {OWN_ROUTE: "/account", VERIFY: "/verify"}
+PATHS = {
+    OWN_ROUTE: "/account",
+    BESIDE_DATABASE: "/account",
+    BESIDE_SERVICE: "/account",
+    VERIFY: "/verify",
+}
+# What is compared with each of the peers.
+ROUTES = (USERS_ME, OWN_ROUTE, BESIDE_DATABASE, BESIDE_SERVICE)
 PYTHON = Path(sys.executable)
 ADMINISTRATOR = "administrator@example.org"
 # The command rejects common passwords.
@@ -60,11 +70,14 @@ def set_up_product(
 
 
 def create_api_key(url: str) -> str:
-    """Create an API key with the scope introspect by the product's commands."""
-    user = ["create-user", ADMINISTRATOR, "--name", "Admin", "--role", "admin", "--password-stdin"]
-    run_command(url, user, ADMINISTRATOR_PASSWORD)
+    """Create an API key with the scope introspect for the administrator of the benchmark."""
     key = ["create-api-key", ADMINISTRATOR, "--name", "benchmark", "--scope", "introspect"]
     return run_command(url, key).strip()
+
+
+def create_administrator(url: str) -> None:
+    user = ["create-user", ADMINISTRATOR, "--name", "Admin", "--role", "admin", "--password-stdin"]
+    run_command(url, user, ADMINISTRATOR_PASSWORD)
 
 
 def run_command(url: str, arguments: list[str], standard_input: str = "") -> str:
@@ -122,6 +135,8 @@ def make_targets(work: Workspace, product: Product) -> list[Target]:
         if name in (USERS_ME, VERIFY, INTROSPECT):
             server = shipped = shipped or start_product(work, product)
             targets.append(make_target(work.folder, name, server, make_requests(name, product)))
+        elif name in (BESIDE_DATABASE, BESIDE_SERVICE):
+            targets.append(_make_beside(work, product, name))
         else:
             targets.append(_make_variant(work, product, name))
     return targets
@@ -140,6 +155,21 @@ def _make_variant(work: Workspace, product: Product, name: str) -> Target:
         case _:
             server = start_uvicorn(work, product, name, "benchmarks.own_route:app")
     return make_target(work.folder, name, server, make_requests(name, product))
+
+
+def _make_beside(work: Workspace, product: Product, name: str) -> Target:
+    """An application of its own process, with a service of its own to ask in one of the modes."""
+    requests, asked = make_requests(name, product), None
+    if name == BESIDE_SERVICE:
+        asked = start_product(work, product, name=f"{name}-service")
+        url, key = f"http://{HOST}:{asked.port}", create_api_key(product.url)
+        environment = {"BESIDE_URL": url, "BESIDE_API_KEY": key}
+    else:
+        environment = {"BESIDE_DATABASE_URL": product.url}
+    port = free_port()
+    command = uvicorn(PYTHON, "benchmarks.beside:app", port)
+    server = work.start(Server(name, command, environment, port, requests[0]))
+    return make_target(work.folder, name, server, requests, asked)
 
 
 def set_up_sqlite(work: Workspace) -> Product:

@@ -77,7 +77,7 @@ def ratio_table(
 def against_table(connections: Sequence[int], figures: Figures) -> list[str]:
     """The product's routes against each peer, both relative to the ceiling beside them."""
     tables = []
-    for ours in (product.USERS_ME, product.OWN_ROUTE):
+    for ours in product.ROUTES:
         head = [f"{LABELS[ours]}, relative to", *(f"{number} conn." for number in connections)]
         rows = [
             [LABELS[peer], *(cell(figures, f"{ours}.against.{peer}.{one}") for one in connections)]

@@ -12,18 +12,28 @@ SEPARATOR = b"\0"
 
 @dataclass(frozen=True)
 class Target:
-    """`requests` is a file of complete requests, which rotate.lua reads."""
+    """`requests` is a file of complete requests, which rotate.lua reads.
+
+    `asked` is another server that this one asks at each request, whose processor time counts too.
+    """
 
     name: str
     server: Server
     requests: Path
     scheme: str = "http"
+    asked: Server | None = None
 
 
-def make_target(folder: Path, name: str, server: Server, requests: Sequence[bytes]) -> Target:
+def make_target(
+    folder: Path,
+    name: str,
+    server: Server,
+    requests: Sequence[bytes],
+    asked: Server | None = None,
+) -> Target:
     path = folder / f"{name}.requests"
     path.write_bytes(SEPARATOR.join(requests))
-    return Target(name, server, path)
+    return Target(name, server, path, asked=asked)
 
 
 def check(target: Target, answers: int = 20) -> bytes:

@@ -34,10 +34,13 @@ def is_installed() -> bool:
 
 
 def measure(target: Target, connections: int, seconds: float, postgres_pid: int) -> Run:
-    pids = (target.server.pid, postgres_pid)
+    pids = [postgres_pid, target.server.pid]
+    if target.asked is not None:
+        pids.append(target.asked.pid)
     before = [cpu_seconds(pid) for pid in pids]
     seen = run_wrk(target, connections, seconds)
-    server, postgres = (cpu_seconds(pid) - was for pid, was in zip(pids, before, strict=True))
+    used = [cpu_seconds(pid) - was for pid, was in zip(pids, before, strict=True)]
+    postgres, server = used[0], sum(used[1:])
     thousands = max(seen["requests"], 1) / 1000
     return Run(
         target=target.name,

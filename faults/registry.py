@@ -36,6 +36,7 @@ MODULES = (
     "bad_input",
     "injections",
     "proxies",
+    "applications",
 )
 
 

@@ -107,12 +107,11 @@ class Connection(asyncio.Protocol):
             self._http.receive_data(data)
             self._read_events()
         except h11.RemoteProtocolError:
-            lost = not data
-            self._fail(
-                ConnectionLost(unanswered=not self._has_received)
-                if lost
-                else BadResponse("no HTTP response")
-            )
+            if data:
+                self._fail(BadResponse("no HTTP response"))
+            else:
+                # It ended before the response was complete.
+                self._fail(ConnectionLost(unanswered=not self._has_received))
         except BadResponse as error:
             self._fail(error)
 

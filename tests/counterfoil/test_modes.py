@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI, WebSocket
 from fastapi.testclient import TestClient
+from sqlalchemy.engine import make_url
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
@@ -223,6 +224,25 @@ def test_a_database_is_asked_with_and_without_a_lifespan_and_on_one_loop_after_t
                 assert websocket.receive_json() == 1
     sql("DELETE FROM sessions WHERE user_id = 1")
     assert asyncio.run(get(app, "/me", **tokens.headers)).status_code == 401
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_role_that_may_read_the_two_views_and_nothing_else_can_check_tokens(
+    client: Client, database_url: str, sql: Sql, worker_id: str
+) -> None:
+    tokens = client.sign_up()
+    role = f"application_{worker_id}"
+    sql(
+        f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD '{role}';"
+        f"GRANT SELECT ON live_access_tokens, live_api_keys TO {role}"
+    )
+    url = make_url(database_url).set(username=role, password=role)
+    app = application(database_url=url.render_as_string(hide_password=False))
+    try:
+        with running(app) as other:
+            assert other.get("/me", headers=tokens.headers).json() == 1
+    finally:
+        sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,6 +9,7 @@ import ssl
 
 import h11
 
+from counterfoil import __version__
 from counterfoil.errors import IntrospectionUnavailable
 from counterfoil.identity import Identity
 from counterfoil.introspection import answer
@@ -49,6 +50,7 @@ class Client:
         self._headers = [
             ("Host", endpoint.authority),
             ("Authorization", f"Bearer {api_key}"),
+            ("User-Agent", f"counterfoil/{__version__}"),
             ("Accept", "application/json"),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ]

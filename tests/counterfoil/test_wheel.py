@@ -152,6 +152,7 @@ def test_without_a_token_a_protected_route_says_that_it_needs_one(application: S
     assert get(application, "/greeting").json() == "hello"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_protected_route_of_another_application_asks_the_service(
     client: Client, environment: Path, tmp_path: Path, database_url: str, sql: Sql
 ) -> None:

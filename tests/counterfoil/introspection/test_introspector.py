@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -228,6 +230,45 @@ def test_one_deadline_is_for_everything_and_for_a_hundred_at_once(handler: Any) 
     well_behaved = Endpoint.answering(LIVE)
     server = Endpoint(well_behaved.handler)
     play(server, scene, deadline_seconds=SHORT)
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(asked: Introspector) -> None:
+        with pytest.raises(IntrospectionUnavailable):
+            await asked.resolve(TOKEN)
+        is_over.set()
+
+    def look_up(*_: Any, **__: Any) -> Any:
+        is_over.wait(DEADLINE)
+        return []
+
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    url = "http://auth.example.org"
+    play(Endpoint.answering(LIVE), scene, url=url, deadline_seconds=SHORT)
+
+
+def test_a_name_without_an_address_is_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(asked: Introspector) -> None:
+        with pytest.raises(IntrospectionUnavailable, match="no address"):
+            await asked.resolve(TOKEN)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    play(Endpoint.answering(LIVE), scene, url="http://auth.example.org")
+
+
+def test_if_one_address_does_not_answer_the_next_one_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(asked: Introspector) -> None:
+        asked._client._endpoint = asked._client._endpoint._replace(port=server.port)
+        assert await asked.resolve(TOKEN) == ADA
+
+    # Nothing listens at the first one.
+    found = [(socket.AF_INET, 1, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    server = Endpoint.answering(LIVE)
+    play(server, scene, url="http://auth.example.org")
 
 
 def test_an_idle_connection_that_the_service_closes_is_not_noticed_by_a_request() -> None:

@@ -6,7 +6,7 @@ the answer to another question.
 """
 
 import asyncio
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import h11
 
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
             self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP or TLS
-        self._transport = transport
+        # Always one of TCP or TLS, though uvloop's are of no class of asyncio.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():

@@ -5,11 +5,12 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
 import trustme
+import uvloop
 
 from counterfoil.errors import IntrospectionUnavailable
 from counterfoil.identity import Identity
@@ -40,7 +41,10 @@ def introspector(server: Endpoint, **options: Any) -> Introspector:
 
 
 def play(
-    server: Endpoint, scene: Callable[[Introspector], Awaitable[None]], **options: Any
+    server: Endpoint,
+    scene: Callable[[Introspector], Awaitable[None]],
+    run_loop: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
+    **options: Any,
 ) -> None:
     async def run() -> None:
         async with asyncio.timeout(DEADLINE), server:
@@ -50,7 +54,7 @@ def play(
             finally:
                 await asked.close()
 
-    asyncio.run(run())
+    run_loop(run())
 
 
 def test_a_live_token_has_the_identity_that_the_service_tells() -> None:
@@ -92,14 +96,17 @@ def test_what_cannot_be_a_token_is_not_asked_about() -> None:
     play(server, scene)
 
 
-def test_a_connection_is_kept_and_used_again() -> None:
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_connection_is_kept_and_used_again(
+    run_loop: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
     async def scene(asked: Introspector) -> None:
         for _ in range(5):
             assert await asked.resolve(TOKEN) == ADA
         assert (server.connections, len(server.requests)) == (1, 5)
 
     server = Endpoint.answering(LIVE)
-    play(server, scene)
+    play(server, scene, run_loop)
 
 
 UNEXPECTED = {
@@ -211,8 +218,11 @@ async def drip_interim(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("handler", [hang, drip, drip_interim])
-def test_one_deadline_is_for_everything_and_for_a_hundred_at_once(handler: Any) -> None:
+def test_one_deadline_is_for_everything_and_for_a_hundred_at_once(
+    handler: Any, run_loop: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
     async def scene(asked: Introspector) -> None:
         server.handler = handler
         loop = asyncio.get_running_loop()
@@ -229,7 +239,7 @@ def test_one_deadline_is_for_everything_and_for_a_hundred_at_once(handler: Any) 
 
     well_behaved = Endpoint.answering(LIVE)
     server = Endpoint(well_behaved.handler)
-    play(server, scene, deadline_seconds=SHORT)
+    play(server, scene, run_loop, deadline_seconds=SHORT)
 
 
 def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,7 +515,10 @@ def test_a_stale_answer_ends_with_its_time_and_with_its_token() -> None:
         play(server, scene, max_staleness_seconds=seconds)
 
 
-def test_an_encrypted_service_is_verified_by_name_and_authority() -> None:
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_an_encrypted_service_is_verified_by_name_and_authority(
+    run_loop: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
 
     async def run() -> None:
@@ -531,7 +544,7 @@ def test_an_encrypted_service_is_verified_by_name_and_authority() -> None:
             await asked.close()
             await server.stop()
 
-    asyncio.run(run())
+    run_loop(run())
 
 
 def test_a_connection_that_was_idle_for_long_is_not_trusted() -> None:

@@ -73,7 +73,7 @@ class _Record:
             return caller.use(self.tokens.access_token)
 
 
-@scenario("F27", f"the service that an application asks hung, stopped, wrong; {CALLERS} callers")
+@scenario("F33", f"the service that an application asks hung, stopped, wrong; {CALLERS} callers")
 def service_of_an_application(context: ScenarioContext) -> Outcome:
     url = context.database()
     service = context.serve(url)
@@ -101,7 +101,7 @@ def service_of_an_application(context: ScenarioContext) -> Outcome:
     return Outcome(record.held, "; ".join(record.figures))
 
 
-@scenario("F27", f"the database that an application asks hung, stopped, wrong; {CALLERS} callers")
+@scenario("F33", f"the database that an application asks hung, stopped, wrong; {CALLERS} callers")
 def database_of_an_application(context: ScenarioContext) -> Outcome:
     database, url = context.cluster()
     service = context.serve(url)

@@ -15,6 +15,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from counterfoil import Identity
+from counterfoil.cookies import SessionCookie
 from counterfoil.fastapi import (
     Counterfoil,
     CurrentIdentity,
@@ -113,6 +114,13 @@ def test_exactly_one_mode_is_configured_and_rightly(options: dict[str, Any], sai
     with pytest.raises(ValueError, match=said) as raised:
         Counterfoil(FastAPI(), **options)
     assert options.get("api_key", "none") not in str(raised.value)
+
+
+def test_the_cookie_of_a_browser_is_a_matter_of_the_database() -> None:
+    cookie = SessionCookie()
+    with pytest.raises(ValueError, match="session_cookie"):
+        Counterfoil(FastAPI(), url="https://a", api_key=API_KEY, session_cookie=cookie)
+    Counterfoil(FastAPI(), database_url="sqlite:///x", session_cookie=cookie)
 
 
 def test_the_answers_are_those_of_the_service() -> None:

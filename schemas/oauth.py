@@ -74,9 +74,9 @@ class Introspection(Schema):
     )
     email: str | None = Field(None, description="The e-mail address, which is not verified.")
     preferred_username: str | None = Field(None, description="The username. Absent without one.")
-    name: str | None = None
-    surname: str | None = None
-    website: str | None = None
+    name: str | None = Field(None, description="The name, as the user chose it.")
+    surname: str | None = Field(None, description="The surname. Absent without one.")
+    website: str | None = Field(None, description="The website. Absent without one.")
     roles: list[str] | None = Field(None, description="The roles that the token may use.")
     user_roles: list[str] | None = Field(
         None, description="All roles of the user, which a narrowed token or a key may not have."

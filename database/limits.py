@@ -6,6 +6,9 @@ This module imports nothing, so that the schemas can import it too.
 MAX_ID = 2**31 - 1
 """The largest id of a user: PostgreSQL raises an error for a comparison with a larger integer."""
 
+MAX_BIG_ID = 2**63 - 1
+"""The same for the id of anything else that is numbered."""
+
 MAX_EMAIL_LENGTH = 254
 MAX_STORED_EMAIL_LENGTH = 320
 """Addresses that were inserted by SQL may be longer than new ones, and must be found."""
@@ -23,6 +26,9 @@ MAX_TEXT_LENGTH = 2000
 """Addresses of websites, and lists of scopes."""
 
 MAX_ROLE_LENGTH = 64
+MAX_MAIL_KIND_LENGTH = 32
+MAX_LOCALE_LENGTH = 16
+MAX_ERROR_CODE_LENGTH = 64
 MAX_IP_LENGTH = 45
 HINT_LENGTH = 4
 """How many of the last characters of an API key are stored to recognise it by."""

@@ -25,6 +25,8 @@ _STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
     queries.pruning.prune_throttle_counters,
     queries.pruning.prune_released_names,
     queries.pruning.prune_known_addresses,
+    queries.pruning.prune_mail_tokens,
+    queries.pruning.prune_outbox,
     queries.pruning.prune_audit_events,
 )
 

@@ -4,6 +4,8 @@ from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
 from database.models.audit_event import AuditEvent
 from database.models.known_address import KnownAddress
+from database.models.mail_token import MailToken
+from database.models.outgoing_mail import OutgoingMail
 from database.models.pruning_scan import PruningScan
 from database.models.refresh_token import RefreshToken
 from database.models.released_name import ReleasedName
@@ -18,6 +20,8 @@ __all__ = [
     "AuditEvent",
     "KnownAddress",
     "LoginSession",
+    "MailToken",
+    "OutgoingMail",
     "PruningScan",
     "RefreshToken",
     "ReleasedName",

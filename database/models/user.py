@@ -17,12 +17,19 @@ class User(Base):
 
     `updated_at` is when profile, password or `is_active` last changed. Revoking sessions, or
     rehashing the same password, does not change it.
+
+    `verified_email` is the address that the user has confirmed. If it is not `email`, but for case,
+    the address is not verified: one that is changed by SQL never is. `pending_email` becomes the
+    address once it is confirmed, until `pending_email_expires_at`.
     """
 
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(limits.MAX_STORED_EMAIL_LENGTH))
+    verified_email: Mapped[str | None] = mapped_column(String(limits.MAX_STORED_EMAIL_LENGTH))
+    pending_email: Mapped[str | None] = mapped_column(String(limits.MAX_STORED_EMAIL_LENGTH))
+    pending_email_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     username: Mapped[str | None] = mapped_column(String(limits.MAX_USERNAME_LENGTH))
     name: Mapped[str] = mapped_column(String(limits.MAX_LABEL_LENGTH))
     surname: Mapped[str | None] = mapped_column(String(limits.MAX_LABEL_LENGTH))
@@ -39,6 +46,13 @@ class User(Base):
         secondary=user_roles, lazy="raise", order_by=Role.name, passive_deletes=True
     )
     known_addresses: Mapped[list[KnownAddress]] = relationship(lazy="raise", viewonly=True)
+
+    @property
+    def is_email_verified(self) -> bool:
+        """Whether the user has confirmed the present address."""
+        return self.verified_email is not None and (
+            self.verified_email.lower() == self.email.lower()
+        )
 
     __table_args__ = (
         # Commands take an id, a username or an address in one argument.

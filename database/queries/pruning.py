@@ -30,6 +30,8 @@ from database.models import (
     AuditEvent,
     KnownAddress,
     LoginSession,
+    MailToken,
+    OutgoingMail,
     PruningScan,
     RefreshToken,
     ReleasedName,
@@ -47,6 +49,9 @@ _MAX_TRANSACTION = timedelta(minutes=2)
 
 # For how long a user's address stays known after the last login from it.
 _ADDRESS_LIFETIME = timedelta(days=90)
+
+# Long after the last attempt to send a mail, whatever it is about.
+_MAIL_LIFETIME = timedelta(days=3)
 
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 
@@ -160,6 +165,17 @@ def prune_released_names(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     return _delete(db, ReleasedName, _before(ReleasedName.ends_at, clock.read(db)), limit)
 
 
+def prune_mail_tokens(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete the tokens of mails that have expired, used or not."""
+    return _delete(db, MailToken, _before(MailToken.expires_at, cutoffs.ended_before), limit)
+
+
+def prune_outbox(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete mails that were sent, or are too old to be sent any more."""
+    old = _before(OutgoingMail.created_at, cutoffs.ended_before - _MAIL_LIFETIME)
+    return _delete(db, OutgoingMail, old, limit)
+
+
 class KeyRange(NamedTuple):
     """A range of primary keys of `sessions`. `last` is None for the end of the table."""
 
@@ -196,6 +212,7 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
     counters = ThrottleCounter.ends_at < clock.now()
     names = ReleasedName.ends_at < clock.now()
     addresses = KnownAddress.last_used_at < before - _ADDRESS_LIFETIME
+    mails = OutgoingMail.created_at < before - _MAIL_LIFETIME
     counts = {
         "access_tokens": _count(db, union(_expired_tokens(before), their_tokens)),
         "sessions": _count(db, sessions),
@@ -203,6 +220,8 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         "throttle_counters": _count(db, select(ThrottleCounter.id).where(counters)),
         "released_names": _count(db, select(ReleasedName.id).where(names)),
         "known_addresses": _count(db, select(KnownAddress.id).where(addresses)),
+        "mail_tokens": _count(db, select(MailToken.id).where(MailToken.expires_at < before)),
+        "outbox": _count(db, select(OutgoingMail.id).where(mails)),
     }
     if cutoffs.recorded_before is not None:
         events = select(AuditEvent.id).where(AuditEvent.at < cutoffs.recorded_before)

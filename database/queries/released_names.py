@@ -32,6 +32,11 @@ def is_kept_from(digest: bytes, *, user_id: int | None) -> ColumnElement[bool]:
     return kept if user_id is None else kept.where(ReleasedName.user_id != user_id)
 
 
+def is_kept(db: Session, digest: bytes, *, user_id: int | None) -> bool:
+    """Whether a name is kept for another user than this one."""
+    return bool(db.scalar(select(is_kept_from(digest, user_id=user_id))))
+
+
 def count_kept(db: Session, *, user_id: int) -> int:
     """How many names are kept for a user."""
     kept = select(func.count()).where(

@@ -1,6 +1,7 @@
 """Finds, locks and changes users, and finds their roles."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -82,6 +83,21 @@ def lock_grants(db: Session, user_id: int) -> dict[str, str]:
 
 def _one(db: Session, query: Select[User]) -> User | None:
     return db.scalars(query).unique().one_or_none()
+
+
+def hold(db: Session, user_id: int) -> User | None:
+    """A user by id, who is neither deleted nor given another id until the transaction is over."""
+    return _one(db, _held(User.id == user_id))
+
+
+def hold_by_email(db: Session, address: str) -> User | None:
+    """A user by lower-case address, in the same way."""
+    return _one(db, _held(func.lower(User.email) == address))
+
+
+def _held(condition: ColumnElement[bool]) -> Select[User]:
+    query = select(User).where(condition).with_for_update(of=User, read=True, key_share=True)
+    return query.execution_options(populate_existing=True)
 
 
 def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None = None) -> set[str]:
@@ -175,6 +191,28 @@ def upgrade_hash(db: Session, user_id: int, *, old: str, new: str) -> None:
         .where(User.id == user_id, User.hashed_password == old)
         .values(_keep_updated_at(hashed_password=new))
     )
+
+
+def set_verified_email(db: Session, user: User) -> None:
+    """The present address has been confirmed."""
+    _change_quietly(db, user, verified_email=user.email)
+
+
+def set_pending_email(
+    db: Session, user: User, address: str | None, *, expires_at: datetime | None = None
+) -> None:
+    """Another address is to become that of the user once it is confirmed. None: no other."""
+    _change_quietly(db, user, pending_email=address, pending_email_expires_at=expires_at)
+
+
+def _change_quietly(db: Session, user: User, **values: Any) -> None:
+    db.execute(
+        update(User)
+        .where(User.id == user.id)
+        .values(_keep_updated_at(**values))
+        .execution_options(synchronize_session=False)
+    )
+    db.refresh(user, list(values))
 
 
 def _keep_updated_at(**values: Any) -> dict[str, Any]:

@@ -16,6 +16,9 @@ TABLES = {
     "released_names": "E-mail addresses and usernames that were given up, as digests: for a while"
     " nobody else can take them.",
     "known_addresses": "The networks from which users have logged in before, as digests.",
+    "mail_tokens": "What the links and codes in mails can do, once. A row is written when the mail"
+    " is sent.",
+    "outbox": "Mails to be sent, and what became of them. No row contains a link or a code.",
 }
 
 _CREATED = "when the row was created"
@@ -24,6 +27,10 @@ _ENDS = "from when on it is rejected"
 COLUMNS = {
     "users.id": "never reused, not even after a deletion",
     "users.email": "normalised; logins look it up in this form",
+    "users.verified_email": "the address that the user confirmed; `email` is verified if it is the"
+    " same",
+    "users.pending_email": "the address that becomes `email` once it is confirmed",
+    "users.pending_email_expires_at": "from when on it does not",
     "users.username": "another name to log in with; it has no `@` and is no number",
     "users.name": "how to address the user",
     "users.surname": "",
@@ -103,6 +110,33 @@ COLUMNS = {
     "known_addresses.user_id": "",
     "known_addresses.address_digest": "of the user and the network",
     "known_addresses.last_used_at": "when the user last logged in from it",
+    "mail_tokens.id": "",
+    "mail_tokens.kind": "`reset`, `verify`, `change`, `register` or `revert`",
+    "mail_tokens.token_digest": "of the token in the link",
+    "mail_tokens.code_digest": "of the code and `transaction_digest`; NULL: the mail has no code",
+    "mail_tokens.transaction_digest": "of what the client was given that asked for the mail",
+    "mail_tokens.user_id": "NULL: the account begins with the confirmation",
+    "mail_tokens.address": "where the mail went",
+    "mail_tokens.current_address": "of the account when it was asked for; void once it has changed",
+    "mail_tokens.data": "what the use of the token needs, such as the account that begins with it,"
+    " with the hash of its password",
+    "mail_tokens.attempts": "wrong codes",
+    "mail_tokens.created_at": _CREATED,
+    "mail_tokens.expires_at": _ENDS,
+    "mail_tokens.used_at": "when it was used; it works once",
+    "outbox.id": "",
+    "outbox.kind": "what the mail is about",
+    "outbox.user_id": "NULL: only an address was given, which may be nobody's",
+    "outbox.address": "whom it is for",
+    "outbox.locale": "the language of the request that caused it",
+    "outbox.data": "what the mail says; emptied once it is sent",
+    "outbox.created_at": _CREATED,
+    "outbox.next_attempt_at": "when it is tried again",
+    "outbox.leased_until": "until when one worker tries to send it",
+    "outbox.attempts": "how often that was tried",
+    "outbox.sent_at": "when a mail server took it",
+    "outbox.failed_at": "when it was given up",
+    "outbox.error_code": "why the last attempt failed, such as `smtp_550`",
 }
 
 VIEW = {

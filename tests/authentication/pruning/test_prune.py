@@ -394,3 +394,30 @@ def test_pruning_under_load_ends_no_live_session(
 def _prune_until(database: Database, stop: threading.Event) -> None:
     while not stop.is_set():
         prune(database, keep_days=0)
+
+
+def test_tokens_of_mails_and_mails_are_pruned_once_they_are_of_no_use(
+    client: Client, database: Database, sql: Sql, backdate: Backdate, count: Count
+) -> None:
+    user_id = client.register().json()["id"]
+    for days, digest in ((9, "a"), (6, "b")):
+        sql(
+            "INSERT INTO mail_tokens (kind, token_digest, user_id, address, expires_at) SELECT"
+            f" 'verify', hashed, {user_id}, 'ada@example.org', '{days_ago(days)}'"
+            f" FROM (SELECT {digest_of(database, digest)} AS hashed) AS made"
+        )
+        sql(
+            "INSERT INTO outbox (kind, user_id, address, locale, created_at)"
+            f" VALUES ('verify', {user_id}, 'ada@example.org', 'en', '{days_ago(days + 3)}')"
+        )
+    counted = count_prunable(database, Retention(7))
+    assert (counted["mail_tokens"], counted["outbox"]) == (1, 1)
+    assert prune(database) == {"mail_tokens": 1, "outbox": 1}
+    assert (count("mail_tokens"), count("outbox")) == (1, 1)
+
+
+def digest_of(database: Database, letter: str) -> str:
+    """32 bytes, as each database writes them."""
+    hexadecimal = (letter.encode() * 32).hex()
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    return f"x'{hexadecimal}'" if is_sqlite else f"'\\x{hexadecimal}'::bytea"

@@ -1,0 +1,122 @@
+"""Stores, finds and uses the tokens of mails."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from database import clock
+from database.models import MailToken
+
+
+class CodeCheck(NamedTuple):
+    """How a code is checked: at most `attempts` times, and `seconds` after the mail was sent."""
+
+    transaction_digest: bytes
+    attempts: int
+    seconds: int
+
+
+def add(db: Session, **fields: Any) -> None:
+    """Add a token. One of the same transaction keeps the count of wrong codes."""
+    counted = 0
+    if (digest := fields.get("transaction_digest")) is not None:
+        same = MailToken.transaction_digest == digest
+        counted = db.scalar(select(func.max(MailToken.attempts)).where(same)) or 0
+    db.add(MailToken(attempts=counted, **fields))
+    db.flush()
+
+
+def find_usable(db: Session, token_digest: bytes) -> MailToken | None:
+    """A token that has neither been used nor has expired. Whose it is must be checked."""
+    return db.scalar(_usable(MailToken.token_digest == token_digest))
+
+
+def count_attempt(db: Session, check: CodeCheck) -> Sequence[MailToken]:
+    """Count an attempt to enter a code, and return the tokens that it may be the code of.
+
+    Empty for an unknown transaction, and once there were too many attempts. To be committed before
+    the code is compared, so that parallel guesses cannot exceed the limit.
+    """
+    # In the order of ids, as everywhere: an UPDATE alone locks in any order.
+    candidates = _usable(
+        MailToken.transaction_digest == check.transaction_digest,
+        MailToken.attempts < check.attempts,
+        MailToken.created_at > clock.read(db) - timedelta(seconds=check.seconds),
+    ).order_by(MailToken.id)
+    ids = [token.id for token in db.scalars(candidates.with_for_update())]
+    if not ids:
+        return []
+    return db.scalars(
+        update(MailToken)
+        .where(MailToken.id.in_(ids), MailToken.attempts < check.attempts)
+        .values(attempts=MailToken.attempts + 1)
+        .returning(MailToken)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).all()
+
+
+def use(db: Session, token_id: int) -> bool:
+    """Mark a token as used. Returns False if it was used, has expired or was voided meanwhile.
+
+    The account that it began is no longer kept with it.
+    """
+    used = db.scalars(
+        update(MailToken)
+        .where(MailToken.id == token_id, _is_usable())
+        .values(used_at=clock.now(), data={})
+        .returning(MailToken.id)
+        .execution_options(synchronize_session=False)
+    )
+    return used.one_or_none() is not None
+
+
+def void_of_user(db: Session, user_id: int, kinds: Sequence[str]) -> None:
+    """Delete the unused tokens of these kinds that a user has."""
+    _void(db, MailToken.user_id == user_id, MailToken.kind.in_(kinds))
+
+
+def list_unused(db: Session, user_id: int, kind: str) -> Sequence[MailToken]:
+    """The unused tokens of a kind that a user has."""
+    unused = MailToken.used_at.is_(None)
+    query = select(MailToken).where(MailToken.user_id == user_id, MailToken.kind == kind, unused)
+    return db.scalars(query).all()
+
+
+def void(db: Session, ids: Sequence[int]) -> None:
+    """Delete these tokens, unless they have been used."""
+    _void(db, MailToken.id.in_(ids))
+
+
+def void_of_address(db: Session, address: str, kind: str, *, applies: bool = True) -> None:
+    """Delete the unused tokens of a kind that went to a lower-case address.
+
+    If it does not apply, the same statement finds none, so that its time tells nothing.
+    """
+    is_theirs = MailToken.address == (address if applies else "")
+    _void(db, is_theirs, MailToken.kind == kind)
+
+
+def _void(db: Session, *conditions: ColumnElement[bool]) -> None:
+    # Locked in the order of ids, as everywhere.
+    found = (
+        select(MailToken.id)
+        .where(*conditions, MailToken.used_at.is_(None))
+        .order_by(MailToken.id)
+        .with_for_update()
+    )
+    db.execute(
+        delete(MailToken)
+        .where(MailToken.id.in_(found))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _usable(*conditions: ColumnElement[bool]) -> Select[MailToken]:
+    return select(MailToken).where(*conditions, _is_usable())
+
+
+def _is_usable() -> ColumnElement[bool]:
+    return MailToken.used_at.is_(None) & (MailToken.expires_at > clock.now())

@@ -15,6 +15,7 @@ from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
 from api.openapi import description
+from api.pages import application as pages
 from api.request import client_address
 from api.routers import (
     admin,
@@ -24,6 +25,7 @@ from api.routers import (
     forward_auth,
     health,
     introspection,
+    mail,
     metrics,
     oauth,
     sessions,
@@ -153,6 +155,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     nouns = [users, oauth, tokens, sessions, api_keys, admin, health, introspection, forward_auth]
     if settings.api.browser_sessions:
         nouns.append(browser_session)
+    if settings.mail.is_on:
+        nouns.append(mail)
     if settings.api.metrics is not Exposure.OFF:
         nouns.append(metrics)
     if settings.api.docs:
@@ -161,6 +165,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         # Not include_router: it would put FastAPI's machinery around every route, and match twice.
         app.router.routes.extend(noun.router.routes)
     answer_head(app.router.routes)
+    if settings.mail.is_on:
+        pages.install(app)
     if settings.api.console:
         console.install(app)
     # OAuth demands that unknown parameters are ignored (RFC 6749, 3.2). A logout has none, and
@@ -188,6 +194,8 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
     service = Service(
         settings=settings.authentication,
         database_settings=settings.database,
+        mail_settings=settings.mail,
+        public_url=settings.api.issuer,
         instrumentation=instrumentation,
     )
     try:

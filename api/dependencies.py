@@ -13,7 +13,7 @@ from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
 from api.request import client_address
-from authentication import permissions
+from authentication import languages, permissions
 from authentication.audit import Origin
 from authentication.credentials.actor import Actor
 from authentication.service import Service
@@ -93,6 +93,7 @@ def origin_of(request: Request) -> Origin:
         actor=identity.actor if identity else "anonymous",
         ip=client_address.of(request, request.app.state.proxy_networks),
         user_agent=client_address.user_agent(request),
+        language=languages.negotiate(request.headers.get("accept-language", "")),
     )
 
 

@@ -22,11 +22,14 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     **problems.STATUSES,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
+    errors.EmailUnverified: HTTPStatus.FORBIDDEN,
+    errors.InvalidMailToken: HTTPStatus.BAD_REQUEST,
     errors.RegistrationClosed: HTTPStatus.FORBIDDEN,
     errors.InvalidScope: HTTPStatus.BAD_REQUEST,
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,
     errors.HashingBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.MailBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -63,7 +66,7 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case errors.InvalidRefreshToken():
             return problems.INVALID_TOKEN_CHALLENGE
-        case errors.HashingBusy():
+        case errors.HashingBusy() | errors.MailBusy():
             return problems.RETRY_AFTER
         case errors.TooManyAttempts(retry_after_seconds=seconds):
             return {"Retry-After": str(seconds)}

@@ -22,6 +22,7 @@ PATHS = frozenset({"/token", "/introspect", "/revoke"})
 # The codes of RFC 6749, 5.2 for our errors; all others are an invalid_request.
 _CODES: dict[type[CounterfoilError], str] = {
     errors.InvalidCredentials: "invalid_grant",
+    errors.EmailUnverified: "invalid_grant",
     errors.InvalidRefreshToken: "invalid_grant",
     errors.SessionLimitReached: "invalid_grant",
     errors.InvalidScope: "invalid_scope",

@@ -19,8 +19,16 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode
 
 from api.request.hosts import is_loopback
-from authentication.settings import AuthenticationSettings
-from database.settings import DatabaseSettings, LayerSettings, one_clear_line, reject_unknown
+from authentication.mail.settings import MailSettings
+from authentication.settings import AuthenticationSettings, Registration
+from database.settings import (
+    PREFIX,
+    DatabaseSettings,
+    InvalidSettings,
+    LayerSettings,
+    one_clear_line,
+    reject_unknown,
+)
 
 Network = IPv4Network | IPv6Network
 
@@ -231,10 +239,16 @@ class Settings(NamedTuple):
     database: DatabaseSettings
     authentication: AuthenticationSettings
     api: ApiSettings
+    mail: MailSettings
 
 
 def load() -> Settings:
     """Read the environment and `.env`. Raises InvalidSettings, also for a name that is unknown."""
     with one_clear_line():
-        reject_unknown(DatabaseSettings, AuthenticationSettings, ApiSettings)
-        return Settings(DatabaseSettings(), AuthenticationSettings(), ApiSettings())
+        reject_unknown(DatabaseSettings, AuthenticationSettings, ApiSettings, MailSettings)
+        settings = Settings(
+            DatabaseSettings(), AuthenticationSettings(), ApiSettings(), MailSettings()
+        )
+    if settings.authentication.registration is Registration.CONFIRM and not settings.mail.is_on:
+        raise InvalidSettings(f"{PREFIX}REGISTRATION: confirm needs mail: set MAIL_URL as well")
+    return settings

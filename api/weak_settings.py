@@ -5,6 +5,9 @@ from urllib.parse import urlsplit
 
 from api.request.hosts import is_loopback
 from api.settings import ApiSettings, Exposure, Settings
+from authentication.mail.kinds import LinkKind
+from authentication.mail.servers import FileTarget, Security
+from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 
 _RECOMMENDED_ROUNDS = 12
@@ -17,6 +20,7 @@ def find(settings: Settings) -> Iterator[str]:
     """A line about each."""
     yield from _of_accounts(settings.authentication)
     yield from _of_http(settings.api)
+    yield from _of_mail(settings.mail)
 
 
 def _of_accounts(settings: AuthenticationSettings) -> Iterator[str]:
@@ -43,6 +47,20 @@ def _of_http(settings: ApiSettings) -> Iterator[str]:
             yield f"CORS_ORIGINS has {origin.geturl()}: who is on its network can change its pages"
     if settings.metrics_token is None and _can_be_reached(settings.metrics, is_public=is_public):
         yield f"METRICS is {settings.metrics}, without METRICS_TOKEN: others may read /metrics"
+
+
+def _of_mail(settings: MailSettings) -> Iterator[str]:
+    if not settings.is_on:
+        return
+    server = settings.server
+    if isinstance(server, FileTarget):
+        yield f"MAIL_URL is a directory: mails are written to {server.directory}, and not sent"
+    elif server.security is Security.NONE and not is_loopback(server.host):
+        yield "MAIL_URL is smtp+plain: links to set passwords cross the network in the clear"
+    for kind in LinkKind:
+        link = urlsplit(settings.link(kind))
+        if link.scheme == "http" and not is_loopback(link.hostname or ""):
+            yield f"LINK_{kind.upper()} is not https: its tokens cross the network in the clear"
 
 
 def _can_be_reached(metrics: Exposure, *, is_public: bool) -> bool:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from authentication import languages
 from database import queries
 
 _RECORDED = "recorded"
@@ -43,6 +44,14 @@ class Event(StrEnum):
     API_KEY_CREATED = "api_key.created"
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
+    RESET_REQUESTED = "mail.reset_requested"
+    PASSWORD_RESET = "user.password_reset"
+    EMAIL_VERIFIED = "user.email_verified"
+    EMAIL_CHANGE_REQUESTED = "user.email_change_requested"
+    EMAIL_CHANGED = "user.email_changed"
+    EMAIL_REVERTED = "user.email_reverted"
+    MAIL_FAILED = "mail.failed"
+    MAIL_RETRIED = "mail.retried"
 
 
 class Reason(StrEnum):
@@ -56,6 +65,7 @@ class Reason(StrEnum):
     CLIENT_GONE = "client gone"
     INVALID_SCOPE = "invalid_scope"
     SESSION_LIMIT_REACHED = "session_limit_reached"
+    EMAIL_UNVERIFIED = "email_unverified"
 
     # A refresh was rejected. An invalid scope is above.
     EXPIRED = "expired"
@@ -70,6 +80,8 @@ class Reason(StrEnum):
     BY_ADMINISTRATOR = "ended_by_administrator"
     BY_HOLDER = "revoked_by_holder"
     PASSWORD_CHANGED = "password_changed"
+    PASSWORD_RESET = "password_reset"
+    EMAIL_REVERTED = "email_reverted"
     USER_DISABLED = "user_disabled"
     SESSION_LIMIT = "session_limit"
     REFRESH_TOKEN_REUSE = "refresh_token_reuse"
@@ -77,11 +89,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Origin:
-    """Who acts, and from where. `actor` is "user:42", "command" or "anonymous"."""
+    """Who acts, and from where. `actor` is "user:42", "command" or "anonymous".
+
+    `language` is what they read, for the mails that their action causes.
+    """
 
     actor: str = "anonymous"
     ip: str | None = None
     user_agent: str | None = None
+    language: str = languages.DEFAULT
 
     @cached_property
     def network(self) -> str | None:
@@ -100,10 +116,19 @@ class Origin:
 
     def acting_as(self, actor: str) -> "Origin":
         """The same place, once it is known who is there."""
-        return Origin(actor, self.ip, self.user_agent)
+        return Origin(actor, self.ip, self.user_agent, self.language)
 
 
 COMMAND = Origin("command")
+
+
+class Recorded(NamedTuple):
+    """An event of a transaction that is not over."""
+
+    event: Event
+    subject: str | None
+    detail: dict[str, Any]
+    origin: Origin
 
 
 def _network(ip: str, ipv6_prefix: int) -> str:
@@ -118,13 +143,19 @@ def user(user_id: int) -> str:
     return f"user:{user_id}"
 
 
+def user_id_of(recorded: Recorded) -> int | None:
+    """The id of the user whom an event is about. None for an event about something else."""
+    kind, _, number = (recorded.subject or "").partition(":")
+    return int(number) if kind == "user" and number.isdigit() else None
+
+
 def record(
     db: Session, event: Event, /, *, origin: Origin, subject: str | None, **detail: Any
 ) -> None:
     """Append one event. `detail` holds what else a reader will want to know, such as a reason."""
     described = _describe(event, origin, subject, detail)
     queries.audit_events.append(db, **described)
-    _remember(db, event, [described["detail"]])
+    _remember(db, [described], origin)
 
 
 def record_all(
@@ -138,7 +169,7 @@ def record_all(
     """Append an event for each pair of a subject and its detail, all at once."""
     events = [_describe(event, origin, subject, detail) for subject, detail in subjects]
     queries.audit_events.append_all(db, events)
-    _remember(db, event, [described["detail"] for described in events])
+    _remember(db, events, origin)
 
 
 def record_together(
@@ -151,8 +182,7 @@ def record_together(
     """Append several kinds of events of one subject, each with its detail, all at once."""
     described = [_describe(event, origin, subject, detail) for event, detail in events]
     queries.audit_events.append_all(db, described)
-    for one in described:
-        _remember(db, one["event"], [one["detail"]])
+    _remember(db, described, origin)
 
 
 def _describe(
@@ -168,12 +198,20 @@ def _describe(
     }
 
 
-def take_recorded(db: Session) -> list[tuple[Event, dict[str, Any]]]:
-    """The events recorded since this was last asked, for whoever counts them after the commit."""
-    recorded: list[tuple[Event, dict[str, Any]]] = db.info.pop(_RECORDED, [])
+def list_recorded(db: Session) -> Sequence[Recorded]:
+    """The events of this transaction, for whoever adds to it before it is committed."""
+    recorded: list[Recorded] = db.info.get(_RECORDED, [])
     return recorded
 
 
-def _remember(db: Session, event: Event, details: Iterable[dict[str, Any]]) -> None:
+def take_recorded(db: Session) -> Sequence[Recorded]:
+    """The events recorded since this was last asked, for whoever counts them after the commit."""
+    recorded: list[Recorded] = db.info.pop(_RECORDED, [])
+    return recorded
+
+
+def _remember(db: Session, events: Iterable[dict[str, Any]], origin: Origin) -> None:
     remembered = db.info.setdefault(_RECORDED, [])
-    remembered.extend((event, detail) for detail in details)
+    remembered.extend(
+        Recorded(one["event"], one["subject"], one["detail"], origin) for one in events
+    )

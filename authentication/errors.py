@@ -3,14 +3,18 @@
 CounterfoilError
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
+├── EmailUnverified             the password is right, and the address is not verified
+├── InvalidMailToken            a link or a code of a mail: unknown, used, expired or void
 ├── RegistrationClosed          clients may not create accounts
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
 ├── HashingBusy                 too many passwords are waiting to be hashed
+├── MailBusy                    too many requests for mails are waiting
 ├── TooManyAttempts             a limit of the throttle is reached
 ├── Conflict
 │   ├── EmailTaken
+│   ├── AlreadyVerified         the address needs no verification
 │   ├── UsernameTaken
 │   ├── ReleasedNameLimitReached  the user has given up as many names as allowed
 │   ├── NotEmpty                the database is not empty
@@ -33,6 +37,16 @@ class InvalidCredentials(CounterfoilError):
 class WrongPassword(CounterfoilError):
     code = "wrong_password"
     detail = "The current password is wrong."
+
+
+class EmailUnverified(CounterfoilError):
+    code = "email_unverified"
+    detail = "Confirm your e-mail address first. A mail with a link is on its way."
+
+
+class InvalidMailToken(CounterfoilError):
+    code = "invalid_mail_token"
+    detail = "This link or code does not work any more. Ask for a new mail."
 
 
 class RegistrationClosed(CounterfoilError):
@@ -60,6 +74,11 @@ class HashingBusy(CounterfoilError):
     detail = "Too many logins are under way. Try again shortly."
 
 
+class MailBusy(CounterfoilError):
+    code = "mail_busy"
+    detail = "Too many mails are being asked for. Try again shortly."
+
+
 class TooManyAttempts(CounterfoilError):
     """The detail does not say which limit it was: that could tell whether an account exists."""
 
@@ -78,6 +97,11 @@ class Conflict(CounterfoilError):
 class EmailTaken(Conflict):
     code = "email_taken"
     detail = "An account with this e-mail address exists already, or did until recently."
+
+
+class AlreadyVerified(Conflict):
+    code = "already_verified"
+    detail = "This e-mail address is verified already."
 
 
 class UsernameTaken(Conflict):

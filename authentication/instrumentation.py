@@ -46,6 +46,12 @@ class Instrumentation:
     def rows_pruned(self, table: str, rows: int) -> None:
         """Rows that could no longer be used have been removed."""
 
+    def mail_finished(self, kind: str, outcome: str) -> None:
+        """A mail has been `sent`, is to be `retried`, or has `failed` for good."""
+
+    def mails_waiting(self, number: int) -> None:
+        """So many mails wait in the outbox, those of all workers together."""
+
 
 class NullInstrumentation(Instrumentation):
     """For a service without metrics."""

@@ -7,6 +7,9 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.instrumentation import Instrumentation, NullInstrumentation
+from authentication.mail import outbox
+from authentication.mail.mailing import Mailing
+from authentication.mail.settings import MailSettings
 from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
@@ -15,6 +18,7 @@ from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.rejected_tokens import RejectedTokenAuditor
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
+from authentication.throttling.lane import Lane
 from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
@@ -30,12 +34,24 @@ class Service:
         *,
         settings: AuthenticationSettings,
         database_settings: DatabaseSettings,
+        mail_settings: MailSettings | None = None,
+        public_url: str = "http://127.0.0.1:8000",
         instrumentation: Instrumentation = NullInstrumentation(),
     ) -> None:
         self.settings = settings
         self.instrumentation = instrumentation
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._report_events)
+        self._mailing: Mailing | None = None
+        if mail_settings is not None and mail_settings.is_on:
+            self._mailing = Mailing(
+                mail_settings,
+                self.database,
+                public_url=public_url,
+                is_limited=settings.login_throttle,
+                instrumentation=instrumentation,
+            )
+            event.listen(self.database.sessions, "before_commit", self._mailing.notices.add)
         self.hasher = PasswordHasher(settings)
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.write_budget = WriteBudget(settings)
@@ -53,6 +69,19 @@ class Service:
             settings, instrumentation, is_in_demand=self.resolver.is_in_demand
         )
         self.throttle = Throttle(settings, self.database, self.hashing)
+        self.mail_requests = Lane(is_in_demand=self.resolver.is_in_demand)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether mails can be sent."""
+        return self._mailing is not None
+
+    @property
+    def mailing(self) -> Mailing:
+        """What sends mails, in a service that can."""
+        if self._mailing is None:
+            raise RuntimeError("there is no mail: COUNTERFOIL_MAIL_URL is not set")
+        return self._mailing
 
     async def open(self) -> None:
         """Connect. While the database cannot be reached, this is retried in the background."""
@@ -60,6 +89,8 @@ class Service:
         self.last_used.start()
         self.rejected_tokens.start()
         self.pruning_worker.start()
+        if self._mailing is not None:
+            self._mailing.worker.start()
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""
@@ -69,6 +100,8 @@ class Service:
     async def close(self) -> None:
         """Finish lookups in flight, write pending batches, disconnect."""
         await self.resolver.close()
+        if self._mailing is not None:
+            await self._mailing.worker.stop()
         await self.last_used.stop()
         await self.rejected_tokens.stop()
         await asyncio.to_thread(self.pruning_worker.stop)
@@ -76,9 +109,13 @@ class Service:
         self.hashing.close()
         # SQLAlchemy keeps what a listener belongs to for ever, and with it the whole service.
         event.remove(self.database.sessions, "after_commit", self._report_events)
+        if self._mailing is not None:
+            event.remove(self.database.sessions, "before_commit", self._mailing.notices.add)
         self.database.close()
 
     def _report_events(self, db: Session) -> None:
         """Called after each commit, as events that were rolled back are not counted."""
-        for recorded, detail in audit.take_recorded(db):
-            self.instrumentation.event_committed(recorded, detail)
+        for recorded in audit.take_recorded(db):
+            self.instrumentation.event_committed(recorded.event, recorded.detail)
+        if self._mailing is not None and outbox.take_added(db):
+            self._mailing.worker.wake()

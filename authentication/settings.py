@@ -4,7 +4,7 @@ from enum import StrEnum
 from os import cpu_count
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
@@ -18,6 +18,24 @@ class SessionLimitPolicy(StrEnum):
     REFUSE = "refuse"
     EVICT_OLDEST = "evict-oldest"
     EVICT_IDLE = "evict-idle"
+
+
+class Registration(StrEnum):
+    """How accounts begin."""
+
+    OFF = "off"
+    OPEN = "open"
+    CONFIRM = "confirm"
+
+
+def _read_registration(value: object) -> object:
+    """It was a switch before there was mail, and is still read as one."""
+    if isinstance(value, Registration):
+        return value
+    text = str(value).lower()
+    if text in {"on", "true", "yes", "1"}:
+        return Registration.OPEN
+    return Registration.OFF if text in {"off", "false", "no", "0"} else text
 
 
 class AuthenticationSettings(LayerSettings):
@@ -78,8 +96,11 @@ class AuthenticationSettings(LayerSettings):
     password_min_length: Annotated[int, Field(ge=1, le=128)] = 8
     """In code points. 15 is recommended where a password is the only factor."""
 
-    registration: bool = True
-    """Whether `POST /register` creates accounts; otherwise only commands do."""
+    registration: Annotated[Registration, BeforeValidator(_read_registration)] = Registration.OPEN
+    """Whether `POST /register` creates accounts at once, or once the address is confirmed.
+
+    With `off`, only commands do. `confirm` needs `mail_url`.
+    """
 
     released_name_days: Annotated[int, Field(ge=0, le=3650)] = 30
     """How long nobody else can take an e-mail address or username that an account has given up.

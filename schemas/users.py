@@ -176,3 +176,10 @@ class UserRead(Profile):
 
     updated_at: datetime = Field(validation_alias=AliasChoices("user_updated_at", "updated_at"))
     """When it was last changed."""
+
+
+class UserWithPendingEmail(UserRead):
+    """An account after a change, where a new e-mail address has to be confirmed."""
+
+    pending_email: str | None
+    """What becomes the e-mail address once a mail to it is confirmed."""

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from api.application import create_app
 from api.settings import ApiSettings, Settings
+from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 from database import migrations
 from database.base import Base
@@ -22,6 +23,7 @@ from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
 from tests.support.administrator import Sql, grant, run_sql
 from tests.support.client import Client
+from tests.support.mailbox import Mailbox
 
 pytest_plugins = ["tests.support.plugin"]
 
@@ -145,13 +147,14 @@ def make_settings(service_url: str) -> Callable[..., Settings]:
         # Nothing but the test itself changes rows, unless it asks for that.
         quiet = {"bcrypt_rounds": 4, "prune_interval_seconds": 0}
         values = {"database_url": service_url, **quiet, **changes}
-        layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
+        layers = (DatabaseSettings, AuthenticationSettings, ApiSettings, MailSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}
         assert not unknown, f"no such settings: {unknown}"
         return Settings(
             _choose(DatabaseSettings, values),
             _choose(AuthenticationSettings, values),
             _choose(ApiSettings, values),
+            _choose(MailSettings, values),
         )
 
     return make
@@ -177,6 +180,12 @@ def make_client(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., Clie
             return Client(running.enter_context(http))
 
         yield make
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path, sql: Sql) -> Mailbox:
+    """Where the mails of a service go that has its settings."""
+    return Mailbox(tmp_path / "mail", sql)
 
 
 @pytest.fixture

@@ -125,7 +125,12 @@ def run(line: str, database_url: str) -> tuple[int, str]:
     words, _, source = line.partition(" <")
     python, program, *arguments = shlex.split(words)
     assert (python, program) == ("python", "api.py")
-    environment = {"DATABASE_URL": database_url, "COUNTERFOIL_BCRYPT_ROUNDS": "4"}
+    environment = {
+        "DATABASE_URL": database_url,
+        "COUNTERFOIL_BCRYPT_ROUNDS": "4",
+        "COUNTERFOIL_MAIL_URL": "file:mail",
+        "COUNTERFOIL_MAIL_FROM": "no-reply@example.org",
+    }
     done = CliRunner(env=environment).invoke(
         cli, arguments, input=Path(source).read_text() if source else None
     )

@@ -2,7 +2,7 @@
 
 import typer
 
-from api.commands import api_keys, demo, maintenance, sessions, users
+from api.commands import api_keys, demo, mail, maintenance, sessions, users
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 for command in (
@@ -27,5 +27,11 @@ api_keys_cli = typer.Typer(help="List and revoke API keys.")
 api_keys_cli.command("list")(api_keys.list_api_keys)
 api_keys_cli.command("revoke")(api_keys.revoke_api_keys)
 cli.add_typer(api_keys_cli, name="api-keys")
+
+mail_cli = typer.Typer(help="Test the mail server, and see what became of mails.")
+mail_cli.command("test")(mail.send_test_mail)
+mail_cli.command("list")(mail.list_mails)
+mail_cli.command("retry")(mail.retry_mails)
+cli.add_typer(mail_cli, name="mail")
 
 __all__ = ["cli"]

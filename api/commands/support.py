@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Annotated, NoReturn
 
 import typer
+from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,9 @@ from api.settings import load
 from authentication.accounts import users
 from authentication.emails import LoginName
 from authentication.errors import NotFound
+from authentication.mail.notices import Notices
+from authentication.mail.outbox import Outbox
+from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database import limits, revisions
@@ -51,14 +55,37 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
 
 
 @contextmanager
+def connected_with_mail() -> Iterator[tuple[Database, MailSettings]]:
+    """The database beside the settings of mail. Fails if there is none."""
+    with settings() as (database_settings, _):
+        mail = load().mail
+        if not mail.is_on:
+            fail("there is no mail: set COUNTERFOIL_MAIL_URL")
+        database = Database(database_settings)
+        try:
+            yield database, mail
+        finally:
+            database.close()
+
+
+@contextmanager
 def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
     """The database beside the settings of the rules."""
     with settings() as (database_settings, authentication_settings):
         database = Database(database_settings)
+        _tell_of_changes(database, authentication_settings)
         try:
             yield database, authentication_settings
         finally:
             database.close()
+
+
+def _tell_of_changes(database: Database, settings: AuthenticationSettings) -> None:
+    """Have users told what a command does to their accounts. The service sends the mails."""
+    mail = load().mail
+    if mail.is_on:
+        notices = Notices(Outbox(mail, is_limited=settings.login_throttle))
+        event.listen(database.sessions, "before_commit", notices.add)
 
 
 def _diagnose(settings: DatabaseSettings, error: Exception) -> str:

@@ -35,6 +35,8 @@ NOTICES: dict[str, tuple[str, str]] = {
         "Your password is changed. Your other sessions have ended.",
         "",
     ),
+    "reset-sent": ("A mail with a link to set a new password is on its way.", ""),
+    "mail-retried": ("The mail is tried again now.", ""),
     "key-revoked": ("The API key is revoked. Its next request is rejected.", ""),
 }
 
@@ -64,9 +66,19 @@ EVENTS: dict[str, str] = {
     Event.API_KEY_CREATED: "API key created",
     Event.API_KEY_ROTATED: "API key rotated",
     Event.API_KEY_REVOKED: "API key revoked",
+    Event.RESET_REQUESTED: "New password asked for",
+    Event.PASSWORD_RESET: "Password set by mail",
+    Event.EMAIL_VERIFIED: "Address confirmed",
+    Event.EMAIL_CHANGE_REQUESTED: "New address asked for",
+    Event.EMAIL_CHANGED: "Address changed",
+    Event.EMAIL_REVERTED: "Change of address taken back",
+    Event.MAIL_FAILED: "Mail given up",
+    Event.MAIL_RETRIED: "Mail tried again",
 }
 _FAILURES = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
-_WARNINGS = {Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED}
+_WARNINGS = {
+    *(Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED, Event.EMAIL_REVERTED, Event.MAIL_FAILED),
+}
 
 
 def notice(text: str | None) -> str | None:

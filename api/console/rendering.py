@@ -47,6 +47,8 @@ def page(
     user: SignedInUser | None = getattr(request.state, "signed_in_user", None)
     html = _ENVIRONMENT.get_template(template).render(
         signed_in_user=user,
+        has_mail=request.app.state.settings.mail.is_on,
+        forgot_password=_forgot_password(request),
         here=own_address(request),
         link=lambda path, **query: link(request, path, **query),
         asset=lambda name: f"{link(request, '/static/' + name)}?v={_version(name)}",
@@ -85,6 +87,13 @@ def link(request: Request, path: str, **query: Any) -> str:
     known = {name: value for name, value in query.items() if value not in (None, "")}
     address = f"{prefix.public(issuer, mounted_at)}/console{path}"
     return address + (f"?{urlencode(known)}" if known else "")
+
+
+def _forgot_password(request: Request) -> str | None:
+    """Our page for those who have forgotten their password, where there is mail."""
+    if not request.app.state.settings.mail.is_on:
+        return None
+    return link(request, "").removesuffix("/console") + "/account/forgot-password"
 
 
 def own_address(request: Request) -> str:

@@ -129,6 +129,12 @@ class Metrics(Instrumentation):
     def last_used_dropped(self, *, credentials: int) -> None:
         self._uses.labels("dropped").inc(credentials)
 
+    def mail_finished(self, kind: str, outcome: str) -> None:
+        self._mails.labels(kind, outcome).inc()
+
+    def mails_waiting(self, number: int) -> None:
+        self._mails_waiting.set(number)
+
     def rows_pruned(self, table: str, rows: int) -> None:
         self._pruned.labels(table).inc(rows)
 
@@ -196,6 +202,10 @@ class Metrics(Instrumentation):
 
     def _define_background(self) -> None:
         self._pruned = self._counter("pruned_rows", "Rows removed by pruning.", "table")
+        self._mails = self._counter("mails", "Mails by what became of them.", "kind", "outcome")
+        self._mails_waiting = self._gauge(
+            "mails_waiting", "Mails in the outbox that are not sent.", "livemax"
+        )
         self._uses = self._counter("uses_noted", "Uses of credentials noted.", "outcome")
         self._lag = self._histogram(
             "uses_lag_seconds", "From a use until it is written.", _LAG_BUCKETS

@@ -31,6 +31,7 @@ for people; errors of the OAuth endpoints have the form of RFC 6749, 5.2.
 TAGS = [
     {"name": "tokens", "description": "Log in, refresh, log out."},
     {"name": "users", "description": "Accounts: register, and manage your own."},
+    {"name": "mail", "description": "Passwords that are set anew, and addresses, by mail."},
     {"name": "sessions", "description": "See where you are logged in, and revoke sessions."},
     {"name": "api_keys", "description": "Credentials for integrations that act for you."},
     {"name": "oauth", "description": "For OAuth clients, resource servers and holders of tokens."},

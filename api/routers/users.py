@@ -1,10 +1,12 @@
 """Registering, and the caller's own account."""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import AccountActor, CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.mail_response import accepted
 from api.openapi.problems import problems
 from api.request import session_cookie
 from api.routing.fast_route import FastRoute
@@ -13,10 +15,25 @@ from authentication import policies
 from authentication.accounts import password_change, profiles, registration, users
 from authentication.accounts.profiles import ProfileChange
 from authentication.accounts.registration import Registration
+from authentication.settings import Registration as Mode
+from schemas.mail import MailTransaction
 from schemas.tokens import TokenRead
-from schemas.users import PasswordChange, UserCreate, UserRead, UserUpdate
+from schemas.users import (
+    PasswordChange,
+    UserCreate,
+    UserRead,
+    UserUpdate,
+    UserWithPendingEmail,
+)
 
 router = APIRouter(tags=["users"])
+
+_CONFIRMED_BY_MAIL: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": MailTransaction,
+        "description": "The account begins once the address is confirmed.",
+    }
+}
 
 
 async def read_me(identity: CurrentIdentity) -> Response:
@@ -41,15 +58,19 @@ router.add_api_route(
     "/register",
     summary="Create an account",
     status_code=HTTPStatus.CREATED,
+    response_model=UserRead,
     response_description="The new account.",
-    responses=problems(400, 403, 408, 409, 413, 415, 422, 429, 503),
+    responses={**problems(400, 403, 408, 409, 413, 415, 422, 429, 503), **_CONFIRMED_BY_MAIL},
 )
-async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead:
+async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> UserRead | Response:
     """E-mail addresses are normalised before they are compared.
 
-    Where registration is closed, the answer is 403 (`registration_closed`).
+    Where registration is closed, the answer is 403 (`registration_closed`). Where it has to be
+    confirmed by mail, the answer is 202, whether the address is taken or not.
     """
     account = Registration(**body.model_dump())
+    if service.settings.registration is Mode.CONFIRM:
+        return accepted(await registration.request(service, account, origin=origin))
     user = await registration.register(service, account, origin=origin)
     return UserRead.model_validate(user)
 
@@ -60,17 +81,22 @@ async def register(body: UserCreate, service: ServiceDep, origin: OriginDep) -> 
     response_description="Your account after the change.",
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
-async def update_me(body: UserUpdate, actor: AccountActor, service: ServiceDep) -> UserRead:
+async def update_me(
+    body: UserUpdate, actor: AccountActor, service: ServiceDep
+) -> UserWithPendingEmail | UserRead:
     """Omitted fields do not change. A new e-mail address requires the current password.
 
-    A new username requires it too, unless the session is fresh: see `POST /sessions/confirm`.
+    A new username requires it too, unless the session is fresh: see `POST /sessions/confirm`. Where
+    mails are sent, a fresh session suffices for a new address as well. Until a mail confirms it, it
+    is the `pending_email`, whether it is taken or not.
     """
     changes = body.model_dump(exclude_unset=True, exclude={"email", "current_password"})
     if changes.get("name", "") is None:
         del changes["name"]
     change = ProfileChange(fields=changes, email=body.email, current_password=body.current_password)
     user = await profiles.change_profile(service, actor, change)
-    return UserRead.model_validate(user)
+    model = UserWithPendingEmail if service.has_mail else UserRead
+    return model.model_validate(user)
 
 
 @router.delete(

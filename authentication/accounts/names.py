@@ -30,9 +30,14 @@ def digest(name: str) -> bytes:
 
 
 def record_change(
-    db: Session, settings: AuthenticationSettings, user: User, before: Iterable[bytes]
+    db: Session,
+    settings: AuthenticationSettings,
+    user: User,
+    before: Iterable[bytes],
+    *,
+    is_limited: bool = True,
 ) -> None:
-    """Keep what the user has given up. Raises ReleasedNameLimitReached."""
+    """Keep what the user has given up. Raises ReleasedNameLimitReached, unless it is unlimited."""
     after, before = names_of(user), set(before)
     if after - before:
         queries.released_names.delete_own(db, after - before, user_id=user.id)
@@ -40,9 +45,16 @@ def record_change(
     if not released:
         return
     count = queries.released_names.count_kept(db, user_id=user.id) + len(released)
-    if settings.released_name_days and count > limits.MAX_RELEASED_NAMES:
+    if is_limited and settings.released_name_days and count > limits.MAX_RELEASED_NAMES:
         raise ReleasedNameLimitReached
     _keep(db, settings, user.id, released)
+
+
+def reject_if_too_many(db: Session, settings: AuthenticationSettings, user: User) -> None:
+    """Raises ReleasedNameLimitReached if the user could not give up another name."""
+    kept = queries.released_names.count_kept(db, user_id=user.id)
+    if settings.released_name_days and kept >= limits.MAX_RELEASED_NAMES:
+        raise ReleasedNameLimitReached
 
 
 def release_all(db: Session, settings: AuthenticationSettings, user: User) -> None:

@@ -11,6 +11,7 @@ from authentication.credentials import api_keys, issuance, sessions
 from authentication.credentials.actor import NO_TARGETS, Actor, Targets
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import WrongPassword
+from authentication.mail import outbox
 from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
@@ -61,20 +62,24 @@ def store_password(
     origin: Origin,
     keep: UUID | None = None,
     end_api_keys: bool = True,
+    event: Event = Event.PASSWORD_CHANGED,
+    reason: Reason = Reason.PASSWORD_CHANGED,
 ) -> None:
     """Store a new hash, and end whatever somebody else may have obtained by the old one.
 
-    That is every session but the one to keep, every API key unless they are to be kept, and every
-    known network but the one that the change comes from.
+    That is every session but the one to keep, every API key unless they are to be kept, every known
+    network but the one that the change comes from, and every link in a mail but those that take a
+    change of the address back.
     """
     user.hashed_password = hashed
     db.flush()
     queries.throttle_counters.delete_of_user(db, user.id)
     known_networks.forget(db, user.id, keep=origin.network)
-    audit.record(db, Event.PASSWORD_CHANGED, origin=origin, subject=audit.user(user.id))
-    sessions.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED, keep=keep)
+    audit.record(db, event, origin=origin, subject=audit.user(user.id))
+    sessions.revoke_all(db, user.id, origin=origin, reason=reason, keep=keep)
     if end_api_keys:
-        api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.PASSWORD_CHANGED)
+        api_keys.revoke_all(db, user.id, origin=origin, reason=reason)
+    outbox.void_all(db, user)
 
 
 def _replace_tokens(

@@ -7,11 +7,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.accounts import names, password_change, users
+from authentication.accounts import email_addresses, names, password_change, users
 from authentication.audit import Event, Origin
 from authentication.credentials.actor import Actor
 from authentication.emails import normalise_email
-from authentication.errors import WrongPassword
+from authentication.errors import TooManyAttempts, WrongPassword
 from authentication.service import Service
 from counterfoil.identity import Identity
 from database.models import User
@@ -30,8 +30,11 @@ async def change_profile(service: Service, actor: Actor, change: ProfileChange) 
     """Change the actor's account.
 
     A new address takes the current password, a new username either that or a session in which it
-    was given a short while ago. Raises WrongPassword, UsernameTaken, EmailTaken,
-    ReleasedNameLimitReached, InvalidField, TooManyAttempts, HashingBusy.
+    was given a short while ago. Where there is mail, a new address takes no more than that either,
+    as it has to be confirmed; until then it is pending, whether it is taken or not.
+
+    Raises WrongPassword, UsernameTaken, EmailTaken, ReleasedNameLimitReached, InvalidField,
+    TooManyAttempts, HashingBusy.
     """
     fields = _normalised(change, actor.identity)
     verified_user = None
@@ -39,11 +42,13 @@ async def change_profile(service: Service, actor: Actor, change: ProfileChange) 
         # The answer tells whether a name is taken, as that to a registration does.
         await service.throttle.admit_name_change(actor.identity.user_id, actor.origin)
         password = change.current_password
-        if password or _changes_email(fields, actor.identity):
+        if password or (_changes_email(fields, actor.identity) and not service.has_mail):
             verified_user = await password_change.confirm(service, actor, password or "")
 
-    def write(db: Session) -> User:
+    def write(db: Session) -> User | TooManyAttempts:
         user = _hold(db, actor, fields, verified_user)
+        if service.has_mail:
+            return _write_with_mail(db, service, actor, user, dict(fields))
         email, username = (_if_new(user, fields, field) for field in ("email", "username"))
         users.reject_taken(db, email=email, username=username, user_id=user.id)
         before = names.names_of(user)
@@ -52,10 +57,38 @@ async def change_profile(service: Service, actor: Actor, change: ProfileChange) 
         return user
 
     try:
-        return await service.database.run(write)
+        changed = await service.database.run(write)
     except IntegrityError:
         # A concurrent request has taken a name. Its row now shows which one.
-        return await service.database.run(write)
+        changed = await service.database.run(write)
+    if isinstance(changed, TooManyAttempts):
+        raise changed
+    return changed
+
+
+def _write_with_mail(
+    db: Session, service: Service, actor: Actor, user: User, fields: dict[str, Any]
+) -> User | TooManyAttempts:
+    """Store all but a new address, to which a mail goes.
+
+    What a limit prevents is returned, as raising it would take back what has been counted.
+    """
+    email = fields.pop("email", None)
+    users.reject_taken(db, email=None, username=_if_new(user, fields, "username"), user_id=user.id)
+    if email is not None:
+        names.reject_if_too_many(db, service.settings, user)
+        if email == user.email.lower():
+            email_addresses.cancel_change(db, user)
+        elif exceeded := email_addresses.request_change(db, service, user, email, actor.origin):
+            return exceeded
+    if fields or email is None:
+        before = names.names_of(user)
+        _store(db, user, fields, actor.origin)
+        names.record_change(db, service.settings, user, before)
+    else:
+        # Which the lock has not loaded.
+        db.refresh(user, ["roles"])
+    return user
 
 
 def _normalised(change: ProfileChange, identity: Identity) -> dict[str, Any]:

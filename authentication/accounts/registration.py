@@ -9,14 +9,25 @@ from authentication import audit, labels
 from authentication.accounts import roles, users
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
-from authentication.errors import RegistrationClosed
+from authentication.errors import (
+    EmailTaken,
+    InvalidMailToken,
+    RegistrationClosed,
+    UsernameTaken,
+)
+from authentication.mail.kinds import LinkKind
 from authentication.passwords import strength
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
+from authentication.settings import Registration as Mode
 from authentication.throttling import known_networks
-from database.models import User
+from database import queries
+from database.models import MailToken, User
 
 DEFAULT_ROLE = "user"
+
+# What is kept of a registration until it is confirmed, beside the digest of the password.
+_KEPT = ("email", "name", "surname", "username", "website")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ async def register(service: Service, registration: Registration, *, origin: Orig
     Raises RegistrationClosed, EmailTaken, UsernameTaken, WeakPassword, InvalidField,
     TooManyAttempts, HashingBusy.
     """
-    if not service.settings.registration:
+    if service.settings.registration is not Mode.OPEN:
         raise RegistrationClosed
     account = validate(registration, service.settings)
 
@@ -59,6 +70,56 @@ async def register(service: Service, registration: Registration, *, origin: Orig
         # A concurrent registration has taken a name. Its row now shows which one.
         await service.database.run(reject_taken, read_only=True)
         return await service.database.run(store)
+
+
+async def request(service: Service, registration: Registration, *, origin: Origin) -> str:
+    """Have an account begin once a mail to its address is confirmed. Returns a transaction.
+
+    Nothing tells whether the address is taken; its owner gets a mail as well. Raises what
+    `register` does, but for EmailTaken.
+    """
+    if service.settings.registration is not Mode.CONFIRM:
+        raise RegistrationClosed
+    account = validate(registration, service.settings)
+
+    def reject_taken_username(db: Session) -> None:
+        users.reject_taken(db, email=None, username=account.username)
+
+    async with service.throttle.admit_registration(origin) as admission:
+        await service.database.run(reject_taken_username, read_only=True)
+        hashed = await admission.hash(lambda: service.hasher.hash(account.password))
+    kept = {field: getattr(account, field) for field in _KEPT} | {"hashed_password": hashed}
+    outbox = service.mailing.outbox
+    return await service.database.run(
+        lambda db: outbox.add_registration(db, account.email, kept, origin=origin),
+        is_untrusted=True,
+    )
+
+
+def begin_confirmed(db: Session, token: MailToken, *, origin: Origin) -> User:
+    """Create the account that a token was made for. Raises InvalidMailToken."""
+    kept = dict(token.data or {})
+    if not queries.mail_tokens.use(db, token.id):
+        raise InvalidMailToken
+    hashed = kept.pop("hashed_password")
+    account = _without_taken_username(db, Registration(password="", **kept))
+    try:
+        user = create(db, account, hashed, origin=origin)
+    except EmailTaken:
+        raise InvalidMailToken from None
+    queries.users.set_verified_email(db, user)
+    queries.mail_tokens.void_of_address(db, account.email, LinkKind.REGISTER)
+    known_networks.remember_first(db, user.id, origin.network)
+    return user
+
+
+def _without_taken_username(db: Session, account: Registration) -> Registration:
+    """The account without its username if somebody has taken that meanwhile."""
+    try:
+        users.reject_taken(db, email=None, username=account.username)
+    except UsernameTaken:
+        return replace(account, username=None)
+    return account
 
 
 def validate(registration: Registration, settings: AuthenticationSettings) -> Registration:

@@ -30,6 +30,14 @@ def find_by_id(db: Session, user_id: int) -> User | None:
     return queries.users.find(db, user_id) if user_id <= limits.MAX_ID else None
 
 
+def get(db: Session, user_id: int) -> User:
+    """With roles. Raises NotFound."""
+    user = find_by_id(db, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
 def find_by_name(db: Session, name: LoginName) -> User | None:
     """By e-mail address or by username, with roles."""
     return queries.users.find_by_name(db, name.typed, normalised=name.normalised)

@@ -12,6 +12,8 @@ All transactions lock rows in this order, so that no two can deadlock:
 2. users: the actor and the targets, by id   5. API keys: the actor's and the targets, by id
 3. the roles given to the actor              6. access tokens, then everything else
 
+Of everything else, throttle counters come first, then rows of the outbox, then tokens of mails.
+
 SQLite has only one writing transaction at a time, so there only the second check matters.
 """
 

@@ -12,10 +12,16 @@ from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
-from authentication.errors import InvalidCredentials, InvalidScope, SessionLimitReached
+from authentication.errors import (
+    EmailUnverified,
+    InvalidCredentials,
+    InvalidScope,
+    SessionLimitReached,
+)
 from authentication.passwords.hasher import PasswordHasher
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings, SessionLimitPolicy
+from authentication.throttling import known_networks
 from authentication.throttling.admission import Admission
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
@@ -50,7 +56,7 @@ async def log_in(
     """
     if request.client_id is not None:
         labels.clean("client_id", request.client_id)
-    login = _Login(request, origin, settings or service.settings)
+    login = _Login(request, origin, settings or service.settings, service)
     async with service.throttle.admit_login(request.name, origin) as admission:
         check = await login.verify(service.hasher, admission)
     # A failure is returned, so that its audit event is committed, and raised only then.
@@ -74,6 +80,7 @@ class _Login:
     request: LoginRequest
     origin: Origin
     settings: AuthenticationSettings
+    service: Service
 
     async def verify(
         self, hasher: PasswordHasher, admission: Admission[User | None]
@@ -112,6 +119,8 @@ class _Login:
         user = admission.user
         if user is None or not check.is_right or not user.is_active:
             return self._reject(db, user, reason=_reason(user, check))
+        if self._demands_verification(user):
+            return self._reject_unverified(db, user, admission)
         session = self._add_session(db, user)
         if session is None:
             return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
@@ -126,6 +135,24 @@ class _Login:
             db.delete(session)
             self._reject(db, user, reason=Reason(error.code))
             return error
+
+    def _demands_verification(self, user: User) -> bool:
+        if not self.service.has_mail or user.is_email_verified:
+            return False
+        return self.service.mailing.settings.require_verified_email
+
+    def _reject_unverified(
+        self, db: Session, user: User, admission: Admission[User | None]
+    ) -> CounterfoilError:
+        """Send a mail by which the address can be verified, as no session can ask for one."""
+        locked = queries.users.lock(db, user.id)
+        if locked is None:
+            return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
+        admission.undo(db)
+        # If there were too many for the address already, the latest of them still works.
+        self.service.mailing.outbox.add_verification(db, locked, origin=self.origin)
+        self._reject(db, user, reason=Reason.EMAIL_UNVERIFIED)
+        return EmailUnverified()
 
     def _add_session(self, db: Session, user: User) -> LoginSession | None:
         """None if the user was disabled or deleted meanwhile, or their sessions revoked."""
@@ -148,7 +175,7 @@ class _Login:
         scopes = permissions.narrow(self.request.scope, available)
         pair, others = issuance.begin(db, self.settings, session=session, user=user, scopes=scopes)
         events: list[tuple[Event, dict[str, Any]]] = [
-            (Event.LOGIN_SUCCEEDED, self._describe(session))
+            (Event.LOGIN_SUCCEEDED, {**self._describe(session), **self._place(user)})
         ]
         for revoked in self._enforce_session_limit(db, session, others):
             detail = {"session": str(revoked), "reason": Reason.SESSION_LIMIT}
@@ -159,6 +186,13 @@ class _Login:
 
     def _describe(self, session: LoginSession) -> dict[str, str | None]:
         return {"session": str(session.id), "client_id": self.request.client_id}
+
+    def _place(self, user: User) -> dict[str, bool]:
+        """Whether the user logs in from a place that was not known, where places are remembered."""
+        network = self.origin.network
+        if network is None or not self.settings.login_throttle or not self.service.has_mail:
+            return {}
+        return {} if known_networks.is_known(user, network) else {"new_place": True}
 
     def _enforce_session_limit(
         self, db: Session, session: LoginSession, others: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from authentication.audit import Origin
+from authentication.mail.settings import MailSettings
 from authentication.settings import DAY, AuthenticationSettings
 from database.queries.throttle_counters import CounterKey
 
@@ -73,6 +74,40 @@ def for_registration(settings: AuthenticationSettings, origin: Origin) -> list[L
         settings.registration_window_seconds,
         origin,
     )
+
+
+def for_recipients(settings: MailSettings, address: str) -> list[Limit]:
+    """The limits on mails that are asked for to one address, whether anybody has it or not."""
+    return [
+        Limit(
+            "mails per recipient",
+            most,
+            CounterKey(_digest("mail", str(seconds), address), None, seconds),
+        )
+        for most, seconds in (
+            (settings.mails_per_recipient, settings.mail_window_seconds),
+            (settings.mails_per_recipient_per_day, DAY),
+        )
+    ]
+
+
+def for_mail_requests(settings: MailSettings, origin: Origin) -> list[Limit]:
+    """The limits on mails that are asked for from a network."""
+    return _for_networks(
+        "mail requests per address",
+        "mail request",
+        settings.mail_requests_per_address,
+        settings.mail_window_seconds,
+        origin,
+    )
+
+
+def for_notices(kind: str, user_id: int) -> CounterKey:
+    """Counts the notices of a kind that a user gets in a day.
+
+    Without the user as its owner, as a new password deletes what belongs to its user.
+    """
+    return CounterKey(_digest("notice", kind, str(user_id)), None, DAY)
 
 
 def _for_networks(name: str, kind: str, maximum: int, seconds: int, origin: Origin) -> list[Limit]:

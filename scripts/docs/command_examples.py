@@ -12,6 +12,9 @@ EXAMPLES = {
     "demo": "python api.py demo --users 20",
     "disable-user": "python api.py disable-user ada@example.org",
     "enable-user": "python api.py enable-user ada@example.org",
+    "mail list": "python api.py mail list --unsent",
+    "mail retry": "python api.py mail retry",
+    "mail test": "python api.py mail test you@example.org",
     "migrate": "python api.py migrate",
     "prune": "python api.py prune --dry-run\n"
     "python api.py prune --keep-days 30 --audit-keep-days 365",

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import SecretStr
+
 from api.application import create_app
 from api.openapi.description import TAGS
 from api.settings import ApiSettings, Settings
+from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 from database.settings import DatabaseSettings
 from harness.server import REPOSITORY
@@ -34,6 +37,7 @@ _TAIL = """
 | `POST`, `GET`, `DELETE /browser-session` | a page of the same origin | [log in, read, log \
 out](../how-to/clients.md#a-cookie-in-place-of-tokens), with `COUNTERFOIL_BROWSER_SESSIONS=on` |
 | `GET /console`, `/console/...` | see [the console](../console.md) | web pages |
+| `GET /account/...` | anyone | pages that links in mails lead to, with `COUNTERFOIL_MAIL_URL` |
 | `GET /metrics` | this machine, or as set | [metrics](../how-to/deployment.md#metrics-and-logs) |
 | `GET /.well-known/oauth-authorization-server/{path}` | anyone | for an issuer with a path |
 """
@@ -46,8 +50,10 @@ _ONLY_SESSIONS = {"/logout"}
 def description() -> dict[str, Any]:
     """The OpenAPI description with the default settings, regardless of the environment."""
     layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)
-    defaults = Settings(*(layer.model_construct() for layer in layers))  # type: ignore[arg-type]
-    return create_app(defaults).openapi()
+    defaults: list[Any] = [layer.model_construct() for layer in layers]
+    # Not the default, but these endpoints are to be described as well.
+    mail = MailSettings.model_construct(mail_url=SecretStr("file:mail"), mail_from="x@example.org")
+    return create_app(Settings(*[*defaults, mail])).openapi()
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

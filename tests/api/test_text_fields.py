@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.client import Client
+from tests.support.client import Client, MakeClient
+from tests.support.mailbox import Mailbox
 
 # Everything JSON can say: NUL, controls, lone surrogates, what PostgreSQL and SQLite differ about.
 ANYTHING = st.text(st.characters(), max_size=300)
@@ -76,3 +77,33 @@ def test_an_account_is_made_of_any_text_or_refused(client: Client, field: str) -
         assert "password" not in response.json()
 
     register()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/password/forgot", "email"),
+        ("/password/reset", "token"),
+        ("/password/reset", "new_password"),
+        ("/email/verify", "token"),
+        ("/email/verify", "transaction"),
+        ("/email/verify", "code"),
+        ("/email/revert", "token"),
+    ],
+)
+def test_no_text_upsets_what_a_mail_confirms(
+    make_client: MakeClient, mailbox: Mailbox, path: str, field: str
+) -> None:
+    client = make_client(**mailbox.settings)
+
+    @REPEATABLE
+    @given(ANYTHING)
+    def send(text: str) -> None:
+        body = {"transaction": "cft_x"} if field == "code" else {}
+        body |= {"code": "BBBB-BBBB"} if field == "transaction" else {}
+        body |= {"new_password": "a long passphrase"} if path == "/password/reset" else {}
+        body |= {"token": "cfm_x"} if field == "new_password" else {}
+        answer = client.http.post(path, content=body_of({**body, field: text}), headers=JSON)
+        assert answer.status_code in {202, 400, 422, 429}
+
+    send()

@@ -16,6 +16,8 @@ T = TypeVar("T")
 EVE = "eve@example.org"
 GRACE = "grace@example.org"
 ROOT = "root@example.org"
+# Of a mail that was given up.
+MAIL_ID = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Action:
             "session_id": ids.eve_session,
             "api_key_id": ids.grace_key if of_grace else ids.eve_key,
         }
-        path = self.route
+        path = self.route.replace("{mail_id}", str(MAIL_ID))
         for name, value in names.items():
             path = path.replace(f"{{{name}}}", str(value))
         return path
@@ -84,6 +86,8 @@ OF_USERS = [
     Action("PUT", "/users/me/password", PASSWORDS),
     Action("DELETE", "/users/me"),
     Action("POST", "/sessions/confirm", {"password": PASSWORD}),
+    Action("PATCH", "/users/me", {"email": "m@example.org"}),
+    Action("POST", "/email/verification"),
     Action("DELETE", "/sessions"),
     Action("DELETE", "/sessions/{session_id}"),
     Action("POST", "/api-keys", {"name": "Another"}),
@@ -92,6 +96,8 @@ OF_USERS = [
 ]
 ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
+    Action("POST", "/console/users/{user_id}/reset"),
+    Action("POST", "/console/outbox/{mail_id}/retry"),
     Action("POST", "/console/users/{user_id}/disable"),
     Action("POST", "/console/users/{user_id}/enable"),
     Action("POST", "/console/users/{user_id}/sessions/end", {"only": "{ids.grace_session}"}),
@@ -172,8 +178,12 @@ class Stage:
         self.browser.http.cookies.clear()
         self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
         # The rows of the throttle would reject the many who register here.
-        for table in ("throttle_counters", "released_names", "users"):
+        for table in ("throttle_counters", "released_names", "outbox", "users"):
             self.sql(f"DELETE FROM {table}")
+        self.sql(
+            "INSERT INTO outbox (id, kind, address, locale, failed_at, error_code) VALUES"
+            f" ({MAIL_ID}, 'new_login', 'x@example.org', 'en', '2026-01-01 00:00:00', 'timeout')"
+        )
         for email in (ROOT, EVE, GRACE):
             assert self.client.register(email).status_code == 201
         for email in (ROOT, EVE):
@@ -214,9 +224,11 @@ class Stage:
         """Whatever an action could change."""
         return {
             "users": self.sql(
-                "SELECT id, email, username, name, hashed_password, is_active, session_epoch"
+                "SELECT id, email, username, name, hashed_password, is_active, session_epoch,"
+                " pending_email, verified_email"
                 " FROM users ORDER BY id"
             ),
+            "outbox": self.sql("SELECT id, kind, failed_at FROM outbox ORDER BY id"),
             "user_roles": self.sql("SELECT user_id, role_id FROM user_roles ORDER BY 1, 2"),
             "sessions": self.sql(
                 "SELECT id, revoked_at, epoch, confirmed_at FROM sessions ORDER BY id"

@@ -9,7 +9,7 @@ from api.console.rendering import page, redirect
 from api.console.signed_in_user import ConsoleActor, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from authentication import audit
-from authentication.accounts import password_change
+from authentication.accounts import email_addresses, password_change
 from authentication.administration import operations
 from authentication.administration.operations import AuditFilter, SessionFilter
 from authentication.credentials import api_keys, sessions
@@ -49,6 +49,7 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
             db, user_id, limit=KEYS_SHOWN, cursor=parameters.text(request, "keys")
         ),
         key_count=api_keys.count_of_user(db, user_id),
+        email=email_addresses.read_status(db, user_id),
         events=events,
         # The page names other users by their ids, as their addresses are private.
         names={user_id: user.identity.email},

@@ -11,11 +11,11 @@ from api.console.pages.events import users_in
 from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
-from api.dependencies import SessionDep
+from api.dependencies import ServiceDep, SessionDep
 from api.request.parameters import UserId
 from authentication import audit
-from authentication.accounts import roles
-from authentication.administration import operations
+from authentication.accounts import email_addresses, roles
+from authentication.administration import mails, operations
 from authentication.administration.operations import (
     AuditFilter,
     SessionFilter,
@@ -25,6 +25,7 @@ from authentication.administration.operations import (
 from authentication.administration.paging import Page
 from authentication.credentials import api_keys
 from authentication.credentials.sessions import Order
+from authentication.errors import NotFound
 from database.models import AuditEvent
 
 router = APIRouter(prefix="/users", dependencies=[Depends(get_administrator)])
@@ -69,6 +70,7 @@ def show_user(
         request,
         "user.html",
         user=user,
+        email=email_addresses.status_of(db, user),
         roles=roles.list_all(db),
         current=admin.identity.session_id,
         found=operations.list_sessions(
@@ -130,6 +132,21 @@ def revoke_all(form: FormDep, action: UserActionDep, user_id: UserId) -> Respons
     """Revoke all sessions of the user, and logins in progress."""
     revoked = operations.revoke_user_sessions(action.db, action.actor, user_id)
     return action.redirect(user_id, "sessions-ended", revoked)
+
+
+@router.post("/{user_id}/reset")
+async def send_reset(
+    request: Request,
+    actor: ConsoleAdministrator,
+    form: FormDep,
+    service: ServiceDep,
+    user_id: UserId,
+) -> Response:
+    """Send the user a mail by which they can set a new password."""
+    if not service.has_mail:
+        raise NotFound
+    await mails.send_reset(service, actor, user_id)
+    return redirect(request, f"/users/{user_id}", notice="reset-sent")
 
 
 @router.post("/{user_id}/disable")

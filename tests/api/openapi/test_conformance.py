@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.server import REPOSITORY, Server
+from tests.support.mailbox import SENDER
 
 # None that the examples of the description show, or one of them would change it.
 PASSWORD = "a long horse of another colour"
@@ -45,7 +46,8 @@ def test_it_does_so_for_strangers(database_url: str, tmp_path: Path) -> None:
 def hold_to_description(database_url: str, tmp_path: Path, caller: str, *options: str) -> None:
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION + caller)
-    with Server.launch(database_url, environment=ENVIRONMENT) as server:
+    mail = {"COUNTERFOIL_MAIL_URL": f"file:{tmp_path}/mail", "COUNTERFOIL_MAIL_FROM": SENDER}
+    with Server.launch(database_url, environment={**ENVIRONMENT, **mail}) as server:
         make_administrator(database_url, tmp_path)
         report = run_schemathesis(server, configuration, options)
         log = server.log()

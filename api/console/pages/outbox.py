@@ -1,0 +1,36 @@
+"""The outbox page: mails, and what became of them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.console import parameters
+from api.console.forms import FormDep
+from api.console.rendering import page, redirect
+from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator
+from api.dependencies import SessionDep
+from authentication.administration import mails
+from database import limits
+
+router = APIRouter(prefix="/outbox")
+
+PAGE = 50
+
+MailId = Annotated[int, Path(ge=1, le=limits.MAX_BIG_ID)]
+
+
+@router.get("")
+def list_mails(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
+    """Mails, newest first."""
+    cursor = parameters.text(request, "cursor")
+    found = mails.list_mails(db, limit=PAGE, cursor=cursor)
+    return page(request, "outbox.html", found=found, is_first=cursor is None)
+
+
+@router.post("/{mail_id}/retry")
+def retry(
+    request: Request, actor: ConsoleAdministrator, form: FormDep, db: SessionDep, mail_id: MailId
+) -> Response:
+    """Try a mail again now."""
+    mails.retry(db, actor, mail_id)
+    return redirect(request, "/outbox", notice="mail-retried")

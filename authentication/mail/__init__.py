@@ -1,0 +1,1 @@
+"""Mails: the outbox, the worker that sends them, and the tokens in their links."""

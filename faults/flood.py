@@ -28,11 +28,16 @@ Attack = Callable[[int], tuple[str, str]]
 
 
 @contextmanager
-def login_flood(url: str, attack: Attack, *, first: int, answers: Counter[str]) -> Iterator[None]:
-    """Send logins from number `first` on until the block ends. Counts their statuses."""
+def login_flood(
+    url: str, attack: Attack, *, first: int, answers: Counter[str], path: str = "/login"
+) -> Iterator[None]:
+    """Send logins from number `first` on until the block ends. Counts their statuses.
+
+    With the path `/password/forgot`, they are requests for mails.
+    """
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
-    flood = context.Process(target=_run, args=(url, attack, first, stop, results))
+    flood = context.Process(target=_run, args=(url, path, attack, first, stop, results))
     flood.start()
     try:
         results.get()
@@ -96,12 +101,19 @@ async def _send_token(
     return await _post(reader, writer, path, kind, f"198.18.0.{number % 100}", body)
 
 
-def _run(url: str, attack: Attack, first: int, stop: Event, results: "Queue[Counter[str]]") -> None:
+def _run(
+    url: str,
+    path: str,
+    attack: Attack,
+    first: int,
+    stop: Event,
+    results: "Queue[Counter[str]]",
+) -> None:
     results.put(Counter())
-    results.put(uvloop.run(_flood(url, attack, first, stop)))
+    results.put(uvloop.run(_flood(url, path, attack, first, stop)))
 
 
-async def _flood(url: str, attack: Attack, first: int, stop: Event) -> Counter[str]:
+async def _flood(url: str, path: str, attack: Attack, first: int, stop: Event) -> Counter[str]:
     answers, numbers, begin = Counter[str](), iter(range(first, first + 10**9)), time.monotonic()
 
     async def keep_sending() -> None:
@@ -112,7 +124,7 @@ async def _flood(url: str, attack: Attack, first: int, stop: Event) -> Counter[s
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             try:
                 streams = streams or await _connect(url)
-                answers[await _log_in(*streams, *attack(number))] += 1
+                answers[await _send(*streams, path, *attack(number))] += 1
             except (OSError, EOFError):
                 answers["broken"] += 1
                 streams = None
@@ -128,12 +140,13 @@ async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     return await asyncio.open_connection(address.hostname, address.port)
 
 
-async def _log_in(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, address: str
+async def _send(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, name: str, address: str
 ) -> str:
-    """Send a login with a wrong password. Returns the status."""
-    body = json.dumps({"username": name, "password": "wrong"})
-    return await _post(reader, writer, "/login", "application/json", address, body)
+    """Send a login with a wrong password, or ask for a mail. Returns the status."""
+    login = {"username": name, "password": "wrong"}
+    body = json.dumps(login if path == "/login" else {"email": name})
+    return await _post(reader, writer, path, "application/json", address, body)
 
 
 async def _post(

@@ -31,6 +31,7 @@ MODULES = (
     "logs",
     "clocks",
     "floods",
+    "mails",
     "books",
     "slow_clients",
     "bad_input",

@@ -6,6 +6,8 @@ from collections import Counter
 from ipaddress import ip_address
 from itertools import pairwise
 
+import psycopg2
+
 from faults import observe
 from faults.calls import Answer, Caller
 from faults.context import EMAIL, ScenarioContext, sign_up
@@ -17,6 +19,7 @@ ROUNDS = 5
 CONNECTIONS = 900
 # How often the owner tries to log in, each time after the Retry-After of the answer before.
 _MAX_TRIES = 3
+_MAILS_PER_RECIPIENT = 3
 
 
 def one_account(_number: int) -> tuple[str, str]:
@@ -58,6 +61,56 @@ def flood_from_many_sources(context: ScenarioContext) -> Outcome:
 @scenario("F20", f"{PER_SECOND} logins/s at one account, from as many addresses")
 def flood_at_one_account_from_many_sources(context: ScenarioContext) -> Outcome:
     return _flood(context, one_account_from_many_sources)
+
+
+@scenario("F20", f"{PER_SECOND} requests/s for mails to one user, from as many addresses")
+def flood_of_mails_to_one_user(context: ScenarioContext) -> Outcome:
+    return _mail_flood(context, one_account_from_many_sources)
+
+
+@scenario("F20", f"{PER_SECOND} requests/s for mails to nobody, from as many addresses")
+def flood_of_mails_to_nobody(context: ScenarioContext) -> Outcome:
+    return _mail_flood(context, many_sources)
+
+
+@scenario("F20", f"{PER_SECOND} requests/s for mails from one address")
+def flood_of_mails_from_one_address(context: ScenarioContext) -> Outcome:
+    return _mail_flood(context, many_accounts)
+
+
+def _mail_flood(context: ScenarioContext, attack: Attack) -> Outcome:
+    """As below. Nobody gets more mails than the limits say, and the outbox does not grow."""
+    url, mails = context.database(), context.folder()
+    service = context.serve(
+        url,
+        trusted_proxies="127.0.0.1",
+        mail_url=f"file:{mails}",
+        mail_from="no-reply@example.org",
+        mail_notices="",
+    )
+    token = sign_up(service).access_token
+    calm, flood, answers = [_p99(service.url, token)], [], Counter[str]()
+    for number in range(ROUNDS):
+        first, path = number * 100_000, "/password/forgot"
+        with login_flood(service.url, attack, first=first, answers=answers, path=path):
+            time.sleep(0.5)
+            flood.append(_p99(service.url, token))
+        calm.append(_p99(service.url, token))
+    ratio = statistics.median(flood) / statistics.median(calm)
+    control = statistics.median(max(a, b) / min(a, b) for a, b in pairwise(calm))
+    sent = len(list(mails.glob("*.eml")))
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM outbox")
+        ((rows,),) = cursor.fetchall()
+    connection.close()
+    held = ratio < 2 and sent <= _MAILS_PER_RECIPIENT and rows <= _MAILS_PER_RECIPIENT
+    return Outcome(
+        held and not {"500", "broken"} & answers.keys(),
+        f"p99 of GET /users/me {1000 * statistics.median(flood):.1f} ms, {ratio:.2f} times that of"
+        f" a calm service (calm rounds differ by {control:.2f});"
+        f" {sum(answers.values())} requests: {dict(sorted(answers.items()))};"
+        f" {sent} mails were sent, and {rows} rows are left",
+    )
 
 
 @scenario("F28", f"{CONNECTIONS} connections send made-up tokens to /token and /revoke")

@@ -15,6 +15,7 @@ _OTHER_CODES = {
     "internal_error",
     "malformed_request",
     "method_not_allowed",
+    "not_started",
     "request_timeout",
     "stopping",
     "unsupported_media_type",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from authentication.errors import InvalidScope
-from counterfoil.permissions import ACCOUNT, Scopes
+from counterfoil.permissions import ACCOUNT, Scopes, split_scopes
 
 __all__ = ["ACCOUNT", "ADMIN", "INTROSPECT", "Scopes", "grant_to_api_key", "join", "narrow"]
 
@@ -16,9 +16,9 @@ def narrow(requested: str | None, available: Scopes) -> str | None:
 
     Raises InvalidScope if one of them is not available.
     """
-    if requested is None or not requested.split():
+    scopes = split_scopes(requested or "")
+    if not scopes:
         return None
-    scopes = frozenset(requested.split())
     if not scopes <= available:
         raise InvalidScope
     return join(scopes)

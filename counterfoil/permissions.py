@@ -28,11 +28,20 @@ class Usable(NamedTuple):
     scopes: Scopes
 
 
+def split_scopes(text: str) -> Scopes:
+    """The scopes of a list that is divided by spaces (RFC 6749, 3.3), any number of them.
+
+    Only by U+0020, as the queries for scopes do: `str.split()` also takes tabs and the spaces of
+    Unicode, so that a role could give a scope that no query for it finds.
+    """
+    return frozenset(text.split(" ")) - {""}
+
+
 @lru_cache(maxsize=1024)
 def parse_grants(grants: str | None) -> Mapping[str, Scopes]:
     """Read "user=;admin=admin introspect": each role, by name, with the scopes that it gives."""
     pairs = sorted(grant.partition("=") for grant in (grants or "").split(";") if grant)
-    return MappingProxyType({name: frozenset(scopes.split()) for name, _, scopes in pairs})
+    return MappingProxyType({name: split_scopes(scopes) for name, _, scopes in pairs})
 
 
 @lru_cache(maxsize=1024)
@@ -49,7 +58,7 @@ def usable(token_scopes: str | None, roles: Mapping[str, Scopes]) -> Usable:
     available = frozenset({ACCOUNT}).union(*roles.values())
     if token_scopes is None:
         return Usable(tuple(roles), available)
-    scopes = available & frozenset(token_scopes.split())
+    scopes = available & split_scopes(token_scopes)
     return Usable(_held(roles, scopes), scopes)
 
 

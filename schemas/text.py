@@ -70,7 +70,7 @@ Scope = Annotated[str, StringConstraints(max_length=limits.MAX_TEXT_LENGTH), Pri
 
 
 def _split(scopes: object) -> object:
-    return scopes.split() if isinstance(scopes, str) else scopes
+    return list(filter(None, scopes.split(" "))) if isinstance(scopes, str) else scopes
 
 
 # Stored as OAuth writes them, divided by spaces, and shown as a list.

@@ -12,6 +12,7 @@ from authentication.audit import COMMAND, Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
 from counterfoil import tokens
+from counterfoil.permissions import split_scopes
 from database import limits
 
 
@@ -88,7 +89,7 @@ def _id_of(db: Session, key: str) -> UUID:
 
 def _split(scopes: list[str]) -> frozenset[str]:
     """`--scope a --scope b` and `--scope "a b"` are the same."""
-    return frozenset(" ".join(scopes).split())
+    return split_scopes(" ".join(scopes))
 
 
 def _scopes(new: api_keys.NewKey) -> str:

@@ -87,8 +87,8 @@ async def _get_identity(request: Request) -> Identity:
 def _demand(identity: Identity, query: bytes) -> None:
     """All scopes and roles in the query are required. An empty one is a mistake, and rejected."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    scopes = [scope for name, value in pairs if name == "scope" for scope in value.split() or [""]]
-    permissions.demand_scopes(identity.scopes, frozenset(scopes))
+    scopes = (permissions.split_scopes(value) or {""} for name, value in pairs if name == "scope")
+    permissions.demand_scopes(identity.scopes, frozenset[str]().union(*scopes))
     for role in (value for name, value in pairs if name == "role"):
         permissions.demand_role(identity.roles, frozenset({role}))
 

@@ -110,7 +110,7 @@ class Actor:
     def _restrict(self, db: Session) -> Identity:
         """The identity without what has been taken from the user since the lookup."""
         grants = queries.users.lock_grants(db, self.identity.user_id)
-        roles = {name: frozenset(scopes.split()) for name, scopes in grants.items()}
+        roles = {name: permissions.split_scopes(scopes) for name, scopes in grants.items()}
         identity = _restrict(self.identity, roles)
         permissions.demand_scopes(identity.scopes, self.scopes)
         return identity

@@ -10,7 +10,7 @@ from authentication import permissions, policies
 from authentication.permissions import Scopes
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
-from counterfoil.permissions import usable
+from counterfoil.permissions import split_scopes, usable
 from counterfoil.tokens import TokenKind
 from database import clock, queries
 from database.models import AccessToken, LoginSession, RefreshToken, User
@@ -97,7 +97,7 @@ def renew(
 
 def effective_scopes(user: User, scopes: str | None) -> Scopes:
     """The scopes that a token with these scopes has now. The user must be loaded with roles."""
-    roles = {role.name: frozenset(role.scopes.split()) for role in user.roles}
+    roles = {role.name: split_scopes(role.scopes) for role in user.roles}
     return usable(scopes, roles).scopes
 
 

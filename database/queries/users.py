@@ -247,8 +247,9 @@ def list_active_with_scope(db: Session, scope: str) -> Sequence[int]:
 
 
 def _gives(scope: str) -> ColumnElement[bool]:
+    # Not LIKE, which on SQLite takes "ADMIN" for "admin".
     padded = literal(" ") + Role.scopes + " "
-    return padded.contains(f" {scope} ", autoescape=True)
+    return func.replace(padded, f" {scope} ", "") != padded
 
 
 def delete(db: Session, user_id: int) -> None:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from api.dependencies import requires, requires_role
 from counterfoil.identity import Identity
-from tests.support.administrator import Sql, give_role, take_role
+from tests.support.administrator import Sql, give_role, take_role, user_id
 from tests.support.client import Client, Tokens, read_tokens
 
 
@@ -128,3 +128,38 @@ def test_a_refresh_after_a_demotion_gives_less(client: Client, moderator: Tokens
     take_role(sql, "moderator")
     assert client.refresh(moderator.refresh_token, scope="moderate").status_code == 400
     assert refreshed(client, moderator).scope == "account"
+
+
+DIVIDED = {
+    "tab": "moderate\tadmin",
+    "line feed": "admin\nmoderate",
+    "no-break space": "\u00a0admin",
+    "em space": "admin\u2003introspect",
+    "another case": "ADMIN",
+}
+
+
+@pytest.mark.parametrize("scopes", DIVIDED.values(), ids=DIVIDED)
+def test_only_spaces_divide_the_scopes_of_a_role(client: Client, sql: Sql, scopes: str) -> None:
+    tokens = client.sign_up()
+    sql("INSERT INTO roles (id, name, scopes) VALUES (99, 'odd', '" + scopes + "')")
+    give_role(sql, "odd")
+    assert status(client, tokens, "/admin/users") == 403
+    assert "admin" not in client.log_in().scope.split(" ")
+
+
+@pytest.mark.parametrize("scopes", ["admin", "  admin", "x   admin", "admin  x "])
+def test_several_spaces_are_as_one_and_hide_no_last_administrator(
+    client: Client, sql: Sql, scopes: str
+) -> None:
+    tokens = client.sign_up()
+    sql("INSERT INTO roles (id, name, scopes) VALUES (99, 'odd', '" + scopes + "')")
+    give_role(sql, "odd")
+    client.register("grace@example.org")
+    # Nobody else is an administrator, although this looks like it.
+    sql("INSERT INTO roles (id, name, scopes) VALUES (98, 'false', 'ADMIN x' || 'admin')")
+    give_role(sql, "false", "grace@example.org")
+    assert status(client, tokens, "/admin/users") == 200
+    mine = f"/admin/users/{user_id(sql)}"
+    demoted = client.http.patch(mine, headers=tokens.headers, json={"roles": ["user"]})
+    assert demoted.json()["code"] == "last_administrator"

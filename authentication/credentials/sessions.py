@@ -142,6 +142,7 @@ def revoke_all(
     # One that was revoked after the request began must not become valid again by the new epoch.
     is_kept = keep is not None and queries.sessions.lock_valid(db, keep) is not None
     revoked = queries.sessions.revoke_all(db, user_id=user_id, reason=reason, keep=keep)
+    queries.sessions.revoke_of_last_epoch(db, user_id=user_id, keep=keep, reason=reason)
     epoch = queries.users.raise_epoch(db, user_id)
     if keep is not None and is_kept:
         queries.sessions.set_epoch(db, keep, epoch=epoch)
@@ -161,6 +162,7 @@ def revoke_everywhere(db: Session, *, origin: Origin, reason: Reason) -> int:
     """Revoke every session of every user. Returns how many were revoked."""
     queries.users.lock_all(db)
     count = queries.sessions.revoke_everywhere(db, reason=reason)
+    queries.sessions.revoke_of_last_epoch(db, reason=reason)
     queries.users.raise_every_epoch(db)
     audit.record(db, Event.SESSIONS_REVOKED, origin=origin, subject="*", count=count, reason=reason)
     return count

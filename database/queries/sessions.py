@@ -24,7 +24,7 @@ from database.base import PublicId
 from database.ids import uuid7
 from database.keyset import Position
 from database.models import LoginSession, User
-from database.queries import live
+from database.queries import live, users
 
 
 def begin(
@@ -249,6 +249,32 @@ def _revoke(db: Session, *conditions: ColumnElement[bool], reason: str) -> Seque
         .returning(LoginSession.id, LoginSession.user_id)
         .execution_options(synchronize_session=False)
     ).all()
+
+
+def revoke_of_last_epoch(
+    db: Session, *, reason: str, user_id: int | None = None, keep: UUID | None = None
+) -> None:
+    """Revoke all sessions of users whose epoch starts again at 1, of all users unless one is given.
+
+    Old ones are invalid by their epoch alone, which the user may have again.
+    """
+    stale = (
+        select(LoginSession.id)
+        .join(LoginSession.user)
+        .where(users.has_last_epoch(), LoginSession.revoked_at.is_(None))
+        .order_by(LoginSession.id)
+        .with_for_update(of=LoginSession, key_share=True)
+    )
+    if user_id is not None:
+        stale = stale.where(LoginSession.user_id == user_id)
+    if keep is not None:
+        stale = stale.where(LoginSession.id != keep)
+    db.execute(
+        update(LoginSession)
+        .where(LoginSession.id.in_(stale))
+        .values(revoked_at=clock.now(), revoked_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def revoke_batch(db: Session, ids: Sequence[UUID], *, reason: str) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from database import limits
 from database.models import Role, User, user_roles
 from database.queries import released_names
 from database.search import has_words
@@ -170,7 +171,7 @@ def raise_epoch(db: Session, user_id: int) -> int:
     return db.scalars(
         update(User)
         .where(User.id == user_id)
-        .values(_keep_updated_at(session_epoch=User.session_epoch + 1))
+        .values(_keep_updated_at(session_epoch=_next_epoch()))
         .returning(User.session_epoch)
     ).one()
 
@@ -179,9 +180,22 @@ def raise_every_epoch(db: Session) -> None:
     """Invalidate every session of every user, and logins in progress."""
     db.execute(
         update(User)
-        .values(_keep_updated_at(session_epoch=User.session_epoch + 1))
+        .values(_keep_updated_at(session_epoch=_next_epoch()))
         .execution_options(synchronize_session=False)
     )
+
+
+def _next_epoch() -> ColumnElement[int]:
+    """One more, or 1 after the last one, which can only have been set by SQL.
+
+    Not 0: pruning looks for old sessions only of users whose epoch is above 0.
+    """
+    return case((has_last_epoch(), 1), else_=User.session_epoch + 1)
+
+
+def has_last_epoch() -> ColumnElement[bool]:
+    """After the user's epoch comes 1 again. All sessions of the user must be revoked before."""
+    return ~User.session_epoch.between(0, limits.MAX_ID - 1)
 
 
 def upgrade_hash(db: Session, user_id: int, *, old: str, new: str) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from httpx2 import Response
 
-from authentication.audit import Origin, Reason
+from authentication.audit import COMMAND, Origin, Reason
 from authentication.credentials import sessions
 from authentication.passwords.hasher import PasswordHasher
 from authentication.settings import AuthenticationSettings
@@ -222,3 +222,34 @@ def test_the_current_session_is_kept_only_if_it_is_still_live(client: Client, sq
         keep = UUID(current["id"])
         sessions.revoke_all(db, user, origin=Origin(), reason=Reason.COMMAND, keep=keep)
     assert client.me(tokens).status_code == 401
+
+
+@pytest.mark.parametrize("epoch", [2**31 - 1, -1, -(2**31)])
+def test_epochs_start_over_and_no_old_session_is_valid_again(
+    client: Client, sql: Sql, epoch: int
+) -> None:
+    client.register()
+    old = []
+    for number in (0, 1, 2, epoch):
+        sql(f"UPDATE users SET session_epoch = {number}")
+        old.append(client.log_in())
+    kept = client.log_in()
+    ending = "/sessions?keep_current=true"
+    for number in (1, 2, 3):
+        assert client.http.delete(ending, headers=kept.headers).status_code == 200
+        assert sql("SELECT session_epoch FROM users") == [(number,)]
+        assert {client.me(tokens).status_code for tokens in old} == {401}
+        assert client.me(kept).status_code == 200
+
+
+def test_the_last_epoch_of_one_user_keeps_no_other_session_alive(client: Client, sql: Sql) -> None:
+    tokens = [client.sign_up("ada@example.org"), client.sign_up("grace@example.org")]
+    of_grace = f"WHERE id = {user_id(sql, 'grace@example.org')}"
+    for number in (1, 2147483647):
+        sql(f"UPDATE users SET session_epoch = {number} {of_grace}")
+        tokens.append(client.log_in("grace@example.org"))
+    service = client.http.app.state.service  # type: ignore[attr-defined]
+    with service.database.transaction() as db:
+        assert sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND) == 2
+    assert {client.me(each).status_code for each in tokens} == {401}
+    assert sql("SELECT session_epoch FROM users") == [(1,), (1,)]

@@ -64,15 +64,22 @@ def usable(token_scopes: str | None, roles: Mapping[str, Scopes]) -> Usable:
 
 @lru_cache(maxsize=1024)
 def of_api_key(key_scopes: str | None, granted_roles: str | None, grants: str | None) -> Usable:
-    """What an API key may use: never the account itself, and no role that came after the key.
+    """What an API key may use, by the grants of its user."""
+    return usable_by_api_key(key_scopes, granted_roles, parse_grants(grants))
+
+
+def usable_by_api_key(
+    key_scopes: str | None, granted_roles: str | None, roles: Mapping[str, Scopes]
+) -> Usable:
+    """The same, by the scopes of each role. Never the account, and no role later than the key.
 
     `granted_roles` are those it was made with, divided by commas; of them it has those that its
     user still has, and all of whose scopes it holds.
     """
-    scopes = of_session(key_scopes, grants).scopes - {ACCOUNT}
+    scopes = usable(key_scopes, roles).scopes - {ACCOUNT}
     granted = (granted_roles or "").split(",")
-    roles = {name: given for name, given in parse_grants(grants).items() if name in granted}
-    return Usable(_held(roles, scopes), scopes)
+    kept = {name: given for name, given in roles.items() if name in granted}
+    return Usable(_held(kept, scopes), scopes)
 
 
 def _held(roles: Mapping[str, Scopes], scopes: Scopes) -> tuple[str, ...]:

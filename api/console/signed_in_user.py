@@ -78,7 +78,8 @@ async def get_console_actor(request: Request, user: SignedInUserDep) -> Actor:
     Raises TooManyAttempts if the session has made too many changes.
     """
     charge(request, user.identity, is_revocation=True)
-    return actor_of(request, user.identity, frozenset({permissions.ACCOUNT}))
+    actor = actor_of(request, user.identity, frozenset({permissions.ACCOUNT}))
+    return replace(actor, session_kind=SessionKind.CONSOLE)
 
 
 # The user of a form that changes something: each transaction begins with `actor.hold`.

@@ -29,9 +29,11 @@ from authentication.audit import Origin
 from authentication.permissions import ACCOUNT, ADMIN, Scopes
 from counterfoil import permissions
 from counterfoil.errors import InvalidToken
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
+from counterfoil.permissions import Usable
 from database import clock, queries
-from database.models import User
+from database.models import ApiKey, User
+from database.queries.access_tokens import LockedToken
 from database.queries.sessions import LockedSession
 
 
@@ -69,13 +71,14 @@ class Actor:
     """Who acts, from where, and the scopes that the action requires.
 
     `fresh_seconds` is how long ago the password may have been given for actions whose effect
-    outlives a session.
+    outlives a session. `session_kind` is that of the sessions that may act here.
     """
 
     identity: Identity
     origin: Origin
     scopes: Scopes
     fresh_seconds: int
+    session_kind: SessionKind = SessionKind.API
 
     def hold(self, db: Session, targets: Targets = NO_TARGETS, *, fresh: bool = False) -> Held:
         """Lock the actor and the targets, and check the actor again. Must be the first statement.
@@ -85,10 +88,17 @@ class Actor:
         """
         self._lock_roles(db, targets)
         user = self._lock_user(db, targets)
-        identity = self._restrict(db)
+        grants = queries.users.lock_grants(db, user.id)
         sessions = self._lock_sessions(db, targets, fresh=fresh)
-        self._lock_api_keys(db, targets)
-        self._lock_access_token(db, targets)
+        key = self._lock_api_keys(db, targets)
+        token = self._lock_access_token(db, targets)
+        roles = {name: permissions.split_scopes(scopes) for name, scopes in grants.items()}
+        if key is not None:
+            now = permissions.usable_by_api_key(key.scopes, key.roles, roles)
+        else:
+            now = permissions.usable(token.scopes if token else None, roles)
+        identity = _restrict(self.identity, now, roles)
+        permissions.demand_scopes(identity.scopes, self.scopes)
         return Held(identity, user, sessions)
 
     def _lock_roles(self, db: Session, targets: Targets) -> None:
@@ -107,14 +117,6 @@ class Actor:
             raise InvalidToken
         return user
 
-    def _restrict(self, db: Session) -> Identity:
-        """The identity without what has been taken from the user since the lookup."""
-        grants = queries.users.lock_grants(db, self.identity.user_id)
-        roles = {name: permissions.split_scopes(scopes) for name, scopes in grants.items()}
-        identity = _restrict(self.identity, roles)
-        permissions.demand_scopes(identity.scopes, self.scopes)
-        return identity
-
     def _lock_sessions(
         self, db: Session, targets: Targets, *, fresh: bool
     ) -> Sequence[LockedSession]:
@@ -122,7 +124,7 @@ class Actor:
         found = queries.sessions.lock_for_change(db, own_id=own_id, targets=targets.sessions)
         if own_id is not None:
             own = next((one for one in found if not one.is_target), None)
-            if own is None:
+            if own is None or own.kind != self.session_kind:
                 raise InvalidToken
             if fresh:
                 self._demand_fresh(db, own)
@@ -136,25 +138,33 @@ class Actor:
             seconds=self.fresh_seconds,
         )
 
-    def _lock_api_keys(self, db: Session, targets: Targets) -> None:
+    def _lock_api_keys(self, db: Session, targets: Targets) -> ApiKey | None:
+        """Returns that of the actor, if it is one."""
         own_id = self.identity.api_key_id
         ids = {*targets.api_key_ids, *([own_id] if own_id else [])}
         found = queries.api_keys.lock_usable(db, ids) if ids else {}
-        if own_id is not None and own_id not in found:
+        if own_id is None:
+            return None
+        if own_id not in found:
             raise InvalidToken
+        return found[own_id]
 
-    def _lock_access_token(self, db: Session, targets: Targets) -> None:
+    def _lock_access_token(self, db: Session, targets: Targets) -> LockedToken | None:
+        """Returns that of the actor, if it is one."""
         if targets.for_deletion:
             # All that the deletion will take along, before it waits for any of them.
             queries.access_tokens.lock_of_user(db, self.identity.user_id)
         token_id, session_id = self.identity.access_token_id, self.identity.session_id
         if token_id is None or session_id is None:
-            return
-        if not queries.access_tokens.lock_unexpired_of_session(db, token_id, session_id):
+            return None
+        token = queries.access_tokens.lock_unexpired_of_session(db, token_id, session_id)
+        if token is None:
             raise InvalidToken
+        return token
 
 
-def _restrict(identity: Identity, roles: Mapping[str, Scopes]) -> Identity:
-    scopes = identity.scopes & frozenset({ACCOUNT}).union(*roles.values())
-    held = tuple(name for name in identity.roles if name in roles and roles[name] <= scopes)
+def _restrict(identity: Identity, now: Usable, roles: Mapping[str, Scopes]) -> Identity:
+    """The identity without what has been taken since the lookup."""
+    scopes = identity.scopes & now.scopes
+    held = tuple(name for name in identity.roles if name in now.roles and roles[name] <= scopes)
     return identity._replace(roles=held, scopes=scopes)

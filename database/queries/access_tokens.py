@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Integer, and_, delete, insert, literal_column, select, update
@@ -51,15 +51,22 @@ def lock_of_user(db: Session, user_id: int) -> None:
     db.execute(query.with_for_update()).all()
 
 
-def lock_unexpired_of_session(db: Session, token_id: int, session_id: UUID) -> bool:
-    """Lock a token until the end of the transaction. Returns False if it is no longer live."""
-    query = select(AccessToken.id).where(
+class LockedToken(NamedTuple):
+    """An unexpired token, locked. `scopes` are None if it was not narrowed."""
+
+    scopes: str | None
+
+
+def lock_unexpired_of_session(db: Session, token_id: int, session_id: UUID) -> LockedToken | None:
+    """Lock a token until the end of the transaction. Returns None if it is no longer live."""
+    query = select(AccessToken.scopes).where(
         AccessToken.id == token_id,
         # A refresh moves the token into another row, and its successor into this one.
         AccessToken.session_id == session_id,
         AccessToken.expires_at > clock.now(),
     )
-    return db.scalar(query.with_for_update(key_share=True)) is not None
+    found = db.execute(query.with_for_update(key_share=True)).one_or_none()
+    return None if found is None else LockedToken(*found)
 
 
 def expire(db: Session, digest: bytes) -> bool:

@@ -123,6 +123,7 @@ class LockedSession(NamedTuple):
     id: UUID
     user_id: int
     confirmed_at: datetime | None
+    kind: str
     is_target: bool
 
 
@@ -142,7 +143,11 @@ def lock_for_change(
     candidate = union_all(*candidates).subquery()
     query = (
         select(
-            LoginSession.id, LoginSession.user_id, LoginSession.confirmed_at, candidate.c.is_target
+            LoginSession.id,
+            LoginSession.user_id,
+            LoginSession.confirmed_at,
+            LoginSession.kind,
+            candidate.c.is_target,
         )
         .join(candidate, candidate.c.id == LoginSession.id)
         .join(LoginSession.user)

@@ -130,10 +130,17 @@ OF_THE_SESSION = {
     "revoked": "UPDATE sessions SET revoked_at = CURRENT_TIMESTAMP WHERE user_id = {id}",
     "sessions deleted": "DELETE FROM sessions WHERE user_id = {id}",
     "tokens deleted": "DELETE FROM access_tokens WHERE user_id = {id}",
+    # Tokens of the API do not work in the console, nor those of the console in the API.
+    "kind changed": (
+        "UPDATE sessions SET kind = CASE kind WHEN 'api' THEN 'console' ELSE 'api' END"
+        " WHERE user_id = {id}"
+    ),
+    "tokens narrowed": "UPDATE access_tokens SET scopes = 'introspect' WHERE user_id = {id}",
 }
 OF_THE_KEY = {
     "key revoked": "UPDATE api_keys SET revoked_at = CURRENT_TIMESTAMP WHERE user_id = {id}",
     "key deleted": "DELETE FROM api_keys WHERE user_id = {id}",
+    "key narrowed": "UPDATE api_keys SET scopes = 'introspect' WHERE user_id = {id}",
 }
 OF_THE_ROLE = {
     "demoted": "DELETE FROM user_roles WHERE user_id = {id}",

@@ -33,6 +33,7 @@ from counterfoil.identity import Identity
 __all__ = [
     "AccountActor",
     "AccountIdentity",
+    "AccountRevoker",
     "AdministratorActor",
     "CurrentIdentity",
     "OptionalIdentity",
@@ -59,13 +60,14 @@ class ActorDependency(SecurityBase):
     model = IdentityDependency.model
     scheme_name = IdentityDependency.scheme_name
 
-    def __init__(self, required: IdentityDependency) -> None:
+    def __init__(self, required: IdentityDependency, *, credential_only: bool = False) -> None:
         self._required = required
+        self._credential_only = credential_only
 
     async def __call__(self, request: Request) -> Actor:
         """Raises TooManyAttempts if the caller has made too many changes."""
         identity = await self._required(request)
-        charge(request, identity, is_revocation=_revokes(request))
+        charge(request, identity, credential_only=self._credential_only)
         return actor_of(request, identity, self._required.scopes)
 
 
@@ -73,8 +75,14 @@ class ActorDependency(SecurityBase):
 AccountActor = Annotated[
     Actor, Security(ActorDependency(_OWN_ACCOUNT), scopes=[permissions.ACCOUNT])
 ]
+# Those of routes that revoke something, or that a revocation may need.
+AccountRevoker = Annotated[
+    Actor,
+    Security(ActorDependency(_OWN_ACCOUNT, credential_only=True), scopes=[permissions.ACCOUNT]),
+]
 AdministratorActor = Annotated[
-    Actor, Security(ActorDependency(_ADMINISTRATION), scopes=[permissions.ADMIN])
+    Actor,
+    Security(ActorDependency(_ADMINISTRATION, credential_only=True), scopes=[permissions.ADMIN]),
 ]
 
 READING = frozenset({"GET", "HEAD"})
@@ -116,22 +124,17 @@ async def get_origin(request: Request) -> Origin:
     """
     identity: Identity | None = request.scope.get(RESOLVED)
     if identity is not None and request.method not in READING:
-        charge(request, identity, is_revocation=_revokes(request))
+        charge(request, identity, credential_only=request.method == "DELETE")
     return origin_of(request)
 
 
-def charge(request: Request, identity: Identity, *, is_revocation: bool) -> None:
-    """Count a change by the caller. Raises TooManyAttempts."""
+def charge(request: Request, identity: Identity, *, credential_only: bool) -> None:
+    """Count a change by the caller, for the account as well or not. Raises TooManyAttempts."""
     service_of(request).write_budget.charge(
         identity.user_id,
         identity.session_id or identity.api_key_id,
-        is_revocation=is_revocation,
+        credential_only=credential_only,
     )
-
-
-def _revokes(request: Request) -> bool:
-    """Whether the request revokes something: a new password does, too."""
-    return request.method in {"DELETE", "PUT"} or request.scope["path"] == "/logout"
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:

@@ -153,7 +153,8 @@ class AuthenticationSettings(LayerSettings):
     writes_per_minute: Annotated[int, Field(ge=1)] = 300
     """Changes that one account, and each of its sessions and API keys, may make at a worker.
 
-    What revokes something is limited for each session and API key alone.
+    What revokes something, administration, confirming the password and refreshing are limited for
+    each session and API key alone.
     """
 
     hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from api.console import csrf
-from api.console.signed_in_user import ConsoleActor, SignedInUserDep
-from api.dependencies import ServiceDep
+from api.console.signed_in_user import SignedInUserDep, console_actor_of
+from api.dependencies import ServiceDep, charge
 from api.request.forms import InvalidForm, read_fields
 from authentication.accounts import password_change
 
@@ -72,10 +72,13 @@ def confirmed(action: str) -> Any:
 
 def _confirming(action: str) -> Callable[..., Coroutine[Any, Any, Form]]:
     async def get_confirmed_form(
-        request: Request, actor: ConsoleActor, form: FormDep, service: ServiceDep
+        request: Request, user: SignedInUserDep, form: FormDep, service: ServiceDep
     ) -> Form:
         request.state.form_to_confirm = FormToConfirm(form, action)
         if password := form.text(CONFIRMATION):
+            # Before the form itself is counted, which must not come before its password.
+            charge(request, user.identity, credential_only=True)
+            actor = console_actor_of(request, user)
             await password_change.confirm(service, actor, password)
         return form
 

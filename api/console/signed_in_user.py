@@ -75,18 +75,30 @@ AdministratorDep = Annotated[SignedInUser, Depends(get_administrator)]
 async def get_console_actor(request: Request, user: SignedInUserDep) -> Actor:
     """The signed-in user, for what they do with their own account.
 
-    Raises TooManyAttempts if the session has made too many changes.
+    Raises TooManyAttempts if the account or the session has made too many changes.
     """
-    charge(request, user.identity, is_revocation=True)
+    charge(request, user.identity, credential_only=False)
+    return console_actor_of(request, user)
+
+
+async def get_console_revoker(request: Request, user: SignedInUserDep) -> Actor:
+    """The same, for what revokes something: it counts for the session alone."""
+    charge(request, user.identity, credential_only=True)
+    return console_actor_of(request, user)
+
+
+def console_actor_of(request: Request, user: SignedInUser) -> Actor:
+    """The signed-in user as the actor of something with their own account."""
     actor = actor_of(request, user.identity, frozenset({permissions.ACCOUNT}))
     return replace(actor, session_kind=SessionKind.CONSOLE)
 
 
 # The user of a form that changes something: each transaction begins with `actor.hold`.
 ConsoleActor = Annotated[Actor, Depends(get_console_actor)]
+ConsoleRevoker = Annotated[Actor, Depends(get_console_revoker)]
 
 
-async def get_console_administrator(admin: AdministratorDep, actor: ConsoleActor) -> Actor:
+async def get_console_administrator(admin: AdministratorDep, actor: ConsoleRevoker) -> Actor:
     """The signed-in administrator, for what they do with the accounts of others."""
     return replace(actor, scopes=frozenset({permissions.ADMIN}))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
+from api.dependencies import AccountActor, AccountIdentity, AccountRevoker, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId
@@ -66,7 +66,7 @@ def create_api_key(
     response_description="The key is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def revoke_api_key(api_key_id: ApiKeyId, actor: AccountActor, db: SessionDep) -> None:
+def revoke_api_key(api_key_id: ApiKeyId, actor: AccountRevoker, db: SessionDep) -> None:
     """The next request with that key is rejected."""
     api_keys.revoke_own(db, actor, api_key_id)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AccountActor, AccountIdentity, ServiceDep, SessionDep
+from api.dependencies import AccountIdentity, AccountRevoker, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import SessionId
@@ -48,7 +48,7 @@ def list_sessions(
     response_description="The session is revoked.",
     responses=problems(400, 401, 403, 404, 422, 429, 503),
 )
-def end_session(session_id: SessionId, actor: AccountActor, db: SessionDep) -> None:
+def end_session(session_id: SessionId, actor: AccountRevoker, db: SessionDep) -> None:
     """The next request with a token of that session is rejected."""
     sessions.revoke_own(db, actor, session_id)
 
@@ -60,7 +60,7 @@ def end_session(session_id: SessionId, actor: AccountActor, db: SessionDep) -> N
     responses=problems(400, 401, 403, 422, 429, 503),
 )
 def end_sessions(
-    actor: AccountActor,
+    actor: AccountRevoker,
     db: SessionDep,
     keep_current: Annotated[
         bool, Query(description="Whether to keep the session of this request.")
@@ -77,7 +77,7 @@ def end_sessions(
     response_description="The session is fresh.",
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
-async def confirm_session(body: SessionConfirm, actor: AccountActor, service: ServiceDep) -> None:
+async def confirm_session(body: SessionConfirm, actor: AccountRevoker, service: ServiceDep) -> None:
     """Makes the session fresh for a while (`COUNTERFOIL_FRESH_SECONDS`), as a login does.
 
     In a session that is not fresh, what outlives the session is a 401 with the code

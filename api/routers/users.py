@@ -5,7 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.dependencies import AccountActor, CurrentIdentity, OriginDep, ServiceDep, SessionDep
+from api.dependencies import (
+    AccountActor,
+    AccountRevoker,
+    CurrentIdentity,
+    OriginDep,
+    ServiceDep,
+    SessionDep,
+)
 from api.mail_response import accepted
 from api.openapi.problems import problems
 from api.request import session_cookie
@@ -106,7 +113,7 @@ async def update_me(
     response_description="The account is deleted.",
     responses=problems(400, 401, 403, 409, 422, 429, 503),
 )
-def delete_me(actor: AccountActor, service: ServiceDep, db: SessionDep) -> None:
+def delete_me(actor: AccountRevoker, service: ServiceDep, db: SessionDep) -> None:
     """Also deletes all sessions, tokens and API keys. The events in the audit log remain.
 
     For some time, nobody can create an account with its e-mail address or username. The session
@@ -123,7 +130,7 @@ def delete_me(actor: AccountActor, service: ServiceDep, db: SessionDep) -> None:
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def change_password(
-    request: Request, body: PasswordChange, actor: AccountActor, service: ServiceDep
+    request: Request, body: PasswordChange, actor: AccountRevoker, service: ServiceDep
 ) -> Response:
     """Requires the current password. Revokes every other session, and every API key.
 

@@ -35,7 +35,7 @@ async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) 
     Raises InvalidRefreshToken, also for a token that was used before: then the session is revoked,
     because one of the two clients has stolen the token. Raises InvalidScope, and then the token is
     not marked as used. Raises TooManyAttempts for too many unknown tokens from one network, and for
-    too many changes by one account.
+    too many changes by one session.
     """
     limit = service.settings.refresh_misses_per_minute
     service.unknown_tokens.reject_flood("refresh", origin, limit=limit)
@@ -69,7 +69,8 @@ def _reason_against(state: RefreshState, request: RefreshRequest) -> Reason | No
 async def _exchange(
     service: Service, request: RefreshRequest, state: RefreshState, origin: Origin
 ) -> TokenPair | CounterfoilError | Reason:
-    service.write_budget.charge(state.user_id, state.session_id)
+    # A thief with another session of the account must not be able to end this one.
+    service.write_budget.charge(state.user_id, state.session_id, credential_only=True)
     exchange = _Exchange(service.settings, request, origin)
     return await service.database.run(exchange.run, is_untrusted=True)
 

@@ -178,18 +178,21 @@ class WriteBudget:
         self._allowance = Allowance(seconds=_WINDOW_SECONDS, clock=clock)
 
     def charge(
-        self, user_id: int, credential_id: UUID | None, *, is_revocation: bool = False
+        self, user_id: int, credential_id: UUID | None, *, credential_only: bool = False
     ) -> None:
         """Count a change by a session or API key. Raises TooManyAttempts past the limit.
 
-        A revocation counts for the credential alone, because somebody who has stolen another one
-        must not be able to prevent it.
+        With `credential_only` it does not count for the account: revocations, and what they need.
+        Somebody who has stolen another credential of the account must not be able to prevent them.
         """
+        keys = [f"credential {credential_id}"]
+        if not credential_only:
+            keys.append(f"user {user_id}")
+        self._charge(keys)
+
+    def _charge(self, keys: Sequence[str]) -> None:
         if not self._is_on:
             return
-        keys = [f"credential {credential_id}"]
-        if not is_revocation:
-            keys.append(f"user {user_id}")
         seconds = self._allowance.take(dict.fromkeys(keys, self._limit))
         if seconds is not None:
             raise TooManyAttempts(max(1, round(seconds)))

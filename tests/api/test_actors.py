@@ -19,7 +19,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.console import pages
-from api.console.signed_in_user import get_console_actor, get_console_administrator
+from api.console.signed_in_user import (
+    get_console_actor,
+    get_console_administrator,
+    get_console_revoker,
+)
 from api.dependencies import ActorDependency
 from api.pages import addresses, passwords
 from api.routing.route_group import flatten
@@ -133,6 +137,7 @@ def every_route(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
 def has_actor(dependant: Dependant) -> bool:
     is_actor = isinstance(dependant.call, ActorDependency) or dependant.call in {
         get_console_actor,
+        get_console_revoker,
         get_console_administrator,
     }
     return is_actor or any(map(has_actor, dependant.dependencies))

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from counterfoil import tokens
 from counterfoil.tokens import TokenKind
-from tests.support.administrator import Sql
-from tests.support.client import Client, MakeApp, MakeClient
+from tests.support.administrator import Sql, give_role, user_id
+from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, read_tokens
 from tests.support.waiting import flush_deferred_writes
 
 LIMITS = {"refresh_misses_per_minute": 2, "revocation_misses_per_minute": 3}
@@ -223,8 +223,36 @@ def test_an_account_makes_so_many_changes_in_a_minute(make_client: MakeClient) -
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert rename(owner) == 429
-    assert client.refresh(owner.refresh_token).status_code == 429
     # But nobody keeps the owner from revoking what was stolen.
     sessions = client.http.delete("/sessions?keep_current=true", headers=owner.headers)
     assert sessions.json() == {"ended": 1}
     assert client.http.post("/logout", headers=owner.headers).status_code == 204
+
+
+def test_a_stolen_session_prevents_no_administrator_from_revoking(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(writes_per_minute=7)
+    client.register("grace@example.org")
+    client.register()
+    give_role(sql, "admin")
+    thief, owner = client.log_in(), client.log_in()
+    stolen = next(one["id"] for one in client.sessions(thief) if one["current"])
+    body = {"name": "A"}
+    for _ in range(8):
+        client.http.patch("/users/me", json=body, headers=thief.headers)
+    assert client.http.patch("/users/me", json=body, headers=owner.headers).status_code == 429
+
+    def ask(method: str, path: str, body: Any = None) -> int:
+        headers = owner.headers
+        return client.http.request(method, path, json=body, headers=headers).status_code
+
+    grace = user_id(sql, "grace@example.org")
+    assert ask("POST", "/sessions/confirm", {"password": PASSWORD}) == 204
+    assert ask("PATCH", f"/admin/users/{grace}", {"is_active": False}) == 200
+    assert ask("PATCH", f"/admin/users/{grace}", {"roles": []}) == 200
+    assert ask("POST", "/admin/sessions/revoke", {"ids": [stolen]}) == 200
+    assert client.me(thief).status_code == 401
+    owner = read_tokens(client.refresh(owner.refresh_token))
+    # Each session has a limit of its own.
+    assert [ask("DELETE", f"/admin/users/{grace}/sessions") for _ in range(3)] == [200] * 2 + [429]

@@ -6,7 +6,7 @@ from api.console import cookies, errors, parameters
 from api.console.forms import Form, FormDep
 from api.console.pages.sessions import selected_ids
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import ConsoleActor, SignedInUserDep
+from api.console.signed_in_user import ConsoleRevoker, SignedInUserDep
 from api.dependencies import ServiceDep, SessionDep
 from authentication import audit
 from authentication.accounts import email_addresses, password_change
@@ -58,7 +58,7 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
 
 @router.post("/sessions/end")
 def revoke_selected(
-    request: Request, actor: ConsoleActor, form: FormDep, db: SessionDep
+    request: Request, actor: ConsoleRevoker, form: FormDep, db: SessionDep
 ) -> Response:
     """Revoke the user's session whose button was pressed, or those that were selected."""
     ids = selected_ids(form)
@@ -69,7 +69,9 @@ def revoke_selected(
 
 
 @router.post("/sessions/end-others")
-def revoke_others(request: Request, actor: ConsoleActor, form: FormDep, db: SessionDep) -> Response:
+def revoke_others(
+    request: Request, actor: ConsoleRevoker, form: FormDep, db: SessionDep
+) -> Response:
     """Revoke all of the user's sessions except this one, and logins in progress."""
     revoked = sessions.revoke_all_own(db, actor, keep_current=True)
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
@@ -83,7 +85,7 @@ async def show_password(request: Request, user: SignedInUserDep) -> Response:
 
 @router.post("/password")
 async def change_password(
-    request: Request, actor: ConsoleActor, form: FormDep, service: ServiceDep
+    request: Request, actor: ConsoleRevoker, form: FormDep, service: ServiceDep
 ) -> Response:
     """Change the password and revoke all other sessions. Always needs the current password.
 

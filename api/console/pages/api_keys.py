@@ -10,7 +10,12 @@ from fastapi import APIRouter, Request, Response
 from api.console import errors
 from api.console.forms import Form, FormDep, confirmed
 from api.console.rendering import page, redirect
-from api.console.signed_in_user import ConsoleActor, ConsoleAdministrator, SignedInUserDep
+from api.console.signed_in_user import (
+    ConsoleActor,
+    ConsoleAdministrator,
+    ConsoleRevoker,
+    SignedInUserDep,
+)
 from api.dependencies import ServiceDep, SessionDep
 from api.request.parameters import UserId
 from authentication import permissions
@@ -67,7 +72,7 @@ def rotate(
 
 @router.post("/account/api-keys/{api_key_id}/revoke")
 def revoke(
-    request: Request, form: FormDep, actor: ConsoleActor, db: SessionDep, api_key_id: UUID
+    request: Request, form: FormDep, actor: ConsoleRevoker, db: SessionDep, api_key_id: UUID
 ) -> Response:
     """Revoke one of the signed-in user's keys."""
     api_keys.revoke_own(db, actor, api_key_id)

@@ -12,7 +12,7 @@ from api.console import cookies, csrf, errors, forms
 from api.console.forms import Form, FormDep
 from api.console.rendering import page, redirect
 from api.console.signed_in_user import (
-    ConsoleActor,
+    ConsoleRevoker,
     SignedInUser,
     find_signed_in_user,
 )
@@ -70,7 +70,7 @@ async def sign_in(
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, form: FormDep, actor: ConsoleActor, db: SessionDep) -> Response:
+def sign_out(request: Request, form: FormDep, actor: ConsoleRevoker, db: SessionDep) -> Response:
     """Revoke the session, so that copies of the cookie become invalid too."""
     sessions.log_out(db, actor.identity, origin=actor.origin)
     response = redirect(request, "/sign-in", notice="signed-out")

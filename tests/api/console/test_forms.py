@@ -148,3 +148,25 @@ def test_a_password_given_in_one_session_counts_for_that_one_alone(
     sql("UPDATE sessions SET confirmed_at = NULL WHERE id <> '" + str(confirmed[0][0]) + "'")
     stale.open("/users/2")
     assert stale.submit("/users/2/enable").status_code == 403
+
+
+def test_forms_count_for_the_account_unless_they_revoke(
+    make_console: Callable[..., ConsoleClient], sql: Sql
+) -> None:
+    console = make_console(writes_per_minute=3)
+    assert Client(console.http).register().status_code == 201
+    statuses = []
+    for _ in range(2):
+        console.http.cookies.clear()
+        console.sign_in()
+        console.open("/account/api-keys/new")
+        token = console.form_token
+        for _ in range(2):
+            new = console.submit("/account/api-keys/new", csrf_token=token, name="A", days="30")
+            statuses.append(new.status_code)
+    assert statuses == [200, 200, 200, 429]
+    [(key,)] = sql("SELECT max(CAST(id AS text)) FROM api_keys")
+    revoked = console.submit(f"/account/api-keys/{key}/revoke", csrf_token=token)
+    assert revoked.status_code == 200
+    assert console.submit("/account/sessions/end-others", csrf_token=token).status_code == 200
+    assert live_sessions(sql) == 1

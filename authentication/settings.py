@@ -142,9 +142,10 @@ class AuthenticationSettings(LayerSettings):
     """Unknown tokens that one caller may send to a worker; known ones are always answered."""
 
     revocation_misses_per_minute: Annotated[int, Field(ge=1)] = 120
-    """Unknown tokens that one network may send to a worker's `/revoke`; known ones are revoked.
+    """Unknown or dead tokens that one network may send to a worker's `/revoke`.
 
-    Past five times as many, no token from there is looked up until the minute is over.
+    Others are always revoked. Past five times as many, no token from there is looked up until the
+    minute is over.
     """
 
     refresh_misses_per_minute: Annotated[int, Field(ge=1)] = 120

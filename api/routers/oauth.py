@@ -35,11 +35,13 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     token = forms.required_token(await forms.read(request), "token")
     limit = service.settings.revocation_misses_per_minute
     service.unknown_tokens.reject_flood("revoke", origin, limit=limit)
-    if await service.issued_tokens.is_issued(token):
-        await service.database.run(
+    # A repeated revocation writes as well: it waits until the first is committed.
+    if not (
+        await service.issued_tokens.is_issued(token)
+        and await service.database.run(
             lambda db: revocation.revoke(db, token, origin=origin), is_untrusted=True
         )
-    else:
+    ):
         service.unknown_tokens.count_in("revoke", origin, limit=limit)
     return Response()
 

@@ -4,8 +4,6 @@ The token itself is the only authorization that is needed: its holder could do w
 So anyone who finds a leaked token can revoke it.
 """
 
-from contextlib import suppress
-
 from sqlalchemy.orm import Session
 
 from authentication import audit
@@ -18,7 +16,7 @@ from database import queries
 
 
 def revoke(db: Session, text: str, *, origin: Origin) -> bool:
-    """Revoke a token. Returns False if it was never issued, and True if it is already revoked.
+    """Revoke a token. Returns False if that changes nothing: it was not issued, or is dead already.
 
     Of an access token or an API key, only that is revoked. Of a refresh token, used or not, the
     whole session is revoked, with all its tokens.
@@ -37,16 +35,17 @@ def revoke(db: Session, text: str, *, origin: Origin) -> bool:
 
 def _revoke_access_token(db: Session, digest: bytes, origin: Origin) -> bool:
     token = queries.access_tokens.find_by_digest(db, digest)
-    if token is not None and queries.access_tokens.expire(db, digest):
-        audit.record(
-            db,
-            Event.TOKEN_REVOKED,
-            origin=origin,
-            subject=audit.user(token.user_id),
-            session=str(token.session_id),
-            reason=Reason.BY_HOLDER,
-        )
-    return token is not None
+    if token is None or not queries.access_tokens.expire(db, digest):
+        return False
+    audit.record(
+        db,
+        Event.TOKEN_REVOKED,
+        origin=origin,
+        subject=audit.user(token.user_id),
+        session=str(token.session_id),
+        reason=Reason.BY_HOLDER,
+    )
+    return True
 
 
 def _revoke_refresh_token(db: Session, digest: bytes, origin: Origin) -> bool:
@@ -54,21 +53,25 @@ def _revoke_refresh_token(db: Session, digest: bytes, origin: Origin) -> bool:
     if found is None:
         return False
     session_id = found[0].session_id
-    if queries.sessions.revoke_unrevoked(db, session_id, reason=Reason.BY_HOLDER):
-        audit.record(
-            db,
-            Event.SESSION_REVOKED,
-            origin=origin,
-            subject=audit.user(found[1].user_id),
-            session=str(session_id),
-            reason=Reason.BY_HOLDER,
-        )
+    if not queries.sessions.revoke_unrevoked(db, session_id, reason=Reason.BY_HOLDER):
+        return False
+    audit.record(
+        db,
+        Event.SESSION_REVOKED,
+        origin=origin,
+        subject=audit.user(found[1].user_id),
+        session=str(session_id),
+        reason=Reason.BY_HOLDER,
+    )
     return True
 
 
 def _revoke_api_key(db: Session, digest: bytes, origin: Origin) -> bool:
     key = queries.api_keys.find_by_digest(db, digest)
-    if key is not None:
-        with suppress(NotFound):
-            api_keys.revoke_any(db, key.id, origin=origin, reason=Reason.BY_HOLDER)
-    return key is not None
+    if key is None:
+        return False
+    try:
+        api_keys.revoke_any(db, key.id, origin=origin, reason=Reason.BY_HOLDER)
+    except NotFound:
+        return False
+    return True

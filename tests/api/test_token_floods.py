@@ -63,6 +63,34 @@ def transactions(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_dead_token_is_revoked_again_within_the_limit_for_unknown_ones(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, kind: TokenKind
+) -> None:
+    client = make_client(**LIMITS)
+    issued = client.sign_up()
+    key = client.create_api_key(issued)["key"]
+    token = {
+        TokenKind.ACCESS: issued.access_token,
+        TokenKind.REFRESH: issued.refresh_token,
+        TokenKind.API_KEY: key,
+    }[kind]
+    alive = client.log_in().access_token
+
+    def revoke(token: str) -> int:
+        return client.http.post("/revoke", data={"token": token}).status_code
+
+    assert revoke(token) == 200
+    with transactions(client.http, monkeypatch) as begun:
+        # One that is repeated waits for the first in a transaction of its own.
+        assert [revoke(token) for _ in range(14)] == [200] * 3 + [429] * 11
+        assert begun == [True, False] * 14
+        assert revoke(alive) == 200
+        begun.clear()
+        assert [revoke(token) for _ in range(3)] == [429] * 3
+        assert begun == [True, False]
+
+
 @pytest.mark.parametrize(
     ("door", "kind"),
     [("/token", TokenKind.REFRESH), *(("/revoke", kind) for kind in TokenKind)],

@@ -19,6 +19,7 @@ from authentication.throttling.limits import WIDE_FACTOR
 _REJECTION_SECONDS = 1.0
 _WINDOW_SECONDS = 60.0
 _MAX_ENTRIES = 10_000
+_SCAN_SECONDS = 1.0
 # Of unknown tokens, past the limit: until then real tokens from the same network are still found.
 _FLOOD_FACTOR = 5
 
@@ -32,11 +33,15 @@ class _Entry(NamedTuple):
 
 
 class _Memory:
-    """A bounded number of entries, each of which expires."""
+    """A bounded number of entries, each of which expires, in the order in which they are written.
+
+    If it is full, those that have expired go first, and then the one that was written longest ago.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entries: dict[bytes, _Entry] = {}
+        self._scan_at = clock()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -47,10 +52,21 @@ class _Memory:
 
     def put(self, *key: str, value: int, ends_at: float) -> None:
         digest = _digest(key)
-        if digest not in self._entries and len(self._entries) >= _MAX_ENTRIES:
-            # The first is the oldest. A flood from more clients than that is not limited here.
-            del self._entries[next(iter(self._entries))]
+        # Written anew, so that it becomes the last: a flood must not push out its own count.
+        self._entries.pop(digest, None)
+        if len(self._entries) >= _MAX_ENTRIES:
+            self._remove_one()
         self._entries[digest] = _Entry(value, ends_at)
+
+    def _remove_one(self) -> None:
+        now = self._clock()
+        # Not for each entry: looking through all of them takes a millisecond.
+        if now >= self._scan_at:
+            self._scan_at = now + _SCAN_SECONDS
+            kept = {key: entry for key, entry in self._entries.items() if entry.ends_at > now}
+            self._entries = kept
+        if len(self._entries) >= _MAX_ENTRIES:
+            del self._entries[next(iter(self._entries))]
 
 
 class RecentRejections:
@@ -101,6 +117,8 @@ class UnknownTokenCounter:
         self._is_on = is_on
         self._clock = clock
         self._memory = _Memory(clock)
+        # Apart, because the many networks of one site must not push out the count of the site.
+        self._wide_memory = _Memory(clock)
 
     def count(self, *key: str, limit: int) -> None:
         """Counts an unknown token. Raises TooManyAttempts past the limit.
@@ -108,21 +126,24 @@ class UnknownTokenCounter:
         Call it only when a lookup has found nothing: then no number of made-up tokens can cause the
         rejection of a real one.
         """
+        self._count(self._memory, *key, limit=limit)
+
+    def _count(self, memory: _Memory, *key: str, limit: int) -> None:
         if not self._is_on:
             return
-        entry = self._memory.get(*key)
+        entry = memory.get(*key)
         count = entry.value + 1 if entry else 1
         ends_at = entry.ends_at if entry else self._clock() + _WINDOW_SECONDS
-        self._memory.put(*key, value=count, ends_at=ends_at)
+        memory.put(*key, value=count, ends_at=ends_at)
         if count > limit:
             raise self._rejection(ends_at)
 
     def count_in(self, kind: str, origin: Origin, *, limit: int) -> None:
         """The same for the network of a client: an IPv4 address, or a /64 of IPv6 and its /48."""
         rejections = []
-        for network, most in _networks(origin, limit):
+        for memory, network, most in self._networks(origin, limit):
             try:
-                self.count(kind, network, limit=most)
+                self._count(memory, kind, network, limit=most)
             except TooManyAttempts as rejection:
                 rejections.append(rejection)
         if rejections:
@@ -133,10 +154,17 @@ class UnknownTokenCounter:
 
         To be called before the lookup: from such a network, not even real tokens are looked up.
         """
-        for network, most in _networks(origin, limit):
-            entry = self._memory.get(kind, network)
+        for memory, network, most in self._networks(origin, limit):
+            entry = memory.get(kind, network)
             if entry is not None and entry.value >= _FLOOD_FACTOR * most:
                 raise self._rejection(entry.ends_at)
+
+    def _networks(self, origin: Origin, limit: int) -> list[tuple[_Memory, str, int]]:
+        """The networks of a client, each with its limit. All clients without an address are one."""
+        networks = [(self._memory, origin.network or "", limit)]
+        if origin.wide_network is not None:
+            networks.append((self._wide_memory, origin.wide_network, WIDE_FACTOR * limit))
+        return networks
 
     def _rejection(self, ends_at: float) -> TooManyAttempts:
         return TooManyAttempts(max(1, round(ends_at - self._clock())))
@@ -190,20 +218,19 @@ class WriteBudget:
             keys.append(f"user {user_id}")
         self._charge(keys)
 
+    def charge_login(self, user_id: int) -> None:
+        """Count a login with the right password. Raises TooManyAttempts past the limit.
+
+        Apart from other changes: somebody who has stolen a session must not be able to prevent it.
+        """
+        self._charge([f"login {user_id}"])
+
     def _charge(self, keys: Sequence[str]) -> None:
         if not self._is_on:
             return
         seconds = self._allowance.take(dict.fromkeys(keys, self._limit))
         if seconds is not None:
             raise TooManyAttempts(max(1, round(seconds)))
-
-
-def _networks(origin: Origin, limit: int) -> list[tuple[str, int]]:
-    """The networks of a client, each with its limit. All clients without an address are one."""
-    networks = [(origin.network or "", limit)]
-    if origin.wide_network is not None:
-        networks.append((origin.wide_network, WIDE_FACTOR * limit))
-    return networks
 
 
 def _digest(key: tuple[str, ...]) -> bytes:

@@ -1,7 +1,10 @@
 """What one worker remembers to answer a flood by itself."""
 
+from contextlib import suppress
+
 import pytest
 
+from authentication.audit import Origin
 from authentication.errors import TooManyAttempts
 from authentication.throttling.counting import Exceeded
 from authentication.throttling.limits import Limit
@@ -74,3 +77,42 @@ def test_a_flood_from_ever_new_places_fills_no_memory() -> None:
         counter.count("revoke", str(n), limit=1)
         rejections.add(str(n), HOME, [exceeded(1)], is_known=True)
     assert len(counter._memory) == len(rejections._memory) == 10_000
+
+
+def network(number: int) -> Origin:
+    return Origin(ip=f"2001:db8:0:{number:x}::1")
+
+
+def test_the_networks_of_one_site_do_not_push_out_its_count() -> None:
+    counter, counted = UnknownTokenCounter(clock=Clock()), 0
+    for number in range(3 * 11_000):
+        try:
+            counter.reject_flood("revoke", network(number % 11_000), limit=220)
+        except TooManyAttempts:
+            break
+        counted += 1
+        with suppress(TooManyAttempts):
+            counter.count_in("revoke", network(number % 11_000), limit=220)
+    assert counted == 5 * 10 * 220
+    # Nor do those of other networks, after it is no longer counted.
+    for number in range(10_000):
+        counter.count_in("refresh", Origin(ip=f"198.51.{number // 256}.{number % 256}"), limit=1)
+    with pytest.raises(TooManyAttempts):
+        counter.reject_flood("revoke", network(0), limit=220)
+
+
+def test_what_is_still_counted_stays_and_what_has_expired_makes_room() -> None:
+    clock = Clock()
+    counter = UnknownTokenCounter(clock=clock)
+    counter.count("revoke", HOME, limit=2)
+    clock.seconds += 30
+    counter.count("revoke", ELSEWHERE, limit=2)
+    counter.count("revoke", ELSEWHERE, limit=2)
+    for n in range(9_998):
+        counter.count("revoke", str(n), limit=1)
+    # Now the last that was written, but its minute is the first to be over.
+    counter.count("revoke", HOME, limit=2)
+    clock.seconds += 31
+    counter.count("revoke", "another", limit=1)
+    with pytest.raises(TooManyAttempts):
+        counter.count("revoke", ELSEWHERE, limit=2)

@@ -155,7 +155,7 @@ class AuthenticationSettings(LayerSettings):
     """Changes that one account, and each of its sessions and API keys, may make at a worker.
 
     What revokes something, administration, confirming the password and refreshing are limited for
-    each session and API key alone.
+    each session and API key alone. As many logins with the right password are accepted.
     """
 
     hashing_threads: Annotated[int, Field(ge=1, le=64)] = Field(

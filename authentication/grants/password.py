@@ -17,6 +17,7 @@ from authentication.errors import (
     InvalidCredentials,
     InvalidScope,
     SessionLimitReached,
+    TooManyAttempts,
 )
 from authentication.passwords.hasher import PasswordHasher
 from authentication.service import Service
@@ -59,11 +60,23 @@ async def log_in(
     login = _Login(request, origin, settings or service.settings, service)
     async with service.throttle.admit_login(request.name, origin) as admission:
         check = await login.verify(service.hasher, admission)
+    user = admission.user
+    if user is not None and check.is_right and user.is_active:
+        await _charge(service, user, admission)
     # A failure is returned, so that its audit event is committed, and raised only then.
     outcome = await service.database.run(lambda db: login.begin_or_reject(db, admission, check))
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
+
+
+async def _charge(service: Service, user: User, admission: Admission[User | None]) -> None:
+    """Count a login with the right password. Raises TooManyAttempts, and then it is no failure."""
+    try:
+        service.write_budget.charge_login(user.id)
+    except TooManyAttempts:
+        await service.database.run(admission.undo)
+        raise
 
 
 class _PasswordCheck(NamedTuple):

@@ -284,3 +284,24 @@ def test_a_stolen_session_prevents_no_administrator_from_revoking(
     owner = read_tokens(client.refresh(owner.refresh_token))
     # Each session has a limit of its own.
     assert [ask("DELETE", f"/admin/users/{grace}/sessions") for _ in range(3)] == [200] * 2 + [429]
+
+
+@pytest.mark.parametrize("scope", [None, "unknown"])
+def test_logins_with_the_right_password_are_limited_and_are_no_failures(
+    make_client: MakeClient, sql: Sql, scope: str | None
+) -> None:
+    client = make_client(writes_per_minute=4, login_attempts_per_account=3)
+    owner = client.sign_up()
+    fields = {"scope": scope} if scope else {}
+    # What a stolen session changes does not count.
+    for _ in range(5):
+        client.http.patch("/users/me", json={"name": "A"}, headers=owner.headers)
+    answers = [client.try_to_log_in(**fields) for _ in range(8)]
+    succeeded = 400 if scope else 200
+    assert [one.status_code for one in answers] == [succeeded] * 3 + [429] * 5
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert sql("SELECT count(*) FROM sessions") == [(1 if scope else 4,)]
+    events = "SELECT count(*) FROM audit_events WHERE event LIKE 'login%'"
+    assert sql(events) == [(4,)]
+    assert sql("SELECT count(*) FROM throttle_counters WHERE attempts > 0") == [(0,)]
+    assert client.try_to_log_in(password="wrong").status_code == 401

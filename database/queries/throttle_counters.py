@@ -5,16 +5,30 @@ cannot deadlock.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Delete, Select, Update, case, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Update,
+    case,
+    delete,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from database import clock
+from database.base import UTCDateTime
 from database.models import ThrottleCounter
 from database.queries import upsert
+
+# Before the beginning of any transaction that may increment the counter.
+_ENDED = literal(datetime(1970, 1, 2, tzinfo=UTC), UTCDateTime)
 
 
 class CounterKey(NamedTuple):
@@ -90,9 +104,10 @@ def record_success(
     reset: Sequence[CounterKey],
     user_id: int | None = None,
 ) -> None:
-    """Subtract one from each counter, and set to zero those to reset.
+    """Subtract one from each counter, and end those to reset.
 
-    With a user, also all counters of the user that have no end.
+    With a user, also all counters of the user that have no end. One that has ended begins anew when
+    it is next incremented, and pruning deletes it.
     """
     if not (keys or reset or user_id):
         return
@@ -105,7 +120,10 @@ def record_success(
         db,
         update(ThrottleCounter)
         .where(ThrottleCounter.id.in_(_locked(is_counted | is_reset)))
-        .values(attempts=case((is_zero, 0), else_=ThrottleCounter.attempts - 1)),
+        .values(
+            attempts=case((is_zero, 0), else_=ThrottleCounter.attempts - 1),
+            ends_at=case((is_reset, _ENDED), else_=ThrottleCounter.ends_at),
+        ),
     )
 
 

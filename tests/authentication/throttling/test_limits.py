@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from authentication.pruning import prune
 from authentication.throttling import counting
 from authentication.throttling.memory import RecentRejections
 from tests.support.administrator import Sql
@@ -437,3 +438,23 @@ def test_known_addresses_are_few_and_the_latest(world: World, sql: Sql) -> None:
     world.guess(ip=ELSEWHERE, times=4)
     assert world.log_in(ip="192.0.2.24").status_code == 200
     assert world.log_in(ip="192.0.2.0").status_code == 429
+
+
+def test_successful_logins_leave_no_counters_behind(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world(login_window_seconds=60)
+    world.register()
+    for number in range(5):
+        for password in (PASSWORD, "wrong", PASSWORD):
+            world.log_in(password=password, ip=f"192.0.2.{number}")
+    remaining = "SELECT count(*) FROM throttle_counters WHERE ends_at IS NULL"
+    assert sql(remaining) == [(0,)]
+    assert world.guess(ip=HOME, times=2) == [401, 401]
+    assert sql(remaining) == [(1,)], "failures in a row are kept until a login"
+    assert world.log_in().status_code == 200
+    sql(END_WINDOWS)
+    service = world.http.app.state.service  # type: ignore[attr-defined]
+    for _ in prune.prune_all(service.database, prune.Retention(keep_days=0)):
+        pass
+    assert sql("SELECT count(*) FROM throttle_counters") == [(0,)]

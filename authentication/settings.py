@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
 
+MAX_BCRYPT_ROUNDS = 18
 DAY = 86_400
 
 
@@ -90,7 +91,7 @@ class AuthenticationSettings(LayerSettings):
     fresh_seconds: Annotated[int, Field(ge=1, le=DAY)] = 300
     """How long after the password a session may do what outlives it, such as create API keys."""
 
-    bcrypt_rounds: Annotated[int, Field(ge=4, le=18)] = 12
+    bcrypt_rounds: Annotated[int, Field(ge=4, le=MAX_BCRYPT_ROUNDS)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is only for tests."""
 
     password_min_length: Annotated[int, Field(ge=1, le=128)] = 8

@@ -7,7 +7,7 @@ how many passwords are hashed at a time.
 import unicodedata
 import warnings
 
-from authentication.settings import AuthenticationSettings
+from authentication.settings import MAX_BCRYPT_ROUNDS, AuthenticationSettings
 from database import limits
 
 with warnings.catch_warnings():
@@ -69,22 +69,33 @@ class PasswordHasher:
         )
         if hashed is None or not (is_right or is_right_as_typed):
             return False, None
-        is_due = not is_right or self._context.needs_update(hashed)
+        # The normal form may be much longer than what was typed, and is then never stored.
+        is_storable = len(normalised) <= limits.MAX_PASSWORD_LENGTH
+        is_due = is_storable and (not is_right or self._context.needs_update(hashed))
         return True, self.hash(password) if upgrade and is_due else None
 
     def _matches(self, password: str, hashed: str | None, *, upgrade: bool) -> bool:
-        """Takes the time of one hash by the settings, unless a better one is computed next."""
+        """Takes the time of one hash by the settings, unless a better one is computed next.
+
+        A hash of a cost that no setting allows, and which takes up to hours, matches nothing.
+        """
         try:
-            if hashed is not None:
+            if hashed is not None and (rounds := self._rounds_of(hashed)) <= MAX_BCRYPT_ROUNDS:
                 is_right: bool = self._context.verify(password, hashed)
                 if not (is_right and upgrade):
-                    self._make_up(_rounds_of(hashed))
+                    self._make_up(rounds)
                 return is_right
         except ValueError:
             # Plain bcrypt rejects NUL, and what is stored need not be a hash at all.
             pass
         self._compute(self._rounds)
         return False
+
+    def _rounds_of(self, hashed: str) -> int:
+        """Raises ValueError for what is no hash of ours."""
+        scheme = self._context.identify(hashed, required=True, resolve=True)
+        rounds: int = scheme.from_string(hashed).rounds
+        return rounds
 
     def _make_up(self, rounds: int) -> None:
         """Compute hashes of these and more rounds, which take the time that is missing.
@@ -97,15 +108,6 @@ class PasswordHasher:
     def _compute(self, rounds: int) -> None:
         # Not the password that was sent: it may be one that bcrypt rejects.
         self._context.verify("", _DUMMY_HASH.format(rounds=rounds))
-
-
-def _rounds_of(hashed: str) -> int:
-    """The rounds in `$2b$12$...`, `$bcrypt-sha256$v=2,t=2b,r=12$...` or `$bcrypt-sha256$2b,12$...`.
-
-    The hash must be one that has been verified.
-    """
-    options = hashed.split("$")[2]
-    return int(options.rpartition(",")[2].removeprefix("r="))
 
 
 def normalise(password: str) -> str:

@@ -187,3 +187,28 @@ def test_a_password_that_is_too_long_is_not_even_normalised(
     monkeypatch.setattr(normalise, lambda _: pytest.fail("normalised"))
     assert HASHER.verify("a" + "\u0301\u0323" * 512, None) == (False, None)
     assert HASHER.verify("a" + "\u0301\u0323" * 512, "a hash") == (False, None)
+
+
+@pytest.mark.parametrize("rounds", [19, 31])
+def test_a_hash_of_a_cost_beyond_all_settings_matches_nothing_and_costs_as_much_as_any(
+    rounds: int, hashes: list[bytes]
+) -> None:
+    plain = bcrypt.using(rounds=4).hash("correct horse").replace("$04$", f"${rounds}$")
+    ours = HASHER.hash("correct horse").replace("r=4$", f"r={rounds}$")
+    for stored in (plain, ours):
+        hashes.clear()
+        assert HASHER.verify("correct horse", stored) == (False, None)
+        assert cost(hashes) == 2**4
+
+
+@pytest.mark.parametrize("length", [56, 57, 1024])
+def test_a_password_whose_normal_form_is_too_long_is_accepted_and_its_hash_stays(
+    length: int,
+) -> None:
+    # One character whose normal form has eighteen.
+    password = "\ufdfa" * length
+    imported: Any = bcrypt_sha256.using(rounds=4).hash(password)
+    is_right, better = HASHER.verify(password, imported)
+    assert is_right
+    assert (better is None) == (18 * length > 1024)
+    assert HASHER.verify(password, better or imported)[0]

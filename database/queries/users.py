@@ -45,7 +45,18 @@ def find_by_name(db: Session, typed: str, *, normalised: str) -> User | None:
     if not is_comparable(typed):
         return None
     parameters = {"typed": typed, "normalised": normalised}
-    return db.scalars(_BY_NAME, parameters).unique().first()
+    found = db.scalars(_BY_NAME, parameters).unique()
+    return next((user for user in found if _is_name_of(user, typed, normalised)), None)
+
+
+def _is_name_of(user: User, typed: str, normalised: str) -> bool:
+    """Whether a user that the database has found by a name has it by Python's rules as well.
+
+    PostgreSQL lowers "İda" to "ida". If that found an account, its throttle would tell that the
+    account exists: names without one are counted in the form that Python lowers.
+    """
+    names = {name.lower() for name in (user.email, user.username) if name is not None}
+    return not names.isdisjoint({typed.lower(), normalised})
 
 
 def lock(db: Session, user_id: int) -> User | None:

@@ -458,3 +458,43 @@ def test_successful_logins_leave_no_counters_behind(
     for _ in prune.prune_all(service.database, prune.Retention(keep_days=0)):
         pass
     assert sql("SELECT count(*) FROM throttle_counters") == [(0,)]
+
+
+# PostgreSQL and Python lower some of them in different ways.
+OTHER_SPELLINGS = {
+    "dot above": "\u0130da@example.org",
+    "capitals": "IDA@EXAMPLE.ORG",
+    "kelvin": "\u212aim@example.org",
+    "final sigma": "\u0391\u03a3@example.org",
+    "username": "\u0130da",
+}
+
+
+@pytest.mark.parametrize("other", OTHER_SPELLINGS.values(), ids=OTHER_SPELLINGS)
+def test_another_spelling_counts_for_a_name_whether_or_not_there_is_an_account(
+    make_world: Callable[..., World], sql: Sql, other: str
+) -> None:
+    world = make_world(**{**FEW, "login_attempts_per_address": 1000})
+    answers = []
+    names = ["ida@example.org", "kim@example.org", "\u03b1\u03c3@example.org", "ida"]
+    for is_registered in (False, True):
+        if is_registered:
+            assert world.register("other@example.org", username="ida").status_code == 201
+            for email in names[:3]:
+                assert world.register(email).status_code == 201
+        for name in names:
+            sql("DELETE FROM throttle_counters")
+            world.let_a_moment_pass()
+            tries = [world.log_in(one, "wrong", ip=ELSEWHERE) for one in [name, other] * 4]
+            answers.append([one.status_code for one in tries])
+    assert answers[:4] == answers[4:]
+
+
+def test_an_account_is_found_by_its_name_in_any_letters(
+    make_world: Callable[..., World], sql: Sql
+) -> None:
+    world = make_world()
+    assert world.register("ida@example.org").status_code == 201
+    for name in ("\u0130DA@example.org", "\u00c4da@example.org", "IdA@Example.org"):
+        sql(f"UPDATE users SET email = '{name}'")
+        assert world.log_in(name).status_code == 200

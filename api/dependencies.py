@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security.base import SecurityBase
 from sqlalchemy.orm import Session
 
-from api.request import client_address
+from api.request import client_address, session_cookie
 from authentication import languages, permissions
 from authentication.audit import Origin
 from authentication.credentials.actor import Actor
@@ -28,7 +28,7 @@ from counterfoil.fastapi import (
     requires,
     requires_role,
 )
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 
 __all__ = [
     "AccountActor",
@@ -108,7 +108,8 @@ def origin_of(request: Request) -> Origin:
 def actor_of(request: Request, identity: Identity, scopes: permissions.Scopes) -> Actor:
     """The caller as the actor of something that requires these scopes."""
     origin = origin_of(request).acting_as(identity.actor)
-    return Actor(identity, origin, scopes, service_of(request).settings.fresh_seconds)
+    kind = SessionKind.BROWSER if session_cookie.is_used_by(request) else SessionKind.API
+    return Actor(identity, origin, scopes, service_of(request).settings.fresh_seconds, kind)
 
 
 # Coroutines, because FastAPI runs a plain function in a thread, which costs as much as a lookup.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
+from counterfoil import permissions
 from counterfoil.identity import CredentialKind, Identity
 
 Members = Mapping[str, Any]
@@ -85,7 +86,7 @@ def _identity(members: Members) -> Identity:
         user_updated_at=_time(members, "user_updated_at"),
         user_roles=_texts(members, "user_roles"),
         roles=_texts(members, "roles"),
-        scopes=frozenset(_text(members, "scope").split()),
+        scopes=permissions.split_scopes(_text(members, "scope")),
         session_id=_optional_uuid(members, "sid"),
         access_token_id=_optional_integer(members, "access_token_id"),
         api_key_id=_optional_uuid(members, "api_key_id"),

@@ -207,7 +207,8 @@ def test_a_password_whose_normal_form_is_too_long_is_accepted_and_its_hash_stays
 ) -> None:
     # One character whose normal form has eighteen.
     password = "\ufdfa" * length
-    imported: Any = bcrypt_sha256.using(rounds=4).hash(password)
+    scheme: Any = bcrypt_sha256
+    imported: str = scheme.using(rounds=4).hash(password)
     is_right, better = HASHER.verify(password, imported)
     assert is_right
     assert (better is None) == (18 * length > 1024)

@@ -23,6 +23,9 @@ def test_a_form_that_another_site_sends_changes_nothing(ada: ConsoleClient, sql:
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "https://[testserver]"},
+        {"Origin": "https://testserver]"},
     ):
         ada.open("/account")
         assert ada.submit_with(headers, "/sign-out").status_code == 403

@@ -151,3 +151,17 @@ def test_a_password_given_in_one_session_counts_for_that_one_alone(
     sql("UPDATE sessions SET confirmed_at = NULL WHERE id <> '" + str(confirmed[0][0]) + "'")
     stale.open("/users/2")
     assert stale.submit("/users/2/enable").status_code == 403
+
+
+def test_the_log_of_a_rejected_form_has_no_query_string(
+    console: ConsoleClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "counterfoil")
+
+    console.open("/sign-in")
+    fields = {"username": "ada", "password": "Tr0ub4dor", "csrf_token": "of another page"}
+    page = console.http.post("/console/sign-in?username=ada&password=Tr0ub4dor", data=fields)
+
+    assert page.status_code == 403
+    [line] = [one for one in caplog.records if "CSRF" in one.getMessage()]
+    assert line.getMessage().endswith(" at /sign-in")

@@ -1,6 +1,8 @@
 """A misspelt field or parameter of a request that changes something is rejected, not ignored."""
 
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -39,6 +41,30 @@ def test_an_unknown_field_of_a_body_is_rejected_and_nothing_is_changed(
     assert client.me(tokens).json() == before
     client.log_in()
     assert client.http.get("/api-keys", headers=tokens.headers).json() == []
+
+
+SECRETS = [
+    *("k" * 60_000, "31415926", "cfa_" + "x" * 40, "Tr0ub4dor", "correct horse"),
+    *("\ud800", "é", "", "a.b"),
+]
+
+
+@pytest.mark.parametrize("name", SECRETS, ids=lambda name: ascii(name)[:20])
+def test_an_unknown_field_is_named_only_if_it_can_hold_no_secret(client: Client, name: str) -> None:
+    tokens = client.sign_up()
+    body = json.dumps({name: 1})
+    headers = {**tokens.headers, "Content-Type": "application/json"}
+    assert call(client, "PATCH", "/users/me", content=body, headers=headers) == (422, ["body"])
+
+    path = f"/users/me?{urlencode({name[:2000]: 1}, errors='replace')}"
+    assert call(client, "PATCH", path, json={}, headers=tokens.headers)[1][0] == "query"
+
+
+def test_a_thousand_unknown_fields_have_a_short_answer(client: Client) -> None:
+    tokens = client.sign_up()
+    body = {"a" * (1 + number % 30) + "b" * (number // 30): 1 for number in range(900)}
+    status, fields = call(client, "PATCH", "/users/me", json=body, headers=tokens.headers)
+    assert (status, len(fields)) == (422, 20)
 
 
 def test_a_misspelt_end_api_keys_leaves_the_password_as_it_was(client: Client) -> None:

@@ -105,6 +105,43 @@ def test_an_unknown_parameter_of_a_changing_request_is_rejected(
     assert client.me(tokens).status_code == 200
 
 
+@pytest.mark.parametrize("query", ["keep_current=true&keep_current=false", "keep_current=1&" * 9])
+def test_a_repeated_parameter_of_a_changing_request_is_rejected(client: Client, query: str) -> None:
+    tokens = client.sign_up()
+    answer = call(client, "DELETE", f"/sessions?{query}", headers=tokens.headers)
+    assert answer == (422, ["keep_current"])
+    assert client.me(tokens).status_code == 200
+
+
+def test_the_name_of_a_part_of_the_path_is_no_parameter(client: Client) -> None:
+    tokens = client.sign_up()
+    session_id = client.sessions(tokens)[0]["id"]
+    path = f"/sessions/{session_id}?session_id={session_id}"
+    assert call(client, "DELETE", path, headers=tokens.headers) == (422, ["session_id"])
+    assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b'{"keep_current": true}', b"keep_current=true", [b"{", b"}"]])
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_body_is_rejected_where_none_is_taken(
+    client: Client, body: bytes | list[bytes], content_type: str
+) -> None:
+    tokens = client.sign_up()
+    headers = {**tokens.headers, "Content-Type": content_type}
+    content = iter(body) if isinstance(body, list) else body
+    answer = call(client, "DELETE", "/sessions", headers=headers, content=content)
+    assert answer == (422, ["body"])
+    assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'""'])
+def test_a_body_that_says_nothing_is_no_error(client: Client, body: bytes) -> None:
+    tokens = client.sign_up()
+    headers = {**tokens.headers, "Content-Length": str(len(body))}
+    answer = client.http.request("DELETE", "/sessions", headers=headers, content=body)
+    assert (answer.status_code, answer.json()) == (200, {"ended": 1})
+
+
 def test_a_known_parameter_is_taken_and_reading_is_not_so_strict(client: Client) -> None:
     tokens = client.sign_up()
     client.log_in()

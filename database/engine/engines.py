@@ -35,6 +35,7 @@ def create_pooled(
     )
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine, busy_seconds=seconds)
+        sqlite.read_any_text(engine)
     else:
         postgresql.configure(engine, patience_seconds=seconds / 3, on_abandoned=on_abandoned)
     return engine

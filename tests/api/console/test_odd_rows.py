@@ -59,3 +59,55 @@ def test_what_can_be_read_of_a_detail_is_kept(
     sql(f"INSERT INTO audit_events (event, actor, detail) VALUES ('odd', 'x', '{stored}')")
     found = api.http.get("/admin/audit-events?event=odd", headers=headers)
     assert [one["detail"] for one in found.json()["items"]] == [read]
+
+
+COLUMNS = {
+    "users": ("name", "username", "surname", "website"),
+    "roles": ("scopes", "description"),
+    "sessions": ("client_id", "ip", "user_agent", "kind"),
+    "api_keys": ("name", "hint", "scopes", "roles"),
+    "access_tokens": ("scopes",),
+    "refresh_tokens": ("scopes",),
+    "audit_events": ("event", "actor", "subject", "ip"),
+}
+OWNERS = {
+    **dict.fromkeys(("sessions", "api_keys", "access_tokens"), "user_id = 2"),
+    "refresh_tokens": "session_id IN (SELECT id FROM sessions WHERE user_id = 2)",
+    "users": "id = 2",
+    "roles": "name = 'user'",
+    "audit_events": "id > 0",
+}
+READ_BY_ROOT = [
+    *("/users/me", "/verify", "/sessions", "/api-keys", "/admin/users", "/admin/users/2"),
+    *("/admin/sessions", "/admin/users/2/api-keys", "/admin/roles", "/admin/audit-events"),
+]
+PAGES = ["/", "/users", "/users/2", "/sessions", "/events", "/account"]
+
+
+def odd_texts(database_url: str) -> list[str]:
+    """What the database stores in a column of text, though no code of the service would."""
+    if database_url.startswith("sqlite"):
+        return ["x'ff'", "CAST(x'ff61' AS TEXT)", "char(233)"]
+    return ["chr(233)"]
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_an_odd_text_in_a_row_fails_no_request(
+    admin: ConsoleClient, api: Client, sql: Sql, database_url: str, table: str
+) -> None:
+    root, eve = api.log_in("root@example.org"), api.sign_up("eve@example.org")
+    key = {"X-API-Key": api.create_api_key(eve)["key"]}
+    for text in odd_texts(database_url):
+        changes = ", ".join(f"{column} = {text}" for column in COLUMNS[table])
+        sql(f"UPDATE {table} SET {changes} WHERE {OWNERS[table]}")
+        for path in READ_BY_ROOT:
+            answer = api.http.get(path, headers=root.headers)
+            assert answer.status_code == 200, (path, answer.text)
+        for headers in (eve.headers, key):
+            for path in ("/users/me", "/verify", "/sessions", "/api-keys"):
+                answer = api.http.get(path, headers=headers)
+                assert answer.status_code < 500, (path, answer.text)
+        assert api.try_to_log_in("eve@example.org").status_code == 200
+        assert api.refresh(eve.refresh_token).status_code < 500
+        for page in PAGES:
+            assert admin.open(page).status_code == 200, page

@@ -1,4 +1,4 @@
-"""Records requests whose credential is live but lacks a scope or a role (403)."""
+"""Records requests whose credential is live but lacks a scope, a role or a session (403)."""
 
 from fastapi import Request
 
@@ -11,6 +11,7 @@ from counterfoil.errors import (
     ForgedRequest,
     InsufficientRole,
     InsufficientScope,
+    SessionRequired,
 )
 
 # Callers of /verify choose the scopes that they demand.
@@ -27,6 +28,8 @@ def record(request: Request, error: CounterfoilError, credential: str | None = N
             reason = f"needs the scope {' '.join(sorted(missing))}"
         case InsufficientRole(roles=missing):
             reason = f"needs the role {' or '.join(sorted(missing))}"
+        case SessionRequired():
+            reason = "needs a session"
         case _:
             return
     credential = credential or _credential(request)

@@ -1,6 +1,8 @@
 """Maps errors to HTTP: statuses from one table, bodies in the form of RFC 9457."""
 
+import re
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -43,6 +45,10 @@ _CODES = {
     HTTPStatus.REQUEST_TIMEOUT: "request_timeout",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
 }
+
+# What a client can have repeated of its own input, however many fields it makes up.
+_MAX_ERRORS = 20
+_PLAIN_NAME = re.compile("[A-Za-z_]{1,32}")
 
 
 def install(app: FastAPI) -> None:
@@ -95,7 +101,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
         return from_http(media_types.unsupported())
     found = [
         {"field": _field(one["loc"]), "message": str(one["msg"]).removeprefix("Value error, ")}
-        for one in error.errors()
+        for one in error.errors()[:_MAX_ERRORS]
     ]
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -106,7 +112,14 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 
 def _field(location: tuple[Any, ...]) -> str:
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    """The path to a field, up to the first part that may be anything but the name of a field."""
+    named = takewhile(_is_plain, location[1:])
+    return ".".join(map(str, named)) or str(location[0])
+
+
+def _is_plain(part: str | int) -> bool:
+    """Whether it is an index, or what a misspelt name looks like: a token, for one, has digits."""
+    return isinstance(part, int) or _PLAIN_NAME.fullmatch(part) is not None
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

@@ -50,4 +50,7 @@ def _is_same_origin(request: Request) -> bool:
     # A proxy may change the Host header, so the host of the issuer is accepted as well.
     issuer = urlsplit(request.app.state.settings.api.issuer)
     hosts = {issuer.netloc, request.headers.get("host")}
-    return urlsplit(origin).netloc in hosts
+    try:
+        return urlsplit(origin).netloc in hosts
+    except ValueError:
+        return False

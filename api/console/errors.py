@@ -11,7 +11,7 @@ from api import errors as api_errors
 from api.console import cookies, csrf, forms
 from api.console.csrf import CsrfCheckFailed
 from api.console.forms import FormToConfirm
-from api.console.rendering import own_address, page, redirect
+from api.console.rendering import own_address, own_path, page, redirect
 from api.console.signed_in_user import SignInRequired
 from api.middleware import request_id
 from api.request.forms import InvalidForm, UnsupportedForm
@@ -122,7 +122,7 @@ async def _password_required(request: Request, error: CounterfoilError) -> Respo
 
 
 async def _csrf_check_failed(request: Request, error: CsrfCheckFailed) -> Response:
-    log.warning("the CSRF check of a form failed at %s", own_address(request))
+    log.warning("the CSRF check of a form failed at %s", own_path(request))
     return show(request, HTTPStatus.FORBIDDEN, _CSRF_CHECK_FAILED, title="This form was rejected")
 
 

@@ -98,9 +98,13 @@ def _forgot_password(request: Request) -> str | None:
 
 def own_address(request: Request) -> str:
     """The path and query of this request, as `link` takes them."""
-    path = prefix.path_of(request.scope)
     query = request.scope["query_string"].decode("latin-1")
-    return quote(path) + (f"?{query}" if query else "")
+    return own_path(request) + (f"?{query}" if query else "")
+
+
+def own_path(request: Request) -> str:
+    """The path of this request, as `link` takes it. For logs, because a query may hold secrets."""
+    return quote(prefix.path_of(request.scope))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from fastapi import Request
 
@@ -13,6 +13,7 @@ Address = IPv4Address | IPv6Address
 _MAX_USER_AGENT_LENGTH = 500
 # Of an IPv6 address that ends in an IPv4 address.
 _MAX_LENGTH = 45
+_NAT64 = IPv6Network("64:ff9b::/96")
 # Some proxies add the port, and then put IPv6 in brackets.
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+", re.ASCII)
 
@@ -36,8 +37,9 @@ def of(request: Request, trusted: tuple[Network, ...]) -> str | None:
 def parse(text: str) -> Address | None:
     """An address as a proxy may write it; None if it is not valid.
 
-    An IPv4 address that is mapped to IPv6 becomes an IPv4 address. The zone of a link-local address
-    is removed: it has no meaning outside the machine, and any length.
+    An IPv4 address that is mapped to IPv6, or translated to it (NAT64), becomes an IPv4 address.
+    The zone of a link-local address is removed: it has no meaning outside the machine, and any
+    length.
     """
     text = text.strip()
     if match := _WITH_PORT.fullmatch(text):
@@ -53,9 +55,18 @@ def _read(text: str) -> Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or _translated(address) or address
     return address
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address in one of NAT64, all of which would count as one network otherwise.
+
+    Only public addresses are translated (RFC 6052, 3.1), so nobody claims to be of this machine.
+    """
+    embedded = IPv4Address(address.packed[-4:])
+    return embedded if address in _NAT64 and embedded.is_global else None
 
 
 def user_agent(request: Request) -> str | None:

@@ -1,5 +1,6 @@
 """What the body of a request is, by its headers."""
 
+import math
 from collections.abc import Iterable
 from http import HTTPStatus
 
@@ -10,6 +11,17 @@ def has_body(request: Request) -> bool:
     """Whether a body was announced, which may still turn out to be empty."""
     length = request.headers.get("content-length", "0")
     return length != "0" or "transfer-encoding" in request.headers
+
+
+def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> float:
+    """The length in bytes of the body; infinity if it comes in chunks, and 0 if there is none."""
+    length = 0
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return math.inf
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+    return length
 
 
 def of(request: Request) -> str:

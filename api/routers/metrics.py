@@ -2,7 +2,6 @@
 
 import secrets
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -54,7 +53,7 @@ def _is_local(request: Request) -> bool:
         return False
     if any(header.startswith(_OF_PROXIES) for header in request.headers):
         return False
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    name = hosts.name_of(request.headers.get("host", ""))
     is_closing = "close" in request.headers.get("connection", "").lower()
     if is_closing or request.scope["http_version"] == "1.0":
         return False

@@ -1,13 +1,16 @@
 """Rejects what a route that changes data does not declare, and would ignore or misread.
 
 A parameter in the query string may be misspelt: `DELETE /sessions?keep_curent=true` would revoke
-the current session as well. A compressed body would be read as it is.
+the current session as well, and so would one that says `keep_current` in a body. A compressed body
+would be read as it is.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from fastapi import params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -15,6 +18,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from api.request import media_types
+from authentication.errors import InvalidField
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -27,8 +31,8 @@ class _Declared(NamedTuple):
 def checker(routes: Iterable[BaseRoute]) -> Callable[[Scope, BaseRoute], None]:
     """A function that is called before one of the routes.
 
-    It raises RequestValidationError for an unknown parameter, and HTTPException for a body that is
-    compressed.
+    It raises RequestValidationError for a parameter that is unknown or repeated, InvalidField for a
+    body that the route does not take, and HTTPException for one that is compressed.
     """
     # By method and identity, because Starlette's routes cannot be hashed.
     declared = {
@@ -42,7 +46,9 @@ def checker(routes: Iterable[BaseRoute]) -> Callable[[Scope, BaseRoute], None]:
         found = declared.get((scope["method"], id(route)))
         if found is None:
             return
-        if found.has_body and media_types.is_encoded(scope["headers"]):
+        if not found.has_body:
+            _reject_body(scope["headers"])
+        elif media_types.is_encoded(scope["headers"]):
             raise media_types.unsupported()
         if scope["query_string"]:
             _check_parameters(scope["query_string"], found.parameters)
@@ -51,16 +57,30 @@ def checker(routes: Iterable[BaseRoute]) -> Callable[[Scope, BaseRoute], None]:
 
 
 def _read(route: APIRoute) -> _Declared:
-    parameters = frozenset(field.alias for field in get_flat_params(route.dependant))
-    return _Declared(parameters, route.body_field is not None)
+    fields = get_flat_params(route.dependant)
+    in_query = frozenset(one.alias for one in fields if isinstance(one.field_info, params.Query))
+    return _Declared(in_query, route.body_field is not None)
+
+
+def _reject_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises InvalidField for a body by which the client may have asked for something.
+
+    Some clients send `{}` or `null` with every request; in so few bytes no field can be named.
+    """
+    if media_types.announced_length(headers) > len("null"):
+        raise InvalidField("body", "This request takes no body.")
 
 
 def _check_parameters(query: bytes, known: frozenset[str]) -> None:
-    names = {name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
-    if unknown := sorted(names - known):
+    names = Counter(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    unknown = sorted(names.keys() - known)
+    repeated = sorted(name for name in known if names[name] > 1)
+    if unknown or repeated:
         raise RequestValidationError(
-            [
-                {"type": "extra_forbidden", "loc": ("query", name), "msg": "Unknown parameter"}
-                for name in unknown
-            ]
+            [_error(name, "extra_forbidden", "Unknown parameter") for name in unknown]
+            + [_error(name, "repeated", "Repeated parameter") for name in repeated]
         )
+
+
+def _error(name: str, kind: str, message: str) -> dict[str, Any]:
+    return {"type": kind, "loc": ("query", name), "msg": message}

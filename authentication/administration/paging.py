@@ -70,7 +70,8 @@ def _decode(cursor: str, length: int) -> list[str]:
         raise _invalid() from None
     if not isinstance(values, list) or len(values) != length:
         raise _invalid()
-    if not all(isinstance(value, str) for value in values):
+    # JSON can escape lone surrogates, which no database accepts as text.
+    if not all(isinstance(value, str) and value.isascii() for value in values):
         raise _invalid()
     return values
 

@@ -4,11 +4,15 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.lookup import rows, statements
+
+# How Python reports text that is not UTF-8.
+_UNDECODABLE = "Could not decode to UTF-8"
 
 
 class SQLiteLookup:
@@ -47,8 +51,15 @@ class SQLiteLookup:
     def _fetch(self, kind: CredentialKind, digests: Sequence[bytes]) -> list[LiveCredential]:
         try:
             connection = self._connection or self._connect()
-            found = connection.execute(statements.sqlite(kind, len(digests)), digests)
-            return [rows.read(row) for row in found]
+            try:
+                return _select(connection, kind, digests)
+            except sqlite3.OperationalError as error:
+                if not str(error).startswith(_UNDECODABLE):
+                    raise
+                # Slower for every text, so only from here on. One odd row, written by SQL, must not
+                # fail the requests of other users.
+                connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+                return _select(connection, kind, digests)
         except sqlite3.Error as error:
             self._disconnect()
             raise DatabaseUnavailable(type(error).__name__) from error
@@ -75,3 +86,10 @@ class SQLiteLookup:
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)
         self._disconnect()
+
+
+def _select(
+    connection: sqlite3.Connection, kind: CredentialKind, digests: Sequence[bytes]
+) -> list[LiveCredential]:
+    found = connection.execute(statements.sqlite(kind, len(digests)), digests)
+    return [rows.read(row) for row in found]

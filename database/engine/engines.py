@@ -1,6 +1,5 @@
 """Makes engines, all in one way: for requests, for commands and for migrations."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -9,7 +8,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, pool, text
 
 from database import clock
 from database.base import UTCDateTime
-from database.engine import postgresql, sqlite
+from database.engine import postgresql, sqlite, stored_json
 from database.settings import DatabaseSettings
 
 _BEGIN_SQLITE = text(f"SELECT {clock.SQLITE_NOW} AS now").columns(now=UTCDateTime)
@@ -31,11 +30,12 @@ def create_pooled(
         pool_timeout=seconds,
         # An echoed parameter may be a password hash or a digest.
         hide_parameters=True,
-        json_deserializer=_read_object,
+        json_deserializer=stored_json.read_object,
         **_driver_options(settings.url),
     )
     if engine.dialect.name == "sqlite":
         sqlite.configure(engine, busy_seconds=seconds)
+        sqlite.read_any_text(engine)
     else:
         postgresql.configure(engine, patience_seconds=seconds / 3, on_abandoned=on_abandoned)
     return engine
@@ -58,15 +58,6 @@ def _driver_options(url: URL) -> dict[str, bool]:
     That is for the whole process, and so for the connections of an application that embeds us.
     """
     return {} if url.get_backend_name() == "sqlite" else {"use_native_hstore": False}
-
-
-def _read_object(text: str) -> dict[str, Any]:
-    """A JSON object. Any other value, written by SQL, becomes one with the key `value`."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    return value if isinstance(value, dict) else {"value": value}
 
 
 def begin(connection: Connection) -> datetime:

@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Dialect, Engine, String, event
 
 from database.engine import deadlines
 
@@ -28,6 +28,33 @@ def configure(engine: Engine, *, busy_seconds: float, foreign_keys: bool = True)
     event.listen(engine, "do_connect", create)
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", _begin)
+
+
+def read_any_text(engine: Engine) -> None:
+    """Read columns of text whatever operators have written into them by SQL.
+
+    SQLite stores bytes in a column of any type, and text that is not UTF-8. One such row must not
+    fail the requests of other users, so what cannot be decoded is replaced.
+    """
+
+    def connect(connection: sqlite3.Connection, record: Any) -> None:
+        connection.text_factory = decode
+
+    event.listen(engine, "connect", connect)
+    dialect: Any = engine.dialect
+    dialect.colspecs = {**dialect.colspecs, String: _AnyText}
+
+
+class _AnyText(String):
+    """The type of all columns of text, those of other types that are stored as text included."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        return lambda value: decode(value) if isinstance(value, bytes) else value
+
+
+def decode(stored: bytes) -> str:
+    """Text that may not be UTF-8."""
+    return stored.decode(errors="replace")
 
 
 def prepare(

@@ -178,6 +178,7 @@ def test_what_cannot_be_asked_is_refused_without_an_echo(
         {"cursor": "WyLCsiJd"},
         {"cursor": "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OSJd"},
         {"cursor": "WyJ5ZXN0ZXJkYXkiLCIxIl0"},
+        {"cursor": "WyIyMDI0LTAxLTAxXHVkODAwMDA6MDA6MDAiLCIxIl0"},
         {"cursor": "é" * 3},
         {"q": "a\x00b", "event": "a\x00b"},
     ]

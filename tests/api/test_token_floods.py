@@ -238,6 +238,20 @@ def test_a_missing_scope_or_role_is_recorded_once_however_often_it_is_asked_for(
     assert "needs the scope admin" in str(detail)
 
 
+def test_an_api_key_that_is_sent_where_a_session_is_needed_is_recorded(
+    client: Client, sql: Sql
+) -> None:
+    key = {"X-API-Key": client.create_api_key(client.sign_up())["key"]}
+    for _ in range(2):
+        answer = client.http.patch("/users/me", headers=key, json={"name": "Eve"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "session_required")
+    flush_deferred_writes(client)
+    query = "SELECT subject, detail FROM audit_events WHERE event = 'access.denied'"
+    [(subject, detail)] = sql(query)
+    assert subject == "user:1"
+    assert "needs a session" in str(detail)
+
+
 def test_an_account_makes_so_many_changes_in_a_minute(make_client: MakeClient) -> None:
     client = make_client(writes_per_minute=3)
     thief, owner = client.sign_up(), client.log_in()

@@ -78,7 +78,14 @@ def test_a_revocation_holds_for_the_very_next_request(house: House) -> None:
     assert house.application.requests == before
 
 
-@pytest.mark.parametrize("spelling", ["X-Auth-{}", "X_Auth_{}", "X-Auth_{}", "x_auth-{}"])
+SEPARATORS = "!#$%&'*+.^`|~"
+SPELLINGS = [
+    *("X-Auth-{}", "X_Auth_{}", "X-Auth_{}", "x_auth-{}", "x.Auth~{}", "X-Auth.{}"),
+    *(f"X{one}Auth{one}{{}}" for one in SEPARATORS),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_client_cannot_say_who_it_is(house: House, spelling: str) -> None:
     caller = house.sign_up()
     names = ("User", "Email", "Roles", "Scopes", "Session", "Client")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ class House:
 def identity_headers(response: httpx2.Response) -> dict[str, str]:
     """What reached the application under any spelling that it might take for ours."""
     assert response.status_code == 200, response.text
-    pairs = [(name.lower().replace("_", "-"), value) for name, value in response.json()["headers"]]
+    headers = response.json()["headers"]
+    # RFC 9110, 5.6.2 lists the characters in names of headers.
+    pairs = [(re.sub("[^a-z0-9]", "-", name.lower()), value) for name, value in headers]
     found = [(name, value) for name, value in pairs if name.startswith("x-auth")]
     assert len(found) == len(dict(found)), f"the application must choose between {found}"
     return dict(found)

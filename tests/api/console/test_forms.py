@@ -23,6 +23,9 @@ def test_a_form_that_another_site_sends_changes_nothing(ada: ConsoleClient, sql:
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "https://[testserver]"},
+        {"Origin": "https://testserver]"},
     ):
         ada.open("/account")
         assert ada.submit_with(headers, "/sign-out").status_code == 403
@@ -170,3 +173,17 @@ def test_forms_count_for_the_account_unless_they_revoke(
     assert revoked.status_code == 200
     assert console.submit("/account/sessions/end-others", csrf_token=token).status_code == 200
     assert live_sessions(sql) == 1
+
+
+def test_the_log_of_a_rejected_form_has_no_query_string(
+    console: ConsoleClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "counterfoil")
+
+    console.open("/sign-in")
+    fields = {"username": "ada", "password": "Tr0ub4dor", "csrf_token": "of another page"}
+    page = console.http.post("/console/sign-in?username=ada&password=Tr0ub4dor", data=fields)
+
+    assert page.status_code == 403
+    [line] = [one for one in caplog.records if "CSRF" in one.getMessage()]
+    assert line.getMessage().endswith(" at /sign-in")

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.observability.metrics import DIRECTORY
@@ -253,6 +254,12 @@ def test_only_a_request_for_this_machine_itself_is_local(
 ) -> None:
     with connected(own_server.url) as client:
         assert client.http.get("/metrics", headers={"Host": host}).status_code == status
+
+
+def test_a_malformed_host_makes_nobody_local(make_client: MakeClient) -> None:
+    # `serve` rejects it earlier; other servers do not.
+    local = TestClient(make_client().http.app, client=("127.0.0.1", 50_000))
+    assert local.get("/metrics", headers={"Host": "["}).status_code == 403
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """A misspelt field or parameter of a request that changes something is rejected, not ignored."""
 
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -41,6 +43,30 @@ def test_an_unknown_field_of_a_body_is_rejected_and_nothing_is_changed(
     assert client.http.get("/api-keys", headers=tokens.headers).json() == []
 
 
+SECRETS = [
+    *("k" * 60_000, "31415926", "cfa_" + "x" * 40, "Tr0ub4dor", "correct horse"),
+    *("\ud800", "é", "", "a.b"),
+]
+
+
+@pytest.mark.parametrize("name", SECRETS, ids=lambda name: ascii(name)[:20])
+def test_an_unknown_field_is_named_only_if_it_can_hold_no_secret(client: Client, name: str) -> None:
+    tokens = client.sign_up()
+    body = json.dumps({name: 1})
+    headers = {**tokens.headers, "Content-Type": "application/json"}
+    assert call(client, "PATCH", "/users/me", content=body, headers=headers) == (422, ["body"])
+
+    path = f"/users/me?{urlencode({name[:2000]: 1}, errors='replace')}"
+    assert call(client, "PATCH", path, json={}, headers=tokens.headers)[1][0] == "query"
+
+
+def test_a_thousand_unknown_fields_have_a_short_answer(client: Client) -> None:
+    tokens = client.sign_up()
+    body = {"a" * (1 + number % 30) + "b" * (number // 30): 1 for number in range(900)}
+    status, fields = call(client, "PATCH", "/users/me", json=body, headers=tokens.headers)
+    assert (status, len(fields)) == (422, 20)
+
+
 def test_a_misspelt_end_api_keys_leaves_the_password_as_it_was(client: Client) -> None:
     tokens = client.sign_up()
     body = {
@@ -77,6 +103,43 @@ def test_an_unknown_parameter_of_a_changing_request_is_rejected(
     assert status == 422
     assert query.rpartition("&")[2].partition("=")[0] in fields
     assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["keep_current=true&keep_current=false", "keep_current=1&" * 9])
+def test_a_repeated_parameter_of_a_changing_request_is_rejected(client: Client, query: str) -> None:
+    tokens = client.sign_up()
+    answer = call(client, "DELETE", f"/sessions?{query}", headers=tokens.headers)
+    assert answer == (422, ["keep_current"])
+    assert client.me(tokens).status_code == 200
+
+
+def test_the_name_of_a_part_of_the_path_is_no_parameter(client: Client) -> None:
+    tokens = client.sign_up()
+    session_id = client.sessions(tokens)[0]["id"]
+    path = f"/sessions/{session_id}?session_id={session_id}"
+    assert call(client, "DELETE", path, headers=tokens.headers) == (422, ["session_id"])
+    assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b'{"keep_current": true}', b"keep_current=true", [b"{", b"}"]])
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_body_is_rejected_where_none_is_taken(
+    client: Client, body: bytes | list[bytes], content_type: str
+) -> None:
+    tokens = client.sign_up()
+    headers = {**tokens.headers, "Content-Type": content_type}
+    content = iter(body) if isinstance(body, list) else body
+    answer = call(client, "DELETE", "/sessions", headers=headers, content=content)
+    assert answer == (422, ["body"])
+    assert client.me(tokens).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'""'])
+def test_a_body_that_says_nothing_is_no_error(client: Client, body: bytes) -> None:
+    tokens = client.sign_up()
+    headers = {**tokens.headers, "Content-Length": str(len(body))}
+    answer = client.http.request("DELETE", "/sessions", headers=headers, content=body)
+    assert (answer.status_code, answer.json()) == (200, {"ended": 1})
 
 
 def test_a_known_parameter_is_taken_and_reading_is_not_so_strict(client: Client) -> None:

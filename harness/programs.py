@@ -11,6 +11,7 @@ import pytest
 _REPOSITORY = Path(__file__).resolve().parents[1]
 NODE_PACKAGES = _REPOSITORY / ".venv-node" / "node_modules"
 OPENAPI_ENVIRONMENT = _REPOSITORY / ".venv-openapi"
+DOCS_ENVIRONMENT = _REPOSITORY / ".venv-docs"
 
 
 def require_program(*names: str) -> str:
@@ -43,6 +44,14 @@ def require_openapi_client() -> Path:
     program = OPENAPI_ENVIRONMENT / "bin" / "openapi-python-client"
     if not program.exists():
         _skip_or_fail("openapi-python-client")
+    return program
+
+
+def require_mkdocs() -> Path:
+    """mkdocs, which scripts/site and scripts/test install into an environment of its own."""
+    program = DOCS_ENVIRONMENT / "bin" / "mkdocs"
+    if not program.exists():
+        _skip_or_fail("mkdocs")
     return program
 
 

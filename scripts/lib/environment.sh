@@ -1,4 +1,6 @@
 # Keeps .venv as a lock file says. The other scripts source this from the repository's root.
+# scripts/site has an environment of its own, and names it.
+venv=.venv
 
 fail() {
     echo "$0: $*" >&2
@@ -19,7 +21,7 @@ stamp_of() {
 }
 
 is_complete() {
-    [ -x .venv/bin/python ] && grep -qxF -- "$(stamp_of "$1")" .venv/complete 2>/dev/null
+    [ -x $venv/bin/python ] && grep -qxF -- "$(stamp_of "$1")" $venv/complete 2>/dev/null
 }
 
 # Debian's python3 comes without ensurepip: root can install it, anyone can unpack Debian's pip.
@@ -28,10 +30,10 @@ make_venv() {
         apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install python3-venv || true
     fi >/dev/null 2>&1
     if has_ensurepip; then
-        "$python" -m venv .venv
+        "$python" -m venv $venv
     else
-        "$python" -m venv --without-pip .venv && add_pip
-    fi || fail "cannot make .venv; install the package python3-venv, or a Python that has ensurepip"
+        "$python" -m venv --without-pip $venv && add_pip
+    fi || fail "cannot make $venv; install the package python3-venv, or a Python that has ensurepip"
 }
 
 has_ensurepip() {
@@ -39,11 +41,11 @@ has_ensurepip() {
 }
 
 add_pip() {
-    "$python" -m pip --python .venv/bin/python install -qq pip 2>/dev/null && return
+    "$python" -m pip --python $venv/bin/python install -qq pip 2>/dev/null && return
     unpacked=$(mktemp -d)
     (cd "$unpacked" && apt-get -qq download python3-pip-whl && dpkg-deb -x python3-pip-whl_*.deb .) &&
         wheel=$(echo "$unpacked"/usr/share/python-wheels/pip-*.whl) &&
-        .venv/bin/python "$wheel/pip" install -qq --no-index "$wheel"
+        $venv/bin/python "$wheel/pip" install -qq --no-index "$wheel"
     result=$?
     rm -rf "$unpacked"
     return $result
@@ -52,12 +54,12 @@ add_pip() {
 # The stamp is written last, so an installation that was cut short is begun anew by the next script.
 # What the tests need includes what runs, so scripts/serve is content with either.
 install_lock() {
-    echo "Installing $1 into .venv ..." >&2
-    rm -rf .venv
+    echo "Installing $1 into $venv ..." >&2
+    rm -rf $venv
     make_venv
-    .venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check \
+    $venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check \
         --require-hashes --requirement "$1" >&2
-    { stamp_of requirements.lock && stamp_of "$1"; } >.venv/complete
+    { stamp_of requirements.lock && stamp_of "$1"; } >$venv/complete
 }
 
 # Two scripts started together in a fresh clone take turns; no lock outlives the subshell.
@@ -67,5 +69,5 @@ use_environment() {
     (
         if command -v flock >/dev/null; then flock 9; fi
         is_complete "$1" || install_lock "$1"
-    ) 9>.venv.lock
+    ) 9>$venv.lock
 }

@@ -100,12 +100,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead links to where the site has the file, and show examples in several languages as tabs."""
-    led = _sources.lead_links(markdown, page.file.src_uri)
+    led = _sources.lead_links(_widen_lists(markdown), page.file.src_uri)
     return _TABS.sub(lambda found: _tabs(found[1]), led)
 
 
 def _target(link: str, page: Path) -> Path:
     return Path(os.path.normpath(page.parent / link))
+
+
+def _widen_lists(markdown: str) -> str:
+    """What is indented by two or three spaces, as in lists, is by four: GitHub needs no more."""
+    parts = _FENCED.split(markdown)
+    parts[::2] = [re.sub(r"^ {2,3}(?=\S)", "    ", one, flags=re.MULTILINE) for one in parts[::2]]
+    parts[1::2] = [
+        re.sub(r"^ {2,3}", "    ", one, flags=re.MULTILINE) if one.startswith(" ") else one
+        for one in parts[1::2]
+    ]
+    return "".join(parts)
 
 
 def _tabs(text: str) -> str:

@@ -83,6 +83,17 @@ def test_examples_in_several_languages_are_tabs(repository: Path) -> None:
     assert "<p>After.</p>" in page
 
 
+def test_what_is_in_a_list_on_github_is_in_it_here(repository: Path) -> None:
+    table = "  | a | b |\n  |---|---|\n  | 1 | 2 |\n"
+    page = built(
+        repository, f"# One\n\n- First:\n\n{table}\n  ```sh\n  if x\n    y\n  ```\n- Second\n"
+    )
+    (items,) = re.findall(r"<ul>\n<li>\n<p>First:.*?</ul>", page, re.DOTALL)
+    assert "<td>1</td>" in items
+    assert "<code>" in items
+    assert "Second" in items
+
+
 @pytest.mark.parametrize(
     "link",
     [

@@ -9,7 +9,8 @@ from harness.server import REPOSITORY
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The languages of blocks that a reader types or saves. Others are output and configuration.
-COMMANDS = {"sh", "sql", "python", "javascript"}
+PROGRAMS = {"python", "javascript", "typescript"}
+COMMANDS = {"sh", "sql", *PROGRAMS}
 OUTPUT = {"text", "json"}
 DATABASES = {
     "sqlite": ("sqlite3 ", "-- SQLite\n"),

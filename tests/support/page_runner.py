@@ -16,13 +16,22 @@ from harness.programs import require_node_package, require_program
 from harness.server import REPOSITORY, Server
 from tests.support.administrator import give_role, run_sql
 from tests.support.client import PASSWORD
-from tests.support.documentation import Block, matches
+from tests.support.documentation import PROGRAMS, Block, matches
 
 # Blocks with this prefix start a server, which runs until the next such block with its port.
 SERVES = re.compile(r"(scripts/serve|\.venv/bin/uvicorn )")
 SERVE_COMMAND = "scripts/serve"
 PORT = "8000"
 POSTGRESQL = "postgresql://user:password@host/counterfoil"
+_CLIENT = REPOSITORY / "clients" / "javascript"
+_TYPESCRIPT = ("--strict", "--target", "es2022", "--module", "nodenext")
+# What Node.js itself declares is in a package of its own.
+_NODE_TYPES = """
+declare const process: { argv: string[]; env: Record<string, string> }
+declare module 'node:fs' {
+  export function readFileSync(path: string, encoding: 'utf8'): string
+}
+"""
 # Reads blocks that end in NUL, and writes the output of each, followed by NUL.
 _SHELL = r"""while IFS= read -r -d '' block; do eval "$block" </dev/null; printf '\0'; done"""
 # Most pages assume a service with an administrator whose id is 42 and whose token is in $TOKEN.
@@ -81,7 +90,7 @@ class PageRunner:
 
     def run_block(self, block: Block) -> None:
         """Run a block and compare its output with that on the page."""
-        if block.language in {"python", "javascript"}:
+        if block.language in PROGRAMS:
             self._save(block.text)
         elif SERVES.match(block.text):
             self._serve(block.text.strip())
@@ -96,7 +105,8 @@ class PageRunner:
         """Run commands in the shell, which keeps its variables. Returns the output."""
         assert self._shell.stdin
         assert self._shell.stdout
-        self._shell.stdin.write(f"{self._with_actual_urls(commands)}\0".encode())
+        runnable = _with_compiled_programs(self._with_actual_urls(commands))
+        self._shell.stdin.write(f"{runnable}\0".encode())
         self._shell.stdin.flush()
         printed = bytearray()
         while (character := self._shell.stdout.read(1)) != b"\0":
@@ -108,20 +118,35 @@ class PageRunner:
 
     def _save(self, text: str) -> None:
         """Save a program under the name in the comment of its first line."""
-        name = re.match(r"(?:#|//) ([\w/]+\.(?:py|mjs))\n", text)
+        name = re.match(r"(?:#|//) ([\w/-]+\.(?:py|mjs|mts))\n", text)
         assert name, f"the first line names no file:\n{text}"
-        if name[1].endswith(".mjs"):
-            self._link_node_packages(text)
         path = self.folder / name[1]
         path.parent.mkdir(exist_ok=True)
         path.write_text(self._with_actual_urls(text))
+        if path.suffix != ".py":
+            self._link_node_packages(text)
+        if path.suffix == ".mts":
+            self._compile(path)
 
     def _link_node_packages(self, program: str) -> None:
         """Put the packages that a program imports where Node looks for them."""
-        for package in re.findall(r'from "([a-z0-9-]+)";', program):
-            found = require_node_package(package)
-            if not (modules := self.folder / "node_modules").exists():
-                modules.symlink_to(found.parent)
+        modules = self.folder / "node_modules"
+        modules.mkdir(exist_ok=True)
+        for package in re.findall(r"""from ["']([a-z0-9-]+)["']""", program):
+            found = _CLIENT if package == "counterfoil-client" else require_node_package(package)
+            (modules / package).symlink_to(found)
+
+    def _compile(self, program: Path) -> None:
+        """Compile a program in TypeScript, which Node.js runs by itself from 22.18 on only."""
+        (self.folder / "node.d.ts").write_text(_NODE_TYPES)
+        compiler = require_node_package("typescript") / "bin" / "tsc"
+        done = subprocess.run(
+            [require_program("node"), compiler, *_TYPESCRIPT, program.name, "node.d.ts"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
 
     def _serve(self, command: str) -> None:
         port, same_port = _port_of(command), None
@@ -176,6 +201,10 @@ class PageRunner:
             self._url = f"sqlite:///{path}"
         else:
             self._environment["DATABASE_URL"] = self._url
+
+
+def _with_compiled_programs(commands: str) -> str:
+    return re.sub(r"\bnode ([\w-]+)\.mts\b", r"node \1.mjs", commands)
 
 
 def _port_of(command: str) -> str:

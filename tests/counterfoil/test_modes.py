@@ -27,6 +27,8 @@ from counterfoil.fastapi import (
 from counterfoil.testing import API_KEY, make_identity
 from counterfoil.tokens import TokenKind, create
 from harness.postgresql import DatabaseServer
+from harness.server import REPOSITORY
+from tests.support import documentation
 from tests.support.administrator import Sql
 from tests.support.client import Client
 from tests.support.endpoints import NOTHING, Endpoint, described, response
@@ -240,10 +242,12 @@ def test_a_role_that_may_read_the_two_views_and_nothing_else_can_check_tokens(
 ) -> None:
     tokens = client.sign_up()
     role = f"application_{worker_id}"
-    sql(
-        f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD '{role}';"
-        f"GRANT SELECT ON live_access_tokens, live_api_keys TO {role}"
-    )
+    database = make_url(database_url).database
+    page = REPOSITORY / "docs" / "how-to" / "another-process.md"
+    statements = "; ".join(documentation.statements(page, "Ask the database", "postgresql"))
+    statements = statements.replace("DATABASE counterfoil", f'DATABASE "{database}"')
+    sql(f"DROP ROLE IF EXISTS {role}")
+    sql(statements.replace("orders", role).replace("'secret'", f"'{role}'"))
     url = make_url(database_url).set(username=role, password=role)
     app = application(database_url=url.render_as_string(hide_password=False))
     try:

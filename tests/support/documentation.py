@@ -29,6 +29,11 @@ NOT_RUN = {
     ): "tests/database/test_roles.py",
     ("docs/how-to/resolve-by-sql.md", "DATABASE_URL=postgresql://counterfoil_owner"): "as above",
     ("docs/how-to/resolve-by-sql.md", "-- PostgreSQL\nGRANT "): "as above",
+    (
+        "docs/how-to/another-process.md",
+        "-- PostgreSQL\nCREATE ROLE ",
+    ): "tests/counterfoil/test_modes.py executes it",
+    ("docs/how-to/inside-your-application.md", "pip install "): "fetches packages",
     ("docs/how-to/deployment.md", "(umask 077; for name in POSTGRES"): "needs a container engine",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
     ("docs/how-to/deployment.md", "cp deploy/counterfoil.socket "): "needs systemd",

@@ -58,7 +58,7 @@ install_lock() {
     rm -rf $venv
     make_venv
     $venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check \
-        --require-hashes --requirement "$1" >&2
+        --require-hashes --requirement "$1" >&2 || return
     { stamp_of requirements.lock && stamp_of "$1"; } >$venv/complete
 }
 

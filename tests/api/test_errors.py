@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api import errors as http_errors
+from api.application import NotStarted
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from tests.support.client import Client
 
@@ -32,8 +33,9 @@ def codes_of_the_tree() -> dict[str, HTTPStatus]:
     """Without those that only stand for their children."""
     concrete = [one for one in tree() if one.code != CounterfoilError.code]
     codes = {one.code: status_of(one) for one in concrete}
-    # Not of the tree, as it is no rejection.
-    return {**codes, DatabaseUnavailable.code: HTTPStatus.SERVICE_UNAVAILABLE}
+    # Not of the tree, as they are no rejections.
+    outages = (DatabaseUnavailable, NotStarted)
+    return codes | {one.code: HTTPStatus.SERVICE_UNAVAILABLE for one in outages}
 
 
 def status_of(error: type[CounterfoilError]) -> HTTPStatus:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from database.queries.session_search import Order
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import Client, Tokens
 from tests.support.console import ConsoleClient
+from tests.support.mailbox import SENDER
 
 # What the database takes, and how it is read.
 POSTGRESQL = {
@@ -45,6 +47,8 @@ EVERYWHERE = 3
 # Those that order as text as they are written can be paged on SQLite.
 FAR = {"postgresql": ["20000-01-01", "0044-03-15 BC", "-infinity"], "sqlite": ["9999-12-31"]}
 
+COMMANDS = [["sessions", "list"], ["api-keys", "list"], ["mail", "list"], ["prune", "--dry-run"]]
+
 OWNERS = {
     "users": "id = {user}",
     "refresh_tokens": "session_id IN (SELECT id FROM sessions WHERE user_id = {user})",
@@ -64,11 +68,13 @@ COLUMNS = [
 class Everything:
     """All places where moments are shown or reckoned with."""
 
-    def __init__(self, app: FastAPI, sql: Sql, url: str) -> None:
+    def __init__(self, app: FastAPI, sql: Sql, url: str, mail: dict[str, str]) -> None:
         self.console = ConsoleClient(app)
         self.api = Client(self.console.http)
         self.sql = sql
         self.url = url
+        self.environment = {"DATABASE_URL": url}
+        self.environment |= {f"COUNTERFOIL_{name.upper()}": value for name, value in mail.items()}
 
     def prepare(self) -> None:
         for email in ("ada@example.org", "root@example.org"):
@@ -79,6 +85,13 @@ class Everything:
             body = {"username": username}
             assert self.api.http.patch("/users/me", json=body, headers=ada.headers).is_success
         give_role(self.sql, "admin", "root@example.org")
+        # A link and a mail, which the worker must survive too.
+        self.sql(
+            "INSERT INTO mail_tokens (kind, token_digest, user_id, address, expires_at) SELECT"
+            " 'reset', token_digest, user_id, 'ada@example.org', expires_at FROM access_tokens"
+        )
+        values = f"'reset', {self.ada}, 'ada@example.org', 'en'"
+        self.sql(f"INSERT INTO outbox (kind, user_id, address, locale) VALUES ({values})")
         self.root = self.api.log_in("root@example.org")
         self.console.sign_in("root@example.org")
 
@@ -99,14 +112,24 @@ class Everything:
             "/admin/audit-events",
         ):
             yield path, get(path, headers=self.root.headers).status_code
-        for path in ("", "/account", "/users", f"/users/{self.ada}", "/sessions", "/events"):
+        for path in (
+            "",
+            "/account",
+            "/users",
+            f"/users/{self.ada}",
+            "/sessions",
+            "/events",
+            "/outbox",
+        ):
             yield f"console {path}", self.console.open(path).status_code
         rotated = post(f"/api-keys/{key['id']}/rotate", json={}, headers=tokens.headers)
         yield "rotate", rotated.status_code
         yield "refresh", self.api.refresh(tokens.refresh_token).status_code
         yield "login", self.api.try_to_log_in().status_code
-        for command in (["sessions", "list"], ["api-keys", "list"], ["prune", "--dry-run"]):
-            done = CliRunner(env={"DATABASE_URL": self.url}).invoke(cli, command)
+        forgotten = post("/password/forgot", json={"email": "ada@example.org"})
+        yield "forgot", forgotten.status_code
+        for command in COMMANDS:
+            done = CliRunner(env=self.environment).invoke(cli, command)
             yield " ".join(command), 200 if done.exit_code == 0 else 500
 
     def set(self, table: str, column: str, value: Any) -> int:
@@ -120,11 +143,13 @@ class Everything:
 
 @pytest.fixture
 def everything(
-    make_app: Callable[..., FastAPI], sql: Sql, database_url: str
+    make_app: Callable[..., FastAPI], sql: Sql, database_url: str, tmp_path: Path
 ) -> Iterator[Everything]:
+    mail = {"mail_url": f"file:{tmp_path}/mail", "mail_from": SENDER}
     # Rolling tokens reckon with two moments of the lookup.
-    app = make_app(rolling_tokens=True, refresh_grace_seconds=60, max_sessions_per_user=200)
-    found = Everything(app, sql, database_url)
+    rolling = {"rolling_tokens": True, "refresh_grace_seconds": 60}
+    app = make_app(**rolling, **mail, max_sessions_per_user=200)
+    found = Everything(app, sql, database_url, mail)
     with found.console.http:
         found.prepare()
         yield found

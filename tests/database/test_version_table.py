@@ -1,6 +1,5 @@
 """The version table is our own: taken over from its former name, and beside an application's."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from typer.testing import CliRunner
 from api.commands.cli import cli
 from database import migrations, revisions, version_table
 from database.errors import UnsuitableDatabase
-from database.models import User
 from harness.server import REPOSITORY
 from tests.database.test_migrations import MIGRATE_SIX_TIMES, table_names
 from tests.support.administrator import insert_user, run_sql
@@ -116,9 +114,3 @@ def test_the_message_says_in_one_line_what_to_do_and_that_works(
     assert revisions.is_current(own)
     assert run_sql(host_url, "SELECT nickname FROM users") == [("grace",)]
     assert users(own) == []
-
-
-def test_the_page_for_applications_names_every_table_of_ours() -> None:
-    page = (REPOSITORY / "docs" / "how-to" / "beside-your-models.md").read_text()
-    (names,) = re.findall(r"^COUNTERFOIL = \{(.*?)^\}", page, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r'"(\w+)"', names)) == {*User.metadata.tables, version_table.NAME}

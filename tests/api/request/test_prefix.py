@@ -120,6 +120,5 @@ class StrippingNginx(PlainNginx):
     def configure(self, shipped: Path) -> Path:
         configuration = super().configure(shipped)
         text = configuration.read_text().replace("location / ", "location /auth/ ")
-        upstream = f"http://127.0.0.1:{self._ports['8000']}"
-        configuration.write_text(text.replace(f"{upstream};", f"{upstream}/;"))
+        configuration.write_text(text.replace("http://service;", "http://service/;"))
         return configuration

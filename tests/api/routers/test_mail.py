@@ -260,7 +260,9 @@ def test_of_many_requests_at_once_one_link_works_and_none_fails(
         if number % 5 == 0:
             # What is being made at this moment must not survive the reset either.
             mails = [Path(name).read_bytes() for name in mailbox.directory.glob("*.eml")]
-            tokens = [parse(content).token for content in mails[-1:]]
+            # The notices of a new password have no link.
+            links = [mail for mail in map(parse, mails) if "cfm_" in mail.text]
+            tokens = [mail.token for mail in links[-1:]]
             used.extend(reset(client, token, f"{NEW} {number}").status_code for token in tokens)
         return forget(client).status_code
 

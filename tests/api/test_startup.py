@@ -8,7 +8,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from api.commands.cli import cli
 from harness.postgresql import DatabaseServer
 from harness.processes import free_port
 from harness.server import REPOSITORY
@@ -62,23 +64,32 @@ def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
     assert "COUNTERFOIL_ACCESS_TOKEN_SECOND: there is no such setting" in reason
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("DATABASE_URI", "DATABASE_URLS", "DATABSE_URL", "DATABASEURL", "Database_Uri"),
-        *("DB_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "DATABASE_DSN"),
-        "COUNTERFIOL_DATABASE_URL",
-    ],
-)
+MISSPELT = [
+    *("DATABASE_URI", "DATABASE_URLS", "DATABSE_URL", "DATABASEURL", "Database_Uri"),
+    *("DB_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "DATABASE_DSN"),
+    "COUNTERFIOL_DATABASE_URL",
+]
+ELSEWHERE = "postgresql://ada:secret@db/counterfoil"
+
+
 @pytest.mark.parametrize("command", ["check", "sessions list"])
-def test_a_misspelt_name_of_the_database_does_not_mean_sqlite(
-    tmp_path: Path, name: str, command: str
-) -> None:
+def test_a_misspelt_name_of_the_database_does_not_mean_sqlite(tmp_path: Path, command: str) -> None:
     words = [sys.executable, str(REPOSITORY / "api.py"), *command.split()]
-    done = run(words, tmp_path, **{name: "postgresql://ada:secret@db/counterfoil"})
+    done = run(words, tmp_path, DATABASE_URI=ELSEWHERE)
     assert done.returncode == 3
-    assert done.stderr.startswith(f"counterfoil: {name.upper()}: ")
+    assert done.stderr.startswith("counterfoil: DATABASE_URI: ")
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_nor_does_any_other_name_that_resembles_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner(env={name: ELSEWHERE, "DATABASE_URL": None}).invoke(cli, ["sessions", "list"])
+    assert done.exit_code == 3
+    assert done.stderr.startswith(f"counterfoil: {name.upper()}: ")
     assert not list(tmp_path.iterdir())
 
 

@@ -211,9 +211,9 @@ def array(query: str) -> str:
 def words(scopes: str) -> str:
     """A table of the words of a text, with empty ones if there are several spaces in a row."""
     if is_sqlite():
-        quoted = f"json_quote({single_spaced(scopes)})"
+        quoted = f"json_quote({scopes})"
         return f"""json_each('[' || replace({quoted}, ' ', '","') || ']')"""
-    return f"unnest(string_to_array({single_spaced(scopes)}, ' '))"
+    return f"unnest(string_to_array({scopes}, ' '))"
 
 
 def words_alias() -> str:
@@ -222,21 +222,12 @@ def words_alias() -> str:
 
 def is_word_of(word: str, scopes: str) -> str:
     """Whether the text has the word. One that is NULL has not been narrowed, and allows all."""
-    found = find(between(single_spaced(scopes), "' '"), between(word, "' '"))
+    found = find(between(scopes, "' '"), between(word, "' '"))
     return f"({scopes} IS NULL OR {found} > 0)"
 
 
 def between(text: str, separator: str) -> str:
     return f"{separator} || {text} || {separator}"
-
-
-def single_spaced(scopes: str) -> str:
-    """The text with spaces in place of tabs and line ends, by which words may be divided too."""
-    if not is_sqlite():
-        return f"translate({scopes}, chr(9) || chr(10) || chr(11) || chr(12) || chr(13), '     ')"
-    for code in (9, 10, 11, 12, 13):
-        scopes = f"replace({scopes}, char({code}), ' ')"
-    return scopes
 
 
 def find(text: str, part: str) -> str:

@@ -245,7 +245,9 @@ def test_pruning_keeps_what_ended_lately_and_what_betrays_a_theft(
     client.refresh(successor)
     ended = client.log_in()
     client.http.post("/logout", headers=ended.headers)
-    assert set(counts(command("prune", "--keep-days", "1")).values()) == {0}
+    pruned = counts(command("prune", "--keep-days", "1"))
+    # Counters are of no use as soon as a login has reset them.
+    assert {table for table, rows in pruned.items() if rows} <= {"throttle_counters"}
     assert counts(command("prune", "--keep-days", "0"))["sessions"] == 1
     assert sql("SELECT count(*) FROM access_tokens") == [(3,)]
     client.refresh(tokens.refresh_token)

@@ -25,6 +25,8 @@ def test_a_command_that_waits_for_a_lock_can_be_interrupted(database_url: str, s
             cwd=REPOSITORY,
             env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database_url},
             stderr=subprocess.DEVNULL,
+            # A job in the background of a shell ignores it, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             until(lambda: sql(WAITING) != [(0,)])

@@ -5,9 +5,11 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -17,7 +19,7 @@ from api.application import create_app
 from api.settings import ApiSettings, Settings
 from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
-from database import migrations
+from database import grants, migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
@@ -97,6 +99,22 @@ def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
     run_sql(postgresql.url("postgres"), f"DROP ROLE IF EXISTS service_{worker_id}")
 
 
+@pytest.fixture(scope="session")
+def preparing(postgresql_url: str) -> Iterator[Sql]:
+    """Prepares the worker's database, by a connection that is kept.
+
+    A new one would first have to learn all tables, which takes longer than what it is for.
+    """
+    with closing(psycopg2.connect(postgresql_url)) as server, server.cursor() as cursor:
+        server.autocommit = True
+
+        def execute(statement: str) -> list[tuple[Any, ...]]:
+            cursor.execute(statement)
+            return []
+
+        yield execute
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty, migrated database, first of the one kind and then of the other."""
@@ -105,7 +123,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
     url: str = request.getfixturevalue("postgresql_url")
-    run_sql(url, _EMPTY)
+    request.getfixturevalue("preparing")(_EMPTY)
     return url
 
 
@@ -116,13 +134,16 @@ def sql(database_url: str) -> Sql:
 
 
 @pytest.fixture
-def service_url(database_url: str, worker_id: str) -> str:
+def service_url(request: pytest.FixtureRequest, database_url: str, worker_id: str) -> str:
     """The test's database as the service opens it: on PostgreSQL by a role that owns nothing."""
     if database_url.startswith("sqlite"):
         return database_url
     role = f"service_{worker_id}"
-    run_sql(database_url, _CREATE_ROLE.format(role=role))
-    grant(database_url, role)
+    # Some tests have a server of their own.
+    is_usual = database_url == request.getfixturevalue("postgresql_url")
+    execute = request.getfixturevalue("preparing") if is_usual else partial(run_sql, database_url)
+    execute(_CREATE_ROLE.format(role=role))
+    execute("; ".join(grants.statements(role)))
     url = make_url(database_url).set(username=role, password=role)
     return url.render_as_string(hide_password=False)
 

@@ -199,13 +199,13 @@ def _describe(
 
 
 def list_recorded(db: Session) -> Sequence[Recorded]:
-    """The events of this transaction, for whoever adds to it before it is committed."""
+    """The events of this transaction, for callers that add to it before it is committed."""
     recorded: list[Recorded] = db.info.get(_RECORDED, [])
     return recorded
 
 
 def take_recorded(db: Session) -> Sequence[Recorded]:
-    """The events recorded since this was last asked, for whoever counts them after the commit."""
+    """The events recorded since this was last asked, to be counted after the commit."""
     recorded: list[Recorded] = db.info.pop(_RECORDED, [])
     return recorded
 

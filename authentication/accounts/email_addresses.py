@@ -128,7 +128,7 @@ class _Confirmation:
         try:
             set_address(db, self.service, user, token.address)
         except EmailTaken:
-            # It would tell nothing: whoever has the link has the mailbox. But nothing is changed.
+            # It would tell nothing: the holder of the link has the mailbox. But nothing is changed.
             raise InvalidMailToken from None
         self._record(db, Event.EMAIL_CHANGED, user)
         self.service.mailing.outbox.add_notice(

@@ -31,7 +31,7 @@ class Outbox:
         self._is_limited = is_limited
 
     def add_reset(self, db: Session, address: str, *, origin: Origin) -> str | list[Exceeded]:
-        """A mail to whoever has this address, if anybody has. Returns a transaction.
+        """A mail to the owner of this address, if there is one. Returns a transaction.
 
         Returns what was exceeded if the client asks too often. If too many mails were asked for
         the recipient, the row is there all the same, and is removed in place of being sent.
@@ -92,7 +92,7 @@ class Outbox:
         ends_at = clock.read(db) + timedelta(seconds=self.settings.verify_link_seconds)
         queries.users.set_pending_email(db, user, address, expires_at=ends_at)
         text, data = _begin_transaction(origin)
-        # Whoever ends all sessions also ends what was begun in one of them.
+        # Revoking all sessions also ends what was begun in one of them.
         data["epoch"] = user.session_epoch
         self._add(db, MailKind.CHANGE, address, origin, data, user.id)
         return text
@@ -186,7 +186,7 @@ def changed_by(token: MailToken) -> int:
 
 
 def take_added(db: Session) -> bool:
-    """Whether mails were added since this was last asked, for whoever wakes the worker."""
+    """Whether mails were added since this was last asked, for the code that wakes the worker."""
     return bool(db.info.pop(_ADDED, False))
 
 

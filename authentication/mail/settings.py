@@ -65,7 +65,7 @@ class MailSettings(LayerSettings):
     """Whether a login is rejected until the address is verified, after the right password only."""
 
     mails_per_recipient: Annotated[int, Field(ge=1)] = 3
-    """Mails that may be asked for in the window below for one address, whoever asks."""
+    """Mails that may be asked for in the window below for one address, by all clients together."""
 
     mails_per_recipient_per_day: Annotated[int, Field(ge=1)] = 10
     """The same for a day."""

@@ -1,6 +1,6 @@
 """One HTTP connection to the service, with at most one request in flight, by h11.
 
-Nothing here has a deadline: whoever waits sets one, and aborts the connection when it is over. A
+Nothing here has a deadline: the caller sets one, and aborts the connection when it is over. A
 connection that receives anything unexpected is never used again, because what comes next could be
 the answer to another question.
 """

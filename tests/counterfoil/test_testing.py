@@ -30,7 +30,7 @@ from counterfoil.fastapi import (
 from counterfoil.testing import API_KEY, acting_as
 from tests.support.client import MakeApp
 
-# Nothing listens there: whoever asks gets a 503.
+# Nothing listens there: a lookup gets a 503.
 NOWHERE: dict[str, Any] = {"url": "http://127.0.0.1:1", "api_key": API_KEY}
 
 

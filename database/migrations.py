@@ -5,10 +5,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
@@ -27,10 +31,30 @@ _PAUSE_SECONDS = 2.0
 
 log = logging.getLogger("counterfoil.migrations")
 
+T = TypeVar("T")
+
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Any number of processes may call this at once."""
-    in_turn(url, lambda connection: command.upgrade(_prepared(connection), revision))
+    """Migrate up to `revision`. Any number of processes may call this at once.
+
+    On PostgreSQL each migration is a transaction of its own, so that no table stays locked while
+    another one is altered. A new database, which nobody uses yet, is set up in one.
+    """
+    while in_turn(url, partial(_upgrade, revision=revision)):
+        pass
+
+
+def _upgrade(connection: Connection, revision: str) -> bool:
+    """Returns whether there is more to do."""
+    config = _prepared(connection)
+    applied = version_table.read(connection)
+    newest_first = ScriptDirectory.from_config(config).iterate_revisions(revision, "base")
+    ahead = list(
+        takewhile(lambda name: name not in applied, (one.revision for one in newest_first))
+    )
+    is_in_use = connection.dialect.name == "postgresql" and applied
+    command.upgrade(config, ahead[-1] if is_in_use and ahead else revision)
+    return bool(is_in_use) and len(ahead) > 1
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -52,7 +76,7 @@ def _prepared(connection: Connection) -> Config:
     return config
 
 
-def in_turn(url: str, work: Callable[[Connection], None]) -> None:
+def in_turn(url: str, work: Callable[[Connection], T]) -> T:
     """Call `work` in one transaction that holds the migration lock.
 
     Rolls back and starts over as long as another transaction uses a table that `work` must lock.

@@ -185,7 +185,8 @@ class PageRunner:
         """The command that runs statements with the client program of the database."""
         (self.folder / "statements.sql").write_text(statements)
         if self.database == "sqlite":
-            return "sqlite3 -bail -cmd '.timeout 5000' -cmd 'PRAGMA foreign_keys = ON' counterfoil.db <statements.sql"
+            settings = "-cmd '.timeout 5000' -cmd 'PRAGMA foreign_keys = ON'"
+            return f"sqlite3 -bail {settings} counterfoil.db <statements.sql"
         return 'psql "$DATABASE_URL" -X -q -A -t -v ON_ERROR_STOP=1 <statements.sql'
 
     def _with_actual_urls(self, text: str) -> str:

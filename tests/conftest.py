@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -17,13 +16,14 @@ from sqlalchemy.engine import make_url
 
 from api.application import create_app
 from api.settings import ApiSettings, Settings
+from authentication.mail import worker
 from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 from database import grants, migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
-from tests.support.administrator import Sql, grant, run_sql
+from tests.support.administrator import KeptConnection, Sql, grant, run_sql
 from tests.support.client import Client
 from tests.support.mailbox import Mailbox
 
@@ -101,18 +101,9 @@ def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def preparing(postgresql_url: str) -> Iterator[Sql]:
-    """Prepares the worker's database, by a connection that is kept.
-
-    A new one would first have to learn all tables, which takes longer than what it is for.
-    """
-    with closing(psycopg2.connect(postgresql_url)) as server, server.cursor() as cursor:
-        server.autocommit = True
-
-        def execute(statement: str) -> list[tuple[Any, ...]]:
-            cursor.execute(statement)
-            return []
-
-        yield execute
+    """Prepares the worker's database."""
+    with closing(KeptConnection(postgresql_url)) as connection:
+        yield connection
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -128,9 +119,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def sql(database_url: str) -> Sql:
+def sql(database_url: str) -> Iterator[Sql]:
     """Runs a statement on the test's database from another connection."""
-    return lambda statement, parameters=(): run_sql(database_url, statement, parameters)
+    if database_url.startswith("sqlite"):
+        yield partial(run_sql, database_url)
+        return
+    with closing(KeptConnection(database_url)) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -206,8 +201,10 @@ def make_client(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., Clie
 
 
 @pytest.fixture
-def mailbox(tmp_path: Path, sql: Sql) -> Mailbox:
+def mailbox(tmp_path: Path, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
     """Where the mails of a service go that has its settings."""
+    # There are few mails, and each is waited for.
+    monkeypatch.setattr(worker, "_GATHER_SECONDS", 0.005)
     return Mailbox(tmp_path / "mail", sql)
 
 

@@ -25,6 +25,39 @@ def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, .
         return cursor.fetchall() if cursor.description else []
 
 
+class KeptConnection:
+    """Runs statements on a connection to PostgreSQL that is kept, each in a transaction of its own.
+
+    A new connection takes longer than most statements. One that the server has closed is replaced.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connect()
+
+    def __call__(self, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        """Run one statement. Returns the rows, if any."""
+        try:
+            return self._run(statement, parameters)
+        except psycopg2.Error:
+            if not self._connection.closed:
+                raise
+        self._connect()
+        return self._run(statement, parameters)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _connect(self) -> None:
+        self._connection = psycopg2.connect(self._url)
+        self._connection.autocommit = True
+
+    def _run(self, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+
 def grant(url: str, role: str) -> None:
     """Let a role of PostgreSQL serve from the tables that there are."""
     run_sql(url, "; ".join(grants.statements(role)))

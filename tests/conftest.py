@@ -59,7 +59,7 @@ END $$
 """
 
 
-_TESTS_BETWEEN_COLLECTIONS = 20
+_TESTS_BETWEEN_COLLECTIONS = 60
 _tests_since_collection = 0
 
 

@@ -27,6 +27,8 @@ from tests.support.client import PASSWORD, Tokens
 from tests.support.host import REQUESTS, make_host, protected
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.one_database
+
 MakeSettings = Callable[..., Settings]
 Run = Callable[[FastAPI], TestClient]
 

@@ -12,6 +12,8 @@ from counterfoil import tokens
 from counterfoil.tokens import TokenKind
 from tests.support.client import PASSWORD, Client, Tokens
 
+pytestmark = pytest.mark.one_database
+
 SECRET = "Tr0ub4dor-and-3"
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -21,6 +21,8 @@ from harness.server import Server
 from tests.support.browser import open_browser
 from tests.support.client import PASSWORD, Client, MakeApp, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 ORIGIN = "https://app.example.org"
 OTHER = "capacitor://localhost"
 ALLOWED = "access-control-allow-origin"

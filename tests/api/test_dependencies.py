@@ -15,6 +15,8 @@ from counterfoil.tokens import TokenKind, create
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, MakeApp, MakeClient, Tokens
 
+pytestmark = pytest.mark.one_database
+
 
 def add_routes(app: FastAPI) -> None:
     """As the README shows it."""

@@ -15,6 +15,8 @@ from api.application import NotStarted
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from tests.support.client import Client
 
+pytestmark = pytest.mark.one_database
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `(\w+)` \| (\d{3}) \|", re.MULTILINE)
 DOCUMENTED = {

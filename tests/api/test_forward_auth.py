@@ -13,6 +13,8 @@ from harness.postgresql import DatabaseServer
 from tests.support.administrator import Sql
 from tests.support.client import Client, Tokens
 
+pytestmark = pytest.mark.one_database
+
 HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "session", "client")}
 
 

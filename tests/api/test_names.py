@@ -9,6 +9,8 @@ from passlib.hash import bcrypt
 from tests.support.administrator import Sql, insert_user
 from tests.support.client import PASSWORD, Client, Tokens
 
+pytestmark = pytest.mark.one_database
+
 INVISIBLE = [
     *("\u202e", "\u2066", "\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u061c", "\u2028"),
     *("\u3164", "\u115f", "\ufe0f", "\u2800", "\U000e0041", "\x1b", "\ue000"),

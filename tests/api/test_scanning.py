@@ -8,6 +8,8 @@ from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeClient, Tokens
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def client(make_client: MakeClient) -> Client:

@@ -12,6 +12,8 @@ from harness.server import Server
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[..., Any]
 
 

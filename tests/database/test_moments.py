@@ -172,11 +172,13 @@ def test_each_moment_is_read_as_one_of_the_calendar(
             assert db.scalar(select(User.created_at)) == expected
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
 def test_no_moment_in_the_database_is_an_error(
     everything: Everything, database_url: str, table: str, column: str
 ) -> None:
-    # All are read by the same code, so that each place is tried with one of them, in turn.
+    # All are read by the same code, so that each place is tried with one of them, in turn, and on
+    # one database.
     values = list(readings(database_url))
     value = values[COLUMNS.index((table, column)) % len(values)]
     everything.api.try_to_log_in(password="wrong")

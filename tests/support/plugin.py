@@ -1,6 +1,7 @@
 """A pytest plugin that starts one PostgreSQL server for all workers of a run."""
 
 import os
+from zlib import crc32
 
 import pytest
 from coverage import Coverage
@@ -23,6 +24,25 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _end(server: PostgreSQL) -> None:
     del os.environ["TEST_DATABASE_URL"]
     server.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what is marked `one_database` on one of the two databases, some on this, some on that.
+
+    For tests of what is done before or after the database is asked, such as the form of requests.
+    """
+    dropped = [
+        item for item in items if item.get_closest_marker("one_database") and _is_for_other(item)
+    ]
+    if dropped:
+        items[:] = [item for item in items if item not in set(dropped)]
+        config.hook.pytest_deselected(items=list(dropped))
+
+
+def _is_for_other(item: pytest.Item) -> bool:
+    database = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
+    test = item.nodeid.replace("sqlite", "").replace("postgresql", "")
+    return database is not None and database != ("sqlite", "postgresql")[crc32(test.encode()) % 2]
 
 
 def pytest_sessionfinish() -> None:

@@ -12,6 +12,8 @@ from tests.support.client import Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
 
+pytestmark = pytest.mark.one_database
+
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 UUID = r"[0-9a-f]{8}-[0-9a-f-]{27}"

@@ -9,6 +9,8 @@ from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
 
+pytestmark = pytest.mark.one_database
+
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 

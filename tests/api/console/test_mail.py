@@ -11,6 +11,8 @@ from tests.support.console import ConsoleClient, promote
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.one_database
+
 GRACE = "grace@example.org"
 
 

@@ -10,6 +10,8 @@ from tests.support.client import Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient, promote
 
+pytestmark = pytest.mark.one_database
+
 Sql = Callable[..., list[tuple[Any, ...]]]
 MakeConsole = Callable[..., ConsoleClient]
 

@@ -20,6 +20,8 @@ from tests.support.administrator import Sql
 from tests.support.client import Client, connected
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.one_database
+
 MakeClient = Callable[..., Client]
 
 # The TestClient gives no address of its own that anyone could trust.

@@ -32,15 +32,18 @@ auto-signup = false
 # Hundreds of logins, each with a hash, are not what is looked at here.
 ENVIRONMENT = {"COUNTERFOIL_LOGIN_THROTTLE": "off", "COUNTERFOIL_BCRYPT_ROUNDS": "4"}
 
+# The other phases try at random what these try in turn, and take several times as long.
+EXAMPLES = ("--phases", "examples,coverage")
+
 
 def test_the_service_does_what_its_description_says(database_url: str, tmp_path: Path) -> None:
-    hold_to_description(database_url, tmp_path, AUTHENTICATION)
+    hold_to_description(database_url, tmp_path, AUTHENTICATION, *EXAMPLES)
 
 
 # Most of what a stranger sends is refused before it comes to the database.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_it_does_so_for_strangers(database_url: str, tmp_path: Path) -> None:
-    hold_to_description(database_url, tmp_path, ANONYMITY, "--phases", "examples,coverage")
+    hold_to_description(database_url, tmp_path, ANONYMITY, *EXAMPLES)
 
 
 def hold_to_description(database_url: str, tmp_path: Path, caller: str, *options: str) -> None:

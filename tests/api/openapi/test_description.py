@@ -11,6 +11,8 @@ from authentication.audit import Event
 from harness.server import REPOSITORY
 from tests.support.client import Client
 
+pytestmark = pytest.mark.one_database
+
 PROBLEM = "application/problem+json"
 
 

@@ -17,6 +17,8 @@ from httpx2 import Response
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client, Tokens
 
+pytestmark = pytest.mark.one_database
+
 LOGIN = {"username": "ada@example.org", "password": PASSWORD}
 
 

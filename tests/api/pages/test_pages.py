@@ -10,6 +10,8 @@ from tests.support.administrator import Sql, events
 from tests.support.client import PASSWORD, Client, MakeClient
 from tests.support.mailbox import Mailbox
 
+pytestmark = pytest.mark.one_database
+
 NEW = "an entirely new passphrase"
 GERMAN = {"Accept-Language": "de"}
 

@@ -7,6 +7,8 @@ from api.request import client_address
 from api.settings import ApiSettings
 from tests.support.client import PASSWORD, Client, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 PROXIES = ApiSettings(trusted_proxies=("10.0.0.0/8", "2001:db8:1::/48")).proxy_networks
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD, Client, read_tokens
 
+pytestmark = pytest.mark.one_database
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LOGIN = {"grant_type": "password", "username": "ada@example.org", "password": PASSWORD}
 

@@ -16,6 +16,8 @@ from tests.support import swagger
 from tests.support.browser import open_browser
 from tests.support.client import PASSWORD, MakeApp
 
+pytestmark = pytest.mark.one_database
+
 ACCOUNT = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
 TOO_LARGE = b"x" * 70_000
 

@@ -11,6 +11,8 @@ from counterfoil import tokens
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 AROUND = [
     *("{}\n", "{}\r\n", " {}", "\t{}\t ", "\n\n{}\v"),
     *("\ufeff{}", "{}\u00a0", "\u200b{}\u2028"),

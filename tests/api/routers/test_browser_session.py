@@ -24,6 +24,8 @@ from tests.support.client import PASSWORD, Client, MakeClient
 from tests.support.clock import Clock
 from tests.support.waiting import flush_deferred_writes
 
+pytestmark = pytest.mark.one_database
+
 PATH = "/browser-session"
 LOGIN = {"email": "ada@example.org", "password": PASSWORD}
 TOKEN = re.compile("cf[ark]_")

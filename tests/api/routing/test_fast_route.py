@@ -14,6 +14,8 @@ from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role
 from tests.support.client import Client, MakeApp, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 
 async def read_whoami(identity: CurrentIdentity) -> JSONResponse:
     return JSONResponse(identity.email)

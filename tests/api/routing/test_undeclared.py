@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.client import PASSWORD, Client
 
+pytestmark = pytest.mark.one_database
+
 CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/register", {"email": "b@example.org", "password": PASSWORD, "name": "Ada"}),
     ("POST", "/login", {"email": "ada@example.org", "password": PASSWORD}),

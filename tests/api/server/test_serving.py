@@ -14,6 +14,8 @@ from harness.processes import free_port
 from harness.server import REPOSITORY, Server
 from tests.support.client import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 QUICK = {"COUNTERFOIL_BCRYPT_ROUNDS": "4"}
 API_PY = [sys.executable, str(REPOSITORY / "api.py")]
 FASTAPI = f"cd {shlex.quote(str(REPOSITORY))} && exec {shlex.quote(sys.executable)} -m fastapi"

@@ -7,10 +7,12 @@ import pytest
 from coverage import Coverage
 
 from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
+from tests.support import compiled_statements
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the server before the workers, which inherit its address in the environment."""
+    compiled_statements.share()
     if "TEST_DATABASE_URL" in os.environ or session.config.option.collectonly:
         return
     try:

@@ -23,7 +23,7 @@ from database import grants, migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
-from tests.support.administrator import KeptConnection, Sql, grant, run_sql
+from tests.support.administrator import KeptConnections, Sql, grant, run_sql
 from tests.support.client import Client
 from tests.support.mailbox import Mailbox
 
@@ -102,7 +102,7 @@ def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def preparing(postgresql_url: str) -> Iterator[Sql]:
     """Prepares the worker's database."""
-    with closing(KeptConnection(postgresql_url)) as connection:
+    with closing(KeptConnections(postgresql_url)) as connection:
         yield connection
 
 
@@ -124,7 +124,7 @@ def sql(database_url: str) -> Iterator[Sql]:
     if database_url.startswith("sqlite"):
         yield partial(run_sql, database_url)
         return
-    with closing(KeptConnection(database_url)) as connection:
+    with closing(KeptConnections(database_url)) as connection:
         yield connection
 
 

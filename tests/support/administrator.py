@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from threading import get_ident
 from typing import Any
 
 import psycopg2
@@ -20,42 +21,45 @@ def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, .
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
             file.execute("PRAGMA foreign_keys = ON")
             return file.execute(statement, parameters).fetchall()
-    with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.fetchall() if cursor.description else []
+    with closing(psycopg2.connect(url)) as server, server:
+        return _execute(server, statement, parameters)
 
 
-class KeptConnection:
-    """Runs statements on a connection to PostgreSQL that is kept, each in a transaction of its own.
+class KeptConnections:
+    """Runs statements on connections to PostgreSQL that are kept, each in a transaction of its own.
 
-    A new connection takes longer than most statements. One that the server has closed is replaced.
+    A new connection takes longer than most statements. Each thread has one, as what one thread runs
+    may wait for another. One that the server has closed is replaced.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connect()
+        self._by_thread: dict[int, Any] = {}
 
     def __call__(self, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         """Run one statement. Returns the rows, if any."""
+        connection = self._by_thread.get(get_ident()) or self._connect()
         try:
-            return self._run(statement, parameters)
+            return _execute(connection, statement, parameters)
         except psycopg2.Error:
-            if not self._connection.closed:
+            if not connection.closed:
                 raise
-        self._connect()
-        return self._run(statement, parameters)
+        return _execute(self._connect(), statement, parameters)
 
     def close(self) -> None:
-        self._connection.close()
+        for connection in self._by_thread.values():
+            connection.close()
 
-    def _connect(self) -> None:
-        self._connection = psycopg2.connect(self._url)
-        self._connection.autocommit = True
+    def _connect(self) -> Any:
+        connection = self._by_thread[get_ident()] = psycopg2.connect(self._url)
+        connection.autocommit = True
+        return connection
 
-    def _run(self, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return cursor.fetchall() if cursor.description else []
+
+def _execute(connection: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
 
 
 def grant(url: str, role: str) -> None:

@@ -1,6 +1,7 @@
 """Runs real reverse proxies with the configurations in deploy/, of which only addresses change."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -50,11 +51,13 @@ class Proxy(ABC):
 
     def configure(self, shipped: Path) -> Path:
         text = shipped.read_text()
-        for old, new in {**self._upstreams(), **self.addresses(), **self.replacements}.items():
+        new = {**self._upstreams(), **self.addresses(), **self.replacements}
+        for old in new:
             assert old in text, f"{shipped.name} no longer holds {old!r}"
-            text = text.replace(old, new)
+        # All at once: the port that replaces one text may begin with another text.
+        pattern = "|".join(re.escape(old) for old in sorted(new, key=len, reverse=True))
         configuration = self.folder / shipped.name
-        configuration.write_text(text)
+        configuration.write_text(re.sub(pattern, lambda found: new[found[0]], text))
         return configuration
 
     def _upstreams(self) -> dict[str, str]:

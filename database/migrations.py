@@ -38,7 +38,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     """Migrate up to `revision`. Any number of processes may call this at once.
 
     On PostgreSQL each migration is a transaction of its own, so that no table stays locked while
-    another one is altered. A new database, which is not in use yet, is set up in one.
+    another one is altered. A new database, which nobody uses yet, is set up in one.
     """
     while in_turn(url, partial(_upgrade, revision=revision)):
         pass
@@ -48,14 +48,13 @@ def _upgrade(connection: Connection, revision: str) -> bool:
     """Returns whether there is more to do."""
     config = _prepared(connection)
     applied = version_table.read(connection)
-    if connection.dialect.name == "sqlite" or not applied:
-        command.upgrade(config, revision)
-        return False
     newest_first = ScriptDirectory.from_config(config).iterate_revisions(revision, "base")
-    names = (one.revision for one in newest_first)
-    ahead = list(takewhile(lambda name: name not in applied, names))
-    command.upgrade(config, ahead[-1] if ahead else revision)
-    return len(ahead) > 1
+    ahead = list(
+        takewhile(lambda name: name not in applied, (one.revision for one in newest_first))
+    )
+    is_in_use = connection.dialect.name == "postgresql" and applied
+    command.upgrade(config, ahead[-1] if is_in_use and ahead else revision)
+    return bool(is_in_use) and len(ahead) > 1
 
 
 def downgrade(url: str, revision: str) -> None:

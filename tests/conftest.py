@@ -129,13 +129,16 @@ def sql(database_url: str) -> Iterator[Sql]:
 
 
 @pytest.fixture
-def service_url(database_url: str, sql: Sql, worker_id: str) -> str:
+def service_url(request: pytest.FixtureRequest, database_url: str, worker_id: str) -> str:
     """The test's database as the service opens it: on PostgreSQL by a role that owns nothing."""
     if database_url.startswith("sqlite"):
         return database_url
     role = f"service_{worker_id}"
-    sql(_CREATE_ROLE.format(role=role))
-    sql("; ".join(grants.statements(role)))
+    # Some tests have a server of their own.
+    is_usual = database_url == request.getfixturevalue("postgresql_url")
+    execute = request.getfixturevalue("preparing") if is_usual else partial(run_sql, database_url)
+    execute(_CREATE_ROLE.format(role=role))
+    execute("; ".join(grants.statements(role)))
     url = make_url(database_url).set(username=role, password=role)
     return url.render_as_string(hide_password=False)
 

@@ -85,18 +85,3 @@ def test_a_migration_waits_for_another_for_as_long_as_it_takes(database_url: str
             assert sql(waiting) == [(1,)]
         second.result()
     assert sql(COLUMN) == [(1,)]
-
-
-def test_no_table_stays_locked_while_a_later_migration_waits(
-    database_url: str, sql: Sql, upgrade: Callable[[], None]
-) -> None:
-    migrations.downgrade(database_url, "0016_refresh_parents")
-    version = "SELECT version_num FROM counterfoil_alembic_version"
-    with ThreadPoolExecutor() as threads:
-        with closing(psycopg2.connect(database_url)) as vacuum:
-            # For longer than a migration waits.
-            vacuum.cursor().execute("LOCK TABLE audit_events IN SHARE UPDATE EXCLUSIVE MODE")
-            migrating = threads.submit(upgrade)
-            until(lambda: sql(version) == [("0017_confirmed_sessions",)])
-            assert not migrating.done()
-        migrating.result()

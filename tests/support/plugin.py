@@ -1,4 +1,4 @@
-"""A pytest plugin: a PostgreSQL server for all workers, and the database that each test runs on."""
+"""A pytest plugin that starts one PostgreSQL server for all workers of a run."""
 
 import os
 from zlib import crc32
@@ -33,11 +33,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     For tests of what is done before or after the database is asked, such as the form of requests.
     """
-    dropped = {
+    dropped = [
         item for item in items if item.get_closest_marker("one_database") and _is_for_other(item)
-    }
+    ]
     if dropped:
-        items[:] = [item for item in items if item not in dropped]
+        items[:] = [item for item in items if item not in set(dropped)]
         config.hook.pytest_deselected(items=list(dropped))
 
 

@@ -3,30 +3,38 @@
 from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
 from database.models.audit_event import AuditEvent
+from database.models.challenge import Challenge
 from database.models.known_address import KnownAddress
 from database.models.mail_token import MailToken
 from database.models.outgoing_mail import OutgoingMail
+from database.models.passkey import Passkey
 from database.models.pruning_scan import PruningScan
+from database.models.recovery_code import RecoveryCode
 from database.models.refresh_token import RefreshToken
 from database.models.released_name import ReleasedName
 from database.models.role import Role, user_roles
 from database.models.session import LoginSession
 from database.models.throttle_counter import ThrottleCounter
+from database.models.totp_factor import TotpFactor
 from database.models.user import User
 
 __all__ = [
     "AccessToken",
     "ApiKey",
     "AuditEvent",
+    "Challenge",
     "KnownAddress",
     "LoginSession",
     "MailToken",
     "OutgoingMail",
+    "Passkey",
     "PruningScan",
+    "RecoveryCode",
     "RefreshToken",
     "ReleasedName",
     "Role",
     "ThrottleCounter",
+    "TotpFactor",
     "User",
     "user_roles",
 ]

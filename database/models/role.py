@@ -1,6 +1,6 @@
 """Roles, which give scopes to users."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database import limits
@@ -8,7 +8,10 @@ from database.base import Base
 
 
 class Role(Base):
-    """`scopes` is a space-delimited list (RFC 6749, 3.3)."""
+    """`scopes` is a space-delimited list (RFC 6749, 3.3).
+
+    One that requires a second factor gives nothing to a session in which none was given.
+    """
 
     __tablename__ = "roles"
 
@@ -16,6 +19,7 @@ class Role(Base):
     name: Mapped[str] = mapped_column(String(limits.MAX_ROLE_LENGTH), unique=True)
     description: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     scopes: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    requires_second_factor: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (
         # The lookup returns "name=scopes" pairs separated by ";". The header X-Auth-Roles separates

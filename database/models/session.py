@@ -15,8 +15,10 @@ from database.models.user import User
 class LoginSession(Base):
     """A row of `sessions`. The name avoids confusion with SQLAlchemy's `Session`.
 
-    `confirmed_at` is when the user last confirmed their password in this session. `kind` is where
-    its tokens are accepted: see counterfoil.identity.SessionKind.
+    `confirmed_at` is when the user last confirmed who they are in this session, by the strongest
+    factor that they have; `second_factor_at` is when that was more than a password. `amr` names
+    what was given, separated by spaces (RFC 8176). `kind` is where its tokens are accepted: see
+    counterfoil.identity.SessionKind.
 
     No index may contain `last_used_at`: its frequent updates would then change every index.
     """
@@ -35,6 +37,8 @@ class LoginSession(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    amr: Mapped[str | None] = mapped_column(String(limits.MAX_AMR_LENGTH))
     kind: Mapped[str] = mapped_column(String(16), default="api", server_default=text("'api'"))
 
     user: Mapped[User] = relationship(lazy="raise")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, Integer, String, func, text, true
+from sqlalchemy import CheckConstraint, Index, Integer, LargeBinary, String, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import clock, limits
@@ -21,6 +21,9 @@ class User(Base):
     `verified_email` is the address that the user has confirmed. If it is not `email`, but for case,
     the address is not verified: one that is changed by SQL never is. `pending_email` becomes the
     address once it is confirmed, until `pending_email_expires_at`.
+
+    `webauthn_handle` names the user to authenticators: 32 random bytes, made with the first
+    passkey.
     """
 
     __tablename__ = "users"
@@ -37,6 +40,7 @@ class User(Base):
     hashed_password: Mapped[str] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=true())
     session_epoch: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    webauthn_handle: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     updated_at: Mapped[datetime] = mapped_column(
         UTCDateTime, server_default=clock.now(), onupdate=clock.now()
@@ -62,6 +66,13 @@ class User(Base):
         # An address inserted by SQL may have upper-case letters and must still be unique.
         Index("uq_users_email", func.lower(email), unique=True),
         Index("uq_users_username", func.lower(username), unique=True),
+        Index(
+            "uq_users_webauthn_handle",
+            webauthn_handle,
+            unique=True,
+            postgresql_where=text("webauthn_handle IS NOT NULL"),
+            sqlite_where=text("webauthn_handle IS NOT NULL"),
+        ),
         Index(
             "ix_users_words",
             word_index(email, username, name, surname),

@@ -93,7 +93,11 @@ class Service:
             self._mailing.worker.start()
 
     async def check(self) -> None:
-        """Raises DatabaseUnavailable unless tokens can be looked up and rows be read."""
+        """Raises DatabaseUnavailable unless tokens can be looked up, and rows be read and written.
+
+        A full disk is one that has just been, or that SQLite's folder is on: DiskFull.
+        """
+        self.database.disk.check()
         await self.resolver.check()
         await self.database.run(lambda db: db.connection(), read_only=True)
 

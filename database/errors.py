@@ -1,5 +1,7 @@
 """What the database layer raises, whatever driver is below it."""
 
+import sqlite3
+
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from counterfoil.errors import DatabaseUnavailable
@@ -7,6 +9,10 @@ from counterfoil.errors import DatabaseUnavailable
 # A standby takes no writes, nor does a server that has been made read-only because its disk is
 # full: active_sql_transaction when a transaction asks to write, read_only_sql_transaction later.
 _READ_ONLY = frozenset({"25001", "25006"})
+
+
+# PostgreSQL's code for disk_full.
+_DISK_FULL = "53100"
 
 
 class UnsuitableDatabase(Exception):
@@ -28,6 +34,13 @@ def is_outage(error: DatabaseUnavailable | DBAPIError) -> bool:
         return True
     # The drivers' plain DatabaseError stands for a lost connection or a damaged file.
     return type(error) is DatabaseError or getattr(error.orig, "pgcode", None) in _READ_ONLY
+
+
+def is_full_disk(error: DBAPIError) -> bool:
+    """Whether the database has no room left to write to."""
+    if getattr(error.orig, "pgcode", None) == _DISK_FULL:
+        return True
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def reason_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 _OTHER_CODES = {
     "bad_request",
     "body_too_large",
+    "disk_full",
     "head_too_large",
     "internal_error",
     "malformed_request",

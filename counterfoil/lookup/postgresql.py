@@ -42,6 +42,7 @@ class PostgreSQLLookup:
         self._open: set[LookupConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._down_since: float | None = None
+        self._logged_cause = ""
         self._closed = False
         self.on_free: Callable[[], None] = lambda: None
 
@@ -82,6 +83,7 @@ class PostgreSQLLookup:
         )
         await connection.open()
         self._down_since = None
+        self._logged_cause = ""
         self._open.add(connection)
         self._free.append(connection)
         self.on_free()
@@ -109,8 +111,9 @@ class PostgreSQLLookup:
     async def _try_to_connect(self) -> bool:
         try:
             await self._connect()
-        except DatabaseUnavailable:
+        except DatabaseUnavailable as error:
             self._note_failure()
+            self._log_cause(error.__cause__ or error)
             return False
         except Exception:
             # Whatever went wrong: without another attempt the worker would never connect.
@@ -122,6 +125,13 @@ class PostgreSQLLookup:
     def _note_failure(self) -> None:
         if not self._open and self._down_since is None:
             self._down_since = asyncio.get_running_loop().time()
+
+    def _log_cause(self, cause: BaseException) -> None:
+        """Log why no connection can be opened, once until another reason comes up."""
+        reason = str(cause).partition("\n")[0] or "no answer within the deadline"
+        if reason != self._logged_cause:
+            self._logged_cause = reason
+            log.warning("cannot connect for token lookups: %s", reason)
 
     async def close(self) -> None:
         self._closed = True

@@ -62,7 +62,7 @@ class SQLiteLookup:
                 return _select(connection, kind, digests)
         except sqlite3.Error as error:
             self._disconnect()
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:
         # A URI, because a path would create a missing file.
@@ -75,7 +75,7 @@ class SQLiteLookup:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._deadline_seconds * 1000)}")
             self._connection.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         return self._connection
 
     def _disconnect(self) -> None:

@@ -18,7 +18,8 @@ from sqlalchemy.pool import QueuePool
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database.engine import deadlines, engines, postgresql
 from database.engine.commits import AbandonedCommits
-from database.errors import is_outage
+from database.engine.disk import Disk
+from database.errors import is_outage, reason_of
 from database.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
+        self.disk = Disk(settings)
         self._abandoned = AbandonedCommits(settings.database_pool_size, self._count_waiting_commits)
         self.engine = engines.create_pooled(settings, on_abandoned=self._abandoned.add)
         self._reader = self.engine.execution_options(read_only=True)
@@ -49,7 +51,7 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        with _unavailable_by_one_name():
+        with self._unavailable_by_one_name():
             if not read_only:
                 self._abandoned.refresh()
             with self._open(read_only) as db:
@@ -72,7 +74,7 @@ class Database:
             with self.transaction(read_only=read_only) as db:
                 return work(db)
 
-        with _unavailable_by_one_name(), self._deadline():
+        with self._unavailable_by_one_name(), self._deadline():
             async with self._slot(is_untrusted=is_untrusted):
                 return await _in_thread(transaction)
 
@@ -82,7 +84,7 @@ class Database:
 
         Raises DatabaseUnavailable once the deadline has passed, with nothing half done.
         """
-        with _unavailable_by_one_name(), self._deadline():
+        with self._unavailable_by_one_name(), self._deadline():
             async with self._slot():
                 if not (read_only or self._abandoned.is_empty()):
                     await _in_thread(self._abandoned.refresh)
@@ -112,6 +114,18 @@ class Database:
             except CounterfoilError:
                 _confirm(db)
                 raise
+
+    @contextmanager
+    def _unavailable_by_one_name(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise DatabaseUnavailable("every connection is in use") from error
+        except DBAPIError as error:
+            if not is_outage(error):
+                raise
+            self.disk.note(error)
+            raise DatabaseUnavailable(f"{type(error.orig).__name__}: {reason_of(error)}") from error
 
     def _count_waiting_commits(self) -> int:
         with self.transaction(read_only=True) as db:
@@ -186,15 +200,3 @@ def _confirm(db: Session) -> None:
     if "now" in db.info and db.get_bind().dialect.name == "postgresql":
         with db.begin():
             db.connection()
-
-
-@contextmanager
-def _unavailable_by_one_name() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise DatabaseUnavailable("every connection is in use") from error
-    except DBAPIError as error:
-        if not is_outage(error):
-            raise
-        raise DatabaseUnavailable(type(error.orig).__name__) from error

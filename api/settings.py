@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -31,6 +31,8 @@ from database.settings import (
 )
 
 Network = IPv4Network | IPv6Network
+
+_DEFAULT_PORT = 8000
 
 
 class Exposure(StrEnum):
@@ -66,11 +68,24 @@ def _read_issuer(value: str) -> str:
     return value.rstrip("/")
 
 
+def _local_url(settings: dict[str, Any]) -> str:
+    host, port = settings.get("host", ""), settings.get("port", 0)
+    # An address that stands for all addresses of this machine is none that a client can call.
+    if not host or host in {"0.0.0.0", "::"}:  # noqa: S104 - nothing is bound here
+        host = "127.0.0.1"
+    return url_of(host, port or _DEFAULT_PORT)
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL of an address to listen on. An IPv6 address stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 # As browsers write it (RFC 6454, 6.2): a scheme, a name in lower case or an address, and a port.
 _is_origin = re.compile(
     r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 ).fullmatch
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PORTS_OF_SCHEMES = {"http": 80, "https": 443}
 
 
 def _read_origin(value: str) -> str:
@@ -81,7 +96,7 @@ def _read_origin(value: str) -> str:
             "an origin is scheme://host or scheme://host:port, in lower case and without a path"
         )
     url = urlsplit(value)
-    if url.port is not None and url.port == _DEFAULT_PORTS.get(url.scheme):
+    if url.port is not None and url.port == _PORTS_OF_SCHEMES.get(url.scheme):
         raise ValueError(f"browsers leave out the port {url.port} in an origin of {url.scheme}")
     return value
 
@@ -92,14 +107,17 @@ class ApiSettings(LayerSettings):
     host: str = "127.0.0.1"
     """The address that `python api.py serve` listens on."""
 
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    port: Annotated[int, Field(ge=0, le=65535)] = _DEFAULT_PORT
     """The port that `python api.py serve` listens on."""
 
     workers: Annotated[int, Field(ge=1, le=128)] = 1
     """The number of worker processes."""
 
-    issuer: Annotated[str, AfterValidator(_read_issuer)] = "http://127.0.0.1:8000"
-    """The public URL of the service. It is never taken from a request."""
+    issuer: Annotated[str, AfterValidator(_read_issuer)] = Field(default_factory=_local_url)
+    """The public URL of the service. It is never taken from a request.
+
+    Default: this machine, at the port that `python api.py serve` listens on.
+    """
 
     metrics: Exposure = Exposure.LOCAL
     """Who may read /metrics: `local` means this machine, `on` everyone, `off` nobody.

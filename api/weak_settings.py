@@ -19,6 +19,7 @@ _WIDEST_PREFIX = {4: 8, 6: 16}
 def find(settings: Settings) -> Iterator[str]:
     """A line about each."""
     yield from _of_accounts(settings.authentication)
+    yield from _of_lifetimes(settings.authentication)
     yield from _of_http(settings.api)
     yield from _of_mail(settings.mail)
 
@@ -34,6 +35,21 @@ def _of_accounts(settings: AuthenticationSettings) -> Iterator[str]:
         yield "MAX_API_KEY_DAYS is 0: API keys may never expire"
 
 
+def _of_lifetimes(settings: AuthenticationSettings) -> Iterator[str]:
+    access, refresh = settings.access_token_seconds, settings.refresh_token_seconds
+    session = settings.session_seconds
+    if access >= refresh:
+        yield "ACCESS_TOKEN_SECONDS is not below REFRESH_TOKEN_SECONDS: refreshing is pointless"
+    if max(access, refresh) > session:
+        yield "SESSION_SECONDS is below the lifetime of a token: tokens end with the session"
+    if settings.refresh_grace_seconds >= access:
+        yield "REFRESH_GRACE_SECONDS is not below ACCESS_TOKEN_SECONDS: reuse is noticed late"
+    if settings.console_idle_seconds > settings.console_session_seconds:
+        yield "CONSOLE_SESSION_SECONDS is below CONSOLE_IDLE_SECONDS, which has no effect"
+    if settings.last_used_seconds > settings.refresh_token_seconds:
+        yield "LAST_USED_SECONDS is above REFRESH_TOKEN_SECONDS: sessions seem unused"
+
+
 def _of_http(settings: ApiSettings) -> Iterator[str]:
     for network in settings.proxy_networks:
         if network.prefixlen < _WIDEST_PREFIX[network.version]:
@@ -42,6 +58,8 @@ def _of_http(settings: ApiSettings) -> Iterator[str]:
     is_public = not is_loopback(issuer.hostname or "")
     if is_public and issuer.scheme == "http":
         yield "ISSUER is not https: tokens would cross the network in the clear"
+    if not is_public and settings.trusted_proxies:
+        yield f"ISSUER is {settings.issuer} behind TRUSTED_PROXIES: clients are told this address"
     for origin in map(urlsplit, settings.cors_origins):
         if origin.scheme == "http" and not is_loopback(origin.hostname or ""):
             yield f"CORS_ORIGINS has {origin.geturl()}: who is on its network can change its pages"

@@ -1,5 +1,6 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to the server."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import Annotated
 import typer
 
 from api.commands import support
-from api.settings import Settings, load
+from api.settings import Settings, load, url_of
 from authentication.accounts import users
 from database.engine.session import Database
-from database.settings import WRONG_SETTINGS_STATUS, InvalidSettings
+from database.settings import PREFIX, WRONG_SETTINGS_STATUS, InvalidSettings
 
 
 def serve(
@@ -25,33 +26,33 @@ def serve(
     from api import startup
     from api.server import inherited_sockets, launcher
 
+    _set(host=host, port=port, workers=workers)
     try:
         settings = load()
         sockets = inherited_sockets.take_over()
+        if sockets:
+            host, port = sockets[0].getsockname()[:2]
+            _set(host=host, port=port)
+            settings = load()
         # Here as well as in each worker, which uvicorn would start again and again.
         startup.prepare_database_now(settings.database)
     except InvalidSettings as error:
         support.fail(str(error), status=WRONG_SETTINGS_STATUS)
     except startup.CannotStart as error:
         support.fail(str(error))
-    host, port = host or settings.api.host, settings.api.port if port is None else port
-    _announce(settings, _url(*sockets[0].getsockname()[:2]) if sockets else _url(host, port))
-    launcher.run(
-        settings,
-        host=host,
-        port=port,
-        sockets=sockets,
-        workers=workers or settings.api.workers,
-        reload=reload,
-    )
+    _announce(settings)
+    launcher.run(settings, sockets=sockets, reload=reload)
 
 
-def _url(host: str, port: int) -> str:
-    # An IPv6 address stands in brackets.
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _set(**given: str | int | None) -> None:
+    """Make options settings of the workers too, whose issuer is this address unless one is set."""
+    for name, value in given.items():
+        if value is not None:
+            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
 
 
-def _announce(settings: Settings, url: str) -> None:
+def _announce(settings: Settings) -> None:
+    url = url_of(settings.api.host, settings.api.port)
     typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {url}/docs", err=True)

@@ -17,19 +17,12 @@ from api.server.protocol import Protocol
 from api.settings import Settings
 
 
-def run(
-    settings: Settings,
-    *,
-    host: str,
-    port: int,
-    sockets: list[socket],
-    workers: int,
-    reload: bool,
-) -> None:
+def run(settings: Settings, *, sockets: list[socket], reload: bool) -> None:
     """Serve until the process is told to stop, at the sockets if there are any."""
     dictConfig(logs.configuration(settings.api))
     startup.warn_of_weak_settings(settings)
-    options = {**_options(settings), "host": host, "port": port, "workers": workers}
+    options = _options(settings)
+    workers = settings.api.workers
     drain_seconds = settings.api.drain_seconds
     with _shared_metrics(workers):
         if reload:
@@ -44,6 +37,9 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         "app": "api.server.worker:load_app",
         "factory": True,
+        "host": settings.api.host,
+        "port": settings.api.port,
+        "workers": settings.api.workers,
         "http": Protocol,
         # Set up by us, in the workers too. uvicorn would do it in them before it answers for
         # them, and take a worker that is slow to import for dead.

@@ -22,7 +22,25 @@ WEAK = [
     ("COUNTERFOIL_TRUSTED_PROXIES", "::/0", "TRUSTED_PROXIES has ::/0"),
     ("COUNTERFOIL_CORS_ORIGINS", "http://app.example.org", "CORS_ORIGINS has http://app.example"),
     ("COUNTERFOIL_METRICS", "on", "METRICS is on"),
+    ("COUNTERFOIL_ACCESS_TOKEN_SECONDS", "1209600", "ACCESS_TOKEN_SECONDS is not below REFRESH"),
+    ("COUNTERFOIL_SESSION_SECONDS", "1209599", "SESSION_SECONDS is below the lifetime of a token"),
+    ("COUNTERFOIL_CONSOLE_SESSION_SECONDS", "3599", "CONSOLE_SESSION_SECONDS is below"),
+    ("COUNTERFOIL_REFRESH_GRACE_SECONDS", "60", "REFRESH_GRACE_SECONDS is not below ACCESS"),
+    ("COUNTERFOIL_LAST_USED_SECONDS", "601", "LAST_USED_SECONDS is above REFRESH"),
 ]
+# Weak only together with another one.
+BESIDE = {
+    "COUNTERFOIL_REFRESH_GRACE_SECONDS": {"COUNTERFOIL_ACCESS_TOKEN_SECONDS": "60"},
+    "COUNTERFOIL_LAST_USED_SECONDS": {
+        "COUNTERFOIL_ACCESS_TOKEN_SECONDS": "60",
+        "COUNTERFOIL_REFRESH_TOKEN_SECONDS": "600",
+    },
+    # This machine is no address that clients of a proxy could call.
+    "COUNTERFOIL_TRUSTED_PROXIES": {
+        "COUNTERFOIL_ISSUER": "https://auth.example.org",
+        "COUNTERFOIL_METRICS": "off",
+    },
+}
 STRONG = {
     "COUNTERFOIL_BCRYPT_ROUNDS": "12",
     "COUNTERFOIL_LOGIN_THROTTLE": "on",
@@ -59,6 +77,9 @@ def test_the_defaults_and_strong_settings_are_not_warned_of(
 def test_a_weak_setting_is_the_only_one_that_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, warning: str
 ) -> None:
+    for other, beside in BESIDE.get(name, {}).items():
+        monkeypatch.setenv(other, beside)
+    assert found() == []
     monkeypatch.setenv(name, value)
     assert len(found()) == 1
     assert found()[0].startswith(warning)
@@ -82,6 +103,16 @@ def test_an_issuer_without_tls_is_warned_of_unless_it_is_this_machine(
     monkeypatch.setenv("COUNTERFOIL_METRICS", "off")
     monkeypatch.setenv("COUNTERFOIL_ISSUER", issuer)
     assert [warning.startswith("ISSUER is not https") for warning in found()] == [True] * is_weak
+
+
+def test_an_issuer_on_this_machine_behind_proxies_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_TRUSTED_PROXIES", "10.0.0.1")
+    monkeypatch.setenv("COUNTERFOIL_PORT", "8123")
+    assert found() == [
+        "ISSUER is http://127.0.0.1:8123 behind TRUSTED_PROXIES: clients are told this address"
+    ]
 
 
 def test_local_metrics_of_a_public_service_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

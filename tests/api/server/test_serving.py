@@ -56,6 +56,8 @@ def test_the_start_says_what_is_served_and_how_to_make_the_first_administrator(
     with Server.launch(database_url, environment=QUICK) as server:
         said = server.log()
         assert f"Counterfoil serves {server.url}\n" in said
+        metadata = httpx2.get(f"{server.url}/.well-known/oauth-authorization-server").json()
+        assert metadata["issuer"] == server.url
         assert f"{server.url}/docs\n" in said
         password = make_url(database_url).password
         assert password is None or password not in said

@@ -12,12 +12,15 @@ from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
+    PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from counterfoil.lookup.server import reject_standbys
+from database.setting_files import SUFFIX, FileSettingsSource
 
 PREFIX = "COUNTERFOIL_"
 
@@ -49,6 +52,25 @@ class LayerSettings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Called by pydantic. What comes first wins."""
+        files = FileSettingsSource(settings_cls, _given(), PREFIX)
+        return init_settings, env_settings, dotenv_settings, files
+
+
+def _given() -> dict[str, str | None]:
+    """The variables of `.env` and of the environment, which wins."""
+    sources = (DotEnvSettingsSource(LayerSettings), EnvSettingsSource(LayerSettings))
+    return {name: value for source in sources for name, value in source.env_vars.items()}
 
 
 class DatabaseSettings(LayerSettings):
@@ -135,6 +157,8 @@ def one_clear_line() -> Iterator[None]:
             name = PREFIX + name
         reason = first["msg"].removeprefix("Value error, ")
         raise InvalidSettings(f"{name}: {reason}" if name else reason) from None
+    except SettingsError as error:
+        raise InvalidSettings(str(error)) from None
 
 
 def reject_unknown(*layers: type[LayerSettings]) -> None:
@@ -143,8 +167,8 @@ def reject_unknown(*layers: type[LayerSettings]) -> None:
     The latter counts only where no database is named, as the default would be used in silence.
     """
     known = {(PREFIX + name).lower() for layer in layers for name in layer.model_fields}
-    sources = (EnvSettingsSource(LayerSettings), DotEnvSettingsSource(LayerSettings))
-    names = {name for source in sources for name in source.env_vars}
+    # A name with _FILE means a file that holds the value.
+    names = {name.removesuffix(SUFFIX) for name in _given()}
     for name in sorted(names):
         if name.startswith(PREFIX.lower()) and name not in known:
             raise InvalidSettings(f"{name.upper()}: there is no such setting")

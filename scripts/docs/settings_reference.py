@@ -27,7 +27,12 @@ _REFERENCE_HEAD = """\
 
 Settings are environment variables, or lines of a file `.env` in the working directory; environment
 variables take precedence. If a name or a value is invalid, the service does not start, and names it
-in one line. [.env.example](../../.env.example) is a file to copy from, with all settings.
+in one line.
+
+Each setting can also be the path of a file that holds its value, by the same name with `_FILE`
+(`DATABASE_URL_FILE=/run/secrets/database_url`). The end of the last line is not part of the value.
+
+[.env.example](../../.env.example) is a file to copy from, with all settings.
 
 This page is generated from the settings classes: see [CONTRIBUTING.md](../../CONTRIBUTING.md).
 """

@@ -64,6 +64,11 @@ def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
     assert "COUNTERFOIL_ACCESS_TOKEN_SECOND: there is no such setting" in reason
 
 
+def test_a_setting_from_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    reason = fail_to_start(API_PY, tmp_path, COUNTERFOIL_METRICS_TOKEN_FILE="/no/file")
+    assert "COUNTERFOIL_METRICS_TOKEN_FILE: /no/file cannot be read: No such file" in reason
+
+
 MISSPELT = [
     *("DATABASE_URI", "DATABASE_URLS", "DATABSE_URL", "DATABASEURL", "Database_Uri"),
     *("DB_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "DATABASE_DSN"),

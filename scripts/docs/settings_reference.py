@@ -51,7 +51,7 @@ def read(layer: type[LayerSettings]) -> list[Setting]:
     """The settings of one layer, in the order of the class."""
     explanations = _docstrings(layer)
     return [
-        Setting(_variable(name), _default(field), _allowed(field), explanations[name])
+        Setting(_variable(name), _default(field, layer), _allowed(field), explanations[name])
         for name, field in layer.model_fields.items()
     ]
 
@@ -105,8 +105,11 @@ def _variable(name: str) -> str:
     return "DATABASE_URL" if name == "database_url" else f"{PREFIX}{name.upper()}"
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, layer: type[LayerSettings]) -> str:
     """The default as it is written in `.env`. Empty if it depends on the machine."""
+    if field.default_factory_takes_validated_data:
+        others = {name: other.default for name, other in layer.model_fields.items()}
+        return _write(field.get_default(call_default_factory=True, validated_data=others))
     return "" if field.default_factory is not None else _write(field.default)
 
 

@@ -1,7 +1,8 @@
 """The drain: the time between SIGTERM and the stop, in which a load balancer can notice.
 
 `/health/ready` answers 503 from the beginning, and everything else is served as before. A second
-signal ends the drain, and SIGINT, which Ctrl+C sends, stops the service without one.
+signal ends the drain, and SIGINT, which Ctrl+C sends, stops the service without one. SIGHUP
+replaces the workers, which start anew with the code and the files of that moment.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors.multiprocess import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from api.server.rolling import Roll
 
 log = logging.getLogger("counterfoil.server")
 
@@ -81,9 +84,21 @@ class Supervisor(Multiprocess):
     def __init__(self, config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
         super().__init__(config, sockets)
         self._drain = Drain(drain_seconds)
+        self._roll = Roll(self._start_worker)
+
+    def _start_worker(self) -> Process:
+        worker = Process(self.config, self.sockets)
+        worker.start()
+        return worker
+
+    def handle_hup(self) -> None:
+        """Called by uvicorn for each SIGHUP."""
+        if not self._drain.has_begun:
+            self._roll.begin(self.processes)
 
     def handle_term(self) -> None:
         """Called by uvicorn for each SIGTERM."""
+        self._roll.cancel()
         if not self._drain.begin():
             super().handle_term()
             return
@@ -95,15 +110,35 @@ class Supervisor(Multiprocess):
         """Called by uvicorn twice a second."""
         if not self._drain.has_begun:
             super().keep_subprocess_alive()
+            self._roll.step(self.processes)
         elif self._drain.is_over or not any(one.process.is_alive() for one in self.processes):
             self.should_exit.set()
 
     def terminate_all(self) -> None:
         """Called by uvicorn once, when the drain is over."""
+        self._roll.cancel()
         super().terminate_all()
         for listening in self.sockets:
             # New clients are refused at once, and do not wait in the queue of this socket.
             listening.close()
+
+
+    def join_all(self) -> None:
+        """Called by uvicorn after that."""
+        super().join_all()
+        self._roll.join()
+
+
+def ignore_hangup() -> None:
+    """Have SIGHUP replace nothing, unless it is a terminal's: it would end the only worker."""
+
+    def explain(sig: int, frame: FrameType | None) -> None:
+        asyncio.get_running_loop().call_soon_threadsafe(
+            log.warning, "SIGHUP replaces workers where there are at least two: nothing was done"
+        )
+
+    if not os.isatty(0):
+        signal.signal(signal.SIGHUP, explain)
 
 
 def obey_supervisor(app: FastAPI) -> None:

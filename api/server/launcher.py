@@ -12,7 +12,7 @@ import uvicorn
 
 from api import startup
 from api.observability import logs, metrics
-from api.server.draining import Server, Supervisor
+from api.server.draining import Server, Supervisor, ignore_hangup
 from api.server.protocol import Protocol
 from api.settings import Settings
 
@@ -56,6 +56,7 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _serve(config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
+    ignore_hangup()
     # uvicorn raises the signal that has stopped it once more, and Ctrl+C is nothing to report.
     with suppress(KeyboardInterrupt):
         Server(config, drain_seconds).run(sockets or None)

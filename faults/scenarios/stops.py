@@ -1,7 +1,11 @@
 """The service is stopped and restarted under load."""
 
+import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from faults import observe
 from faults.calls import Answer, Caller
@@ -40,6 +44,52 @@ def two_workers_with_socket_activation(context: ScenarioContext) -> Outcome:
     return _restart_with_socket_activation(context, workers=2)
 
 
+@scenario("F10", "both workers replaced under load (SIGHUP), twice")
+def workers_replaced(context: ScenarioContext) -> Outcome:
+    """Some clients keep their connections, and others open one for each request."""
+    url = context.database()
+    service = context.serve(url, workers=2, last_used_seconds=1)
+    token = sign_up(service).access_token
+    with Load(service.url, clients=10) as load, _newcomers(service) as answers:
+        took = _replace_workers(service)
+        with Caller(service.url) as caller:
+            caller.use(token)
+        took = max(took, _replace_workers(service))
+    return _judge(url, [*load.answers, *answers], took, longest=60)
+
+
+@contextmanager
+def _newcomers(service: Server) -> Iterator[list[Answer]]:
+    """Clients that connect anew for each request, until the block ends. Yields the answers."""
+    stop = threading.Event()
+    answers: list[Answer] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            with Caller(service.url) as caller:
+                answers.append(caller.use("none"))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _replace_workers(service: Server) -> float:
+    """Returns how long that took, in seconds."""
+    before = set(service.worker_pids())
+    began = time.monotonic()
+    service.send(signal.SIGHUP)
+    while before & set(service.worker_pids()) or len(service.worker_pids()) != len(before):
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
 def _restart_behind_a_balancer(context: ScenarioContext, *, workers: int) -> Outcome:
     """Clients connect to a load balancer that checks readiness twice a second."""
     url = context.database()
@@ -57,7 +107,7 @@ def _restart_behind_a_balancer(context: ScenarioContext, *, workers: int) -> Out
             took = _use_and_stop(leaving, token)
             start(port=leaving.port)
             time.sleep(1.5)
-    return _judge(url, load, took, longest=_DRAIN_SECONDS + 5)
+    return _judge(url, load.answers, took, longest=_DRAIN_SECONDS + 5)
 
 
 def _restart_with_socket_activation(context: ScenarioContext, *, workers: int) -> Outcome:
@@ -75,7 +125,7 @@ def _restart_with_socket_activation(context: ScenarioContext, *, workers: int) -
             took = _use_and_stop(service, token)
             start()
             time.sleep(1.5)
-    return _judge(url, load, took, longest=5)
+    return _judge(url, load.answers, took, longest=5)
 
 
 def _use_and_stop(service: Server, token: str) -> float:
@@ -87,14 +137,14 @@ def _use_and_stop(service: Server, token: str) -> float:
     return time.monotonic() - asked
 
 
-def _judge(url: str, load: Load, took: float, *, longest: float) -> Outcome:
+def _judge(url: str, answers: Sequence[Answer], took: float, *, longest: float) -> Outcome:
     """No request may fail."""
-    broken = [answer for answer in load.answers if not answer.status or _is_unexpected(answer)]
+    broken = [answer for answer in answers if not answer.status or _is_unexpected(answer)]
     ((used,),) = observe.run_sql(url, _USED, [EMAIL])
     return Outcome(
         not broken and took < longest and used == 1,
-        f"{observe.statuses(answer for answer in load.answers if answer.status)};"
-        f" slowest {observe.slowest(load.answers):.1f} s;"
+        f"{observe.statuses(answer for answer in answers if answer.status)};"
+        f" slowest {observe.slowest(answers):.1f} s;"
         f" connections broken: {observe.statuses(broken)}; ended after {took:.1f} s;"
         f" the last use before was {'recorded' if used else 'lost'}",
     )

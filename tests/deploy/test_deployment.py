@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import make_url
 
 from api.settings import ApiSettings
+from database.settings import WRONG_SETTINGS_STATUS
 from harness.processes import free_port
 from harness.programs import require_program
 from harness.server import REPOSITORY, Server
@@ -151,6 +152,12 @@ def test_the_time_to_stop_is_longer_than_the_drain_and_what_follows() -> None:
     assert int(COMPOSE["services"]["counterfoil"]["stop_grace_period"].rstrip("s")) > needed
 
 
+def test_systemd_does_not_repeat_a_start_with_wrong_settings_and_reloads_by_sighup() -> None:
+    lines = UNIT.splitlines()
+    assert f"RestartPreventExitStatus={WRONG_SETTINGS_STATUS}" in lines
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
+
+
 def test_the_socket_unit_keeps_the_address_that_the_proxies_ask() -> None:
     address = f"127.0.0.1:{ApiSettings().port}"
     for name in ("counterfoil.socket", "nginx.conf", "Caddyfile"):
@@ -158,7 +165,7 @@ def test_the_socket_unit_keeps_the_address_that_the_proxies_ask() -> None:
 
 
 def test_the_unit_runs_commands_that_there_are(tmp_path: Path) -> None:
-    commands = re.findall(r"^Exec\w+=(.*)$", UNIT, re.MULTILINE)
+    commands = re.findall(r"^ExecStart\w*=(.*)$", UNIT, re.MULTILINE)
     assert [shlex.split(command)[2:] for command in commands] == [["migrate"], ["serve"]]
     help_text = subprocess.run(
         [sys.executable, REPOSITORY / "api.py", "--help"],

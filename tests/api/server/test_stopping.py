@@ -17,11 +17,12 @@ every_number_of_workers = pytest.mark.parametrize("workers", [1, 2])
 
 
 @contextmanager
-def serving(folder: Path, workers: int, drain_seconds: float) -> Iterator[Server]:
+def serving(folder: Path, workers: int, drain_seconds: float, **settings: str) -> Iterator[Server]:
     """A service of which all workers have started."""
     environment: Mapping[str, str] = {
         "COUNTERFOIL_BCRYPT_ROUNDS": "4",
         "COUNTERFOIL_DRAIN_SECONDS": str(drain_seconds),
+        **settings,
     }
     url = f"sqlite:///{folder}/counterfoil.db"
     with Server.launch(url, workers=workers, environment=environment) as server:
@@ -93,4 +94,40 @@ def test_a_supervisor_that_drains_stops_once_it_has_no_workers(tmp_path: Path) -
     with draining(tmp_path, workers=2) as server:
         for worker in server.worker_pids():
             os.kill(worker, signal.SIGKILL)
+        server.wait()
+
+
+def test_sighup_replaces_every_worker_unless_the_new_ones_cannot_start(tmp_path: Path) -> None:
+    """Under load it is scenario F10 of scripts/faults."""
+    token = tmp_path / "token"
+    token.write_text("first")
+    settings = {"COUNTERFOIL_METRICS_TOKEN_FILE": str(token)}
+    with serving(tmp_path, workers=2, drain_seconds=600, **settings) as server:
+        first = set(server.worker_pids())
+        token.write_text("second")
+        server.send(signal.SIGHUP)
+        until(lambda: metrics(server, "second") == 200 and not first & set(server.worker_pids()))
+        assert metrics(server, "first") == 401
+        second = set(server.worker_pids())
+        token.unlink()
+        server.send(signal.SIGHUP)
+        until(lambda: "a new worker does not start; the others stay" in server.log())
+        until(lambda: set(server.worker_pids()) == second)
+        assert readiness(server) == {200}
+        server.send(signal.SIGINT)
+        assert server.wait() == 0
+
+
+def metrics(server: Server, token: str) -> int:
+    """The status of a request for metrics, which is asked on a new connection."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx2.get(f"{server.url}/metrics", headers=headers).status_code
+
+
+def test_sighup_does_not_end_the_only_worker(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=1, drain_seconds=600) as server:
+        server.send(signal.SIGHUP)
+        until(lambda: "SIGHUP replaces workers where there are at least two" in server.log())
+        assert readiness(server) == {200}
+        server.send(signal.SIGINT)
         server.wait()

@@ -27,6 +27,9 @@ class Event(StrEnum):
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     ROLES_CHANGED = "user.roles_changed"
+    ROLE_CREATED = "role.created"
+    ROLE_CHANGED = "role.changed"
+    ROLE_DELETED = "role.deleted"
     PASSWORD_CHANGED = "user.password_changed"
     PASSWORD_REFUSED = "user.password_refused"
     LOGIN_SUCCEEDED = "login.succeeded"
@@ -141,6 +144,11 @@ def _network(ip: str, ipv6_prefix: int) -> str:
 def user(user_id: int) -> str:
     """How events name a user."""
     return f"user:{user_id}"
+
+
+def role(name: str) -> str:
+    """How events name a role."""
+    return f"role:{name}"
 
 
 def user_id_of(recorded: Recorded) -> int | None:

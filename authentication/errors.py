@@ -17,6 +17,8 @@ CounterfoilError
 │   ├── AlreadyVerified         the address needs no verification
 │   ├── UsernameTaken
 │   ├── ReleasedNameLimitReached  the user has given up as many names as allowed
+│   ├── RoleTaken
+│   ├── RoleRequired            new accounts get this role
 │   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── ApiKeyReplaced          it has been rotated before
@@ -112,6 +114,16 @@ class UsernameTaken(Conflict):
 class ReleasedNameLimitReached(Conflict):
     code = "released_name_limit_reached"
     detail = "You have changed your e-mail address or username too often. Try again later."
+
+
+class RoleTaken(Conflict):
+    code = "role_taken"
+    detail = "A role with this name exists already."
+
+
+class RoleRequired(Conflict):
+    code = "role_required"
+    detail = "New accounts get this role, so it cannot be deleted."
 
 
 class NotEmpty(Conflict):

@@ -40,6 +40,9 @@ MAX_API_KEY_DAYS = 3650
 REVOKE_BATCH = 500
 """The most sessions that one call of an administrator revokes, so that it locks few rows."""
 
+ROLE_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9._:+-]{{0,{MAX_ROLE_LENGTH - 1}}}"
+"""New names of roles: nothing that divides them in headers, and no two that look the same."""
+
 # No "@" and not digits alone, so that a username is never taken for an e-mail address or for an id;
 # and no two that look the same.
 USERNAME_PATTERN = rf"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_USERNAME_LENGTH - 1}}}"

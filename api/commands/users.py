@@ -7,7 +7,8 @@ import typer
 
 from api.commands import support
 from authentication.accounts import password_change, registration, users
-from authentication.accounts.registration import DEFAULT_ROLE, Registration
+from authentication.accounts.registration import Registration
+from authentication.accounts.roles import DEFAULT_ROLE
 from authentication.audit import COMMAND
 from authentication.passwords import strength
 from authentication.passwords.hasher import PasswordHasher

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, labels
 from authentication.accounts import roles, users
+from authentication.accounts.roles import DEFAULT_ROLE
 from authentication.audit import Event, Origin
 from authentication.emails import normalise_email
 from authentication.errors import (
@@ -23,8 +24,6 @@ from authentication.settings import Registration as Mode
 from authentication.throttling import known_networks
 from database import queries
 from database.models import MailToken, User
-
-DEFAULT_ROLE = "user"
 
 # What is kept of a registration until it is confirmed, beside the digest of the password.
 _KEPT = ("email", "name", "surname", "username", "website")
@@ -124,7 +123,15 @@ def _without_taken_username(db: Session, account: Registration) -> Registration:
 
 def validate(registration: Registration, settings: AuthenticationSettings) -> Registration:
     """The account as it is stored. Raises InvalidField, WeakPassword."""
-    account = replace(
+    account = clean(registration)
+    words = strength.words_about(account, account.email)
+    strength.reject_weak(account.password, settings=settings, words=words)
+    return account
+
+
+def clean(registration: Registration) -> Registration:
+    """The names as they are stored, for an account with no password. Raises InvalidField."""
+    return replace(
         registration,
         email=normalise_email(registration.email),
         name=labels.clean("name", registration.name, least=1),
@@ -132,9 +139,6 @@ def validate(registration: Registration, settings: AuthenticationSettings) -> Re
         username=users.clean_field("username", registration.username),
         website=users.clean_field("website", registration.website),
     )
-    words = strength.words_about(account, account.email)
-    strength.reject_weak(account.password, settings=settings, words=words)
-    return account
 
 
 def create(db: Session, account: Registration, hashed: str, *, origin: Origin) -> User:

@@ -1,21 +1,40 @@
-"""Finds, gives and takes roles."""
+"""Finds, creates, changes and deletes roles, and gives and takes them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session
 
-from authentication import audit
+from authentication import audit, labels, permissions
 from authentication.audit import Event, Origin
-from authentication.errors import InvalidField, LastAdministrator, NotFound
+from authentication.errors import (
+    InvalidField,
+    LastAdministrator,
+    NotFound,
+    RoleRequired,
+    RoleTaken,
+)
 from authentication.permissions import ADMIN
-from database import queries
+from counterfoil.permissions import split_scopes
+from database import limits, queries
 from database.models import Role, User
 from database.text import is_comparable
+
+DEFAULT_ROLE = "user"
+
+_NAME = re.compile(limits.ROLE_PATTERN, re.ASCII)
+# RFC 6749, 3.3, without the semicolon, which divides roles in the lookup.
+_SCOPES = re.compile(r"[!#-:<-\[\]-~ ]*", re.ASCII)
 
 
 def list_all(db: Session) -> Sequence[Role]:
     """By name."""
     return queries.users.list_roles(db)
+
+
+def list_with_counts(db: Session) -> Sequence[tuple[Role, int]]:
+    """By name, each with the number of users who have it."""
+    return queries.roles.list_with_counts(db)
 
 
 def get_by_names(db: Session, names: Sequence[str]) -> list[Role]:
@@ -26,23 +45,135 @@ def get_by_names(db: Session, names: Sequence[str]) -> list[Role]:
     return found
 
 
+def create(db: Session, name: str, *, description: str, scopes: str, origin: Origin) -> Role:
+    """Create a role that nobody has yet. Raises InvalidField, RoleTaken."""
+    cleaned = name.strip()
+    if not _NAME.fullmatch(cleaned):
+        most = limits.MAX_ROLE_LENGTH
+        raise InvalidField("name", f"Use letters, digits and . _ : + - only, at most {most}.")
+    if queries.roles.is_taken(db, cleaned):
+        raise RoleTaken
+    role = Role(
+        name=cleaned, description=_clean_description(description), scopes=_clean_scopes(scopes)
+    )
+    db.add(role)
+    db.flush()
+    subject = audit.role(cleaned)
+    audit.record(db, Event.ROLE_CREATED, origin=origin, subject=subject, scopes=role.scopes)
+    return role
+
+
+def change(
+    db: Session,
+    name: str,
+    *,
+    description: str | None = None,
+    scopes: str | None = None,
+    origin: Origin,
+) -> Role:
+    """Give a role another description or other scopes, which hold from the next request on.
+
+    None means no change. Raises NotFound, InvalidField, LastAdministrator.
+    """
+    had_administrator = _lock_administrators(db)
+    role = _lock(db, name)
+    before = role.scopes
+    if description is not None:
+        role.description = _clean_description(description)
+    if scopes is not None:
+        role.scopes = _clean_scopes(scopes)
+    db.flush()
+    _demand_administrator(db, had_one=had_administrator)
+    audit.record(
+        db,
+        Event.ROLE_CHANGED,
+        origin=origin,
+        subject=audit.role(role.name),
+        scopes=role.scopes,
+        scopes_before=before if before != role.scopes else None,
+    )
+    return role
+
+
+def delete(db: Session, name: str, *, origin: Origin) -> None:
+    """Delete a role, and so take it from everybody. Raises NotFound, RoleRequired,
+    LastAdministrator.
+    """
+    had_administrator = _lock_administrators(db)
+    role = _lock(db, name)
+    if role.name == DEFAULT_ROLE:
+        raise RoleRequired
+    subject, scopes = audit.role(role.name), role.scopes
+    queries.roles.delete(db, role)
+    _demand_administrator(db, had_one=had_administrator)
+    audit.record(db, Event.ROLE_DELETED, origin=origin, subject=subject, scopes=scopes)
+
+
 def set_roles(db: Session, user_id: int, names: Sequence[str], *, origin: Origin) -> User:
     """Give a user these roles and no others, from the next request on.
 
     Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
     """
-    queries.users.lock_roles_with_scope(db, ADMIN)
+    return _change_roles(db, user_id, lambda _: set(names), origin)
+
+
+def grant(db: Session, user_id: int, name: str, *, origin: Origin) -> User:
+    """Give a user one more role. Raises NotFound, and InvalidField for an unknown role."""
+    return _change_roles(db, user_id, lambda before: before | {name}, origin)
+
+
+def revoke(db: Session, user_id: int, name: str, *, origin: Origin) -> User:
+    """Take a role from a user, who need not have it.
+
+    Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
+    """
+    get_by_names(db, [name])
+    return _change_roles(db, user_id, lambda before: before - {name}, origin)
+
+
+def _change_roles(
+    db: Session, user_id: int, change: Callable[[set[str]], set[str]], origin: Origin
+) -> User:
+    had_administrator = _lock_administrators(db)
     user = queries.users.lock(db, user_id)
     if user is None:
         raise NotFound("There is no such user.")
     before = {role.name for role in user.roles}
-    is_last = list(queries.users.list_active_with_scope(db, ADMIN)) == [user_id]
-    user.roles = get_by_names(db, names)
+    after = change(before)
+    user.roles = get_by_names(db, sorted(after))
     db.flush()
-    if is_last and not queries.users.list_active_with_scope(db, ADMIN):
-        raise LastAdministrator
-    _record(db, user_id, before=before, after=set(names), origin=origin)
+    _demand_administrator(db, had_one=had_administrator)
+    _record(db, user_id, before=before, after=after, origin=origin)
     return user
+
+
+def _lock_administrators(db: Session) -> bool:
+    """Keep others from changing who has the scope `admin`. Returns whether anybody has it."""
+    queries.users.lock_roles_with_scope(db, ADMIN)
+    return bool(queries.users.list_active_with_scope(db, ADMIN))
+
+
+def _demand_administrator(db: Session, *, had_one: bool) -> None:
+    """Raises LastAdministrator if the change has left none."""
+    if had_one and not queries.users.list_active_with_scope(db, ADMIN):
+        raise LastAdministrator
+
+
+def _lock(db: Session, name: str) -> Role:
+    role = queries.roles.lock(db, name.strip()) if is_comparable(name) else None
+    if role is None:
+        raise NotFound("There is no such role.")
+    return role
+
+
+def _clean_description(text: str) -> str:
+    return labels.clean("description", text, most=limits.MAX_TEXT_LENGTH)
+
+
+def _clean_scopes(text: str) -> str:
+    if len(text) > limits.MAX_TEXT_LENGTH or not _SCOPES.fullmatch(text):
+        raise InvalidField("scopes", "Use visible ASCII but for quotes, backslash and semicolon.")
+    return permissions.join(split_scopes(text))
 
 
 def _record(

@@ -96,10 +96,24 @@ def delete_own(db: Session, settings: AuthenticationSettings, actor: Actor) -> N
     of_user = queries.sessions.select_of_user(user_id)
     targets = Targets(sessions=of_user, administrators=True, for_deletion=True)
     actor.hold(db, targets, fresh=True)
+    delete(db, settings, user_id, origin=actor.origin)
+
+
+def delete(db: Session, settings: AuthenticationSettings, user_id: int, *, origin: Origin) -> None:
+    """Delete an account and everything that belongs to it, but keep its names from others.
+
+    Raises LastAdministrator, NotFound.
+    """
+    queries.users.lock_roles_with_scope(db, ADMIN)
+    # All that the deletion will take along, in the documented order, before it waits for any.
+    queries.users.lock_many(db, [user_id], for_deletion=True)
+    of_user = queries.sessions.select_of_user(user_id)
+    queries.sessions.lock_for_change(db, own_id=None, targets=of_user)
+    queries.access_tokens.lock_of_user(db, user_id)
     user = _lock_for_removal(db, user_id)
     names.release_all(db, settings, user)
     queries.users.delete(db, user_id)
-    audit.record(db, Event.USER_DELETED, origin=actor.origin, subject=audit.user(user_id))
+    audit.record(db, Event.USER_DELETED, origin=origin, subject=audit.user(user_id))
 
 
 def _lock_for_removal(db: Session, user_id: int) -> User:

@@ -21,6 +21,9 @@ with warnings.catch_warnings():
 # time to each start.
 _DUMMY_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
 
+# What is stored for a user who has no password, such as one for API keys alone.
+NO_PASSWORD = "!"
+
 _LOWEST_ROUNDS = 4
 
 

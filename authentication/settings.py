@@ -5,6 +5,7 @@ from os import cpu_count
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
@@ -27,6 +28,21 @@ class Registration(StrEnum):
     OFF = "off"
     OPEN = "open"
     CONFIRM = "confirm"
+
+
+class ForeignHash(StrEnum):
+    """Kinds of password hashes that other systems make."""
+
+    ARGON2 = "argon2"
+    PBKDF2 = "pbkdf2_sha256"
+    SCRYPT = "scrypt"
+    DJANGO_BCRYPT = "django_bcrypt"
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 def _read_registration(value: object) -> object:
@@ -93,6 +109,15 @@ class AuthenticationSettings(LayerSettings):
 
     bcrypt_rounds: Annotated[int, Field(ge=4, le=MAX_BCRYPT_ROUNDS)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is only for tests."""
+
+    foreign_password_hashes: Annotated[
+        tuple[ForeignHash, ...], NoDecode, BeforeValidator(_split)
+    ] = ()
+    """Kinds of hashes of imported users that are checked, and replaced at the next login.
+
+    `argon2`, `pbkdf2_sha256`, `scrypt` and `django_bcrypt`, separated by commas. With any of them,
+    every check of a password takes as long as the costliest of these usually does.
+    """
 
     password_min_length: Annotated[int, Field(ge=1, le=128)] = 8
     """In code points. 15 is recommended where a password is the only factor."""

@@ -4,9 +4,15 @@ bcrypt takes a quarter of a second of a core, on purpose: authentication/passwor
 how many passwords are hashed at a time.
 """
 
+import math
+import sys
 import unicodedata
 import warnings
+from functools import cached_property, partial
+from typing import NamedTuple
 
+from authentication.passwords import foreign
+from authentication.passwords.foreign import ForeignHashes
 from authentication.settings import MAX_BCRYPT_ROUNDS, AuthenticationSettings
 from database import limits
 
@@ -25,13 +31,24 @@ _DUMMY_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
 NO_PASSWORD = "!"
 
 _LOWEST_ROUNDS = 4
+_SAMPLE_ROUNDS = 9
+
+
+class _Check(NamedTuple):
+    """Whether a password is right, and how much work it was to find out.
+
+    The work is counted as bcrypt's rounds count it: that of 12 rounds is 2**12.
+    """
+
+    is_right: bool
+    work: int
 
 
 class PasswordHasher:
     """bcrypt over SHA-256, which neither cuts a password at 72 bytes nor rejects NUL.
 
     Plain bcrypt hashes, such as an administrator inserts by SQL, are accepted and reported as due
-    for an upgrade.
+    for an upgrade. So are those of other systems, if the settings say so.
     """
 
     def __init__(self, settings: AuthenticationSettings) -> None:
@@ -43,6 +60,7 @@ class PasswordHasher:
             bcrypt_sha256__min_rounds=settings.bcrypt_rounds,
         )
         self._rounds = settings.bcrypt_rounds
+        self._foreign = ForeignHashes(settings.foreign_password_hashes)
 
     def hash(self, password: str) -> str:
         """The hash to store."""
@@ -57,13 +75,14 @@ class PasswordHasher:
         A hash that comes from another system may be that of the password as it was typed, so a
         password that is not normalised is checked in both forms. The time depends on what is sent,
         and not on what is stored: without a hash, as for an unknown user, or with one that cost
-        less than is set, it is the same. Nothing can be made up for a hash that cost more.
+        less than is set, it is the same. Nothing can be made up for a hash that cost more. Where
+        hashes of other systems are accepted, all checks take as long as the costliest of these.
 
         Computing a better hash takes as long again, so `upgrade` is for users who may log in.
         """
         # Longer ones were never stored, and normalising them would hold the interpreter too long.
         if len(password) > limits.MAX_PASSWORD_LENGTH:
-            self._compute(self._rounds)
+            self._make_up(0)
             return False, None
         normalised = normalise(password)
         is_right = self._matches(normalised, hashed, upgrade=upgrade)
@@ -74,25 +93,41 @@ class PasswordHasher:
             return False, None
         # The normal form may be much longer than what was typed, and is then never stored.
         is_storable = len(normalised) <= limits.MAX_PASSWORD_LENGTH
-        is_due = is_storable and (not is_right or self._context.needs_update(hashed))
+        is_due = is_storable and (not is_right or self._is_outdated(hashed))
         return True, self.hash(password) if upgrade and is_due else None
 
-    def _matches(self, password: str, hashed: str | None, *, upgrade: bool) -> bool:
-        """Takes the time of one hash by the settings, unless a better one is computed next.
-
-        A hash of a cost that no setting allows, and which takes up to hours, matches nothing.
-        """
+    def is_known(self, hashed: str) -> bool:
+        """Whether a hash is well-formed, of a kind that can be checked, and not too costly."""
+        if self._context.identify(hashed) is None:
+            return self._foreign.identify(hashed)
         try:
-            if hashed is not None and (rounds := self._rounds_of(hashed)) <= MAX_BCRYPT_ROUNDS:
-                is_right: bool = self._context.verify(password, hashed)
-                if not (is_right and upgrade):
-                    self._make_up(rounds)
-                return is_right
+            return self._rounds_of(hashed) <= MAX_BCRYPT_ROUNDS
+        except ValueError:
+            return False
+
+    def _matches(self, password: str, hashed: str | None, *, upgrade: bool) -> bool:
+        """Takes the time of one hash by the settings, unless a better one is computed next."""
+        check = _Check(False, 0) if hashed is None else self._check(password, hashed)
+        if not (check.is_right and upgrade):
+            self._make_up(check.work)
+        return check.is_right
+
+    def _check(self, password: str, hashed: str) -> _Check:
+        """A hash of a cost that no setting allows, and which takes up to hours, matches nothing."""
+        try:
+            if self._context.identify(hashed) is None:
+                is_right, seconds = self._foreign.check(password, hashed)
+                return _Check(is_right, self._work_of(seconds))
+            rounds = self._rounds_of(hashed)
+            if rounds <= MAX_BCRYPT_ROUNDS:
+                return _Check(self._context.verify(password, hashed), 1 << rounds)
         except ValueError:
             # Plain bcrypt rejects NUL, and what is stored need not be a hash at all.
             pass
-        self._compute(self._rounds)
-        return False
+        return _Check(False, 0)
+
+    def _is_outdated(self, hashed: str) -> bool:
+        return self._context.identify(hashed) is None or self._context.needs_update(hashed)
 
     def _rounds_of(self, hashed: str) -> int:
         """Raises ValueError for what is no hash of ours."""
@@ -100,13 +135,31 @@ class PasswordHasher:
         rounds: int = scheme.from_string(hashed).rounds
         return rounds
 
-    def _make_up(self, rounds: int) -> None:
-        """Compute hashes of these and more rounds, which take the time that is missing.
+    def _make_up(self, work: int) -> None:
+        """Compute hashes that take the time that is missing.
 
-        Each step doubles the time: rounds of 8, and then 8, 9, 10 and 11 take as long as 12.
+        Each of the rounds doubles the work, so the binary digits of what is missing say which.
         """
-        for missing in range(max(rounds, _LOWEST_ROUNDS), self._rounds):
-            self._compute(missing)
+        missing = max(0, self._work - work)
+        for rounds in range(_LOWEST_ROUNDS, missing.bit_length()):
+            if missing & (1 << rounds):
+                self._compute(rounds)
+
+    @cached_property
+    def _work(self) -> int:
+        """What the check of any password takes."""
+        return max(1 << self._rounds, self._work_of(self._foreign.usual_seconds))
+
+    def _work_of(self, seconds: float) -> int:
+        """As many seconds of this thread in work, by a measurement, which is part of the work.
+
+        Measured each time, as the speed of a processor depends on what else it does.
+        """
+        if not seconds:
+            return 0
+        sample = 1 << _SAMPLE_ROUNDS
+        measured = foreign.seconds_of(partial(self._compute, _SAMPLE_ROUNDS))
+        return sample + math.ceil(seconds / max(measured, sys.float_info.epsilon) * sample)
 
     def _compute(self, rounds: int) -> None:
         # Not the password that was sent: it may be one that bcrypt rejects.

@@ -14,6 +14,7 @@ from api.middleware import EarlyResponseMiddleware, OnEnd, RequestMiddleware
 from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
+from api.observability.telemetry import Telemetry
 from api.openapi import description
 from api.pages import application as pages
 from api.request import client_address
@@ -53,6 +54,10 @@ class Counterfoil(FastAPI):
     middleware that is added, our early rejections, and what FastAPI makes of exceptions. So
     CORSMiddleware also sees 413, 500 and 503.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._native_telemetry = Telemetry(self._telemetry)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called once, when the first request or the start comes in."""

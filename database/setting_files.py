@@ -26,28 +26,30 @@ class FileSettingsSource(PydanticBaseSettingsSource):
         """Raises SettingsError for a file that cannot be read, or a setting that is given twice."""
         found = {}
         for name, field in self.settings_cls.model_fields.items():
-            value, _, _ = self.get_field_value(field, name)
+            value, key, _ = self.get_field_value(field, name)
             if value is not None:
-                found[name] = value
+                found[key] = value
         return found
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The content of the file, if one is named, without the end of its last line."""
-        names = variables(field, self._prefix + field_name)
+        aliases = _aliases(field)
+        names = [alias.lower() for alias in aliases] or [self._prefix + field_name]
         for name in names:
-            path = self._given.get(name + SUFFIX)
-            if not path:
-                continue
-            if other := next((name for name in names if name in self._given), None):
-                raise SettingsError(f"{name.upper()}_FILE: {other.upper()} is set as well")
-            return _read(name, Path(path)), field_name, False
+            if path := self._given.get(name + SUFFIX):
+                self._reject_second(name, names)
+                # The first alias goes before the others, which may be set and empty.
+                return _read(name, Path(path)), (aliases or [field_name])[0], False
         return None, field_name, False
 
+    def _reject_second(self, name: str, names: list[str]) -> None:
+        # An empty one takes away the default of an image.
+        if other := next((name for name in names if self._given.get(name)), None):
+            raise SettingsError(f"{name.upper()}_FILE: {other.upper()} is set as well")
 
-def variables(field: FieldInfo, default: str) -> list[str]:
-    """The names that a setting may have in the environment, in lower case."""
-    choices = getattr(field.validation_alias, "choices", None)
-    return [str(choice).lower() for choice in choices] if choices else [default.lower()]
+
+def _aliases(field: FieldInfo) -> list[str]:
+    return [str(choice) for choice in getattr(field.validation_alias, "choices", [])]
 
 
 def _read(name: str, path: Path) -> str:

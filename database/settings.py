@@ -64,7 +64,7 @@ class LayerSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Called by pydantic. What comes first wins."""
         files = FileSettingsSource(settings_cls, _given(), PREFIX)
-        return init_settings, env_settings, dotenv_settings, files
+        return init_settings, files, env_settings, dotenv_settings
 
 
 def _given() -> dict[str, str | None]:

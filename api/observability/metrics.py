@@ -6,6 +6,7 @@ them up. `serve` makes that directory and names it in the environment.
 
 import asyncio
 import os
+import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from api.settings import SharedMetrics
 from authentication.audit import Event, Reason
 from authentication.instrumentation import Instrumentation
 from authentication.service import Service
+from counterfoil import __version__
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -221,6 +223,10 @@ class Metrics(Instrumentation):
             "event_loop_lag_seconds", "How late the event loop of the worst worker is.", "livemax"
         )
         self._workers = self._gauge("workers", "Processes that serve.")
+        versions = {"version": __version__, "python": platform.python_version()}
+        self._gauge(
+            "build_info", "Always 1. Its labels are versions.", "livemax", *versions
+        ).labels(**versions).set(1)
         self._log_lines_dropped = self._counter(
             "log_lines_dropped", "Log lines lost as standard output was not read."
         )
@@ -235,10 +241,14 @@ class Metrics(Instrumentation):
         return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
 
     def _gauge(
-        self, name: str, text: str, mode: Literal["livesum", "livemax"] = "livesum"
+        self,
+        name: str,
+        text: str,
+        mode: Literal["livesum", "livemax"] = "livesum",
+        *labels: str,
     ) -> Gauge:
         name = f"counterfoil_{name}"
-        return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
+        return Gauge(name, text, labels, registry=self._registry, multiprocess_mode=mode)
 
 
 def _mount_path(app: Starlette, endpoint: Any) -> str:

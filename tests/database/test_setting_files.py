@@ -22,6 +22,8 @@ def test_the_address_of_the_database_can_come_from_a_file(
 ) -> None:
     (tmp_path / "url").write_text(f"{URL}\n")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "url"))
+    # As where an image has a default.
+    monkeypatch.setenv("DATABASE_URL", "")
     settings = load().database
     assert (settings.database_url, settings.is_default) == (URL, False)
 

@@ -251,6 +251,26 @@ def test_the_dashboard_asks_for_metrics_that_there_are(query: str, metrics: set[
     assert asked <= metrics
 
 
+ALERTS = REPOSITORY / "deploy" / "prometheus-alerts.yaml"
+RULES = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_the_alerts_ask_for_metrics_that_there_are(rule: Any, metrics: set[str]) -> None:
+    asked = set(re.findall(r"counterfoil_\w+", rule["expr"]))
+    assert asked <= metrics
+    assert asked or rule["expr"].startswith("up{")
+
+
+def test_prometheus_understands_the_alerts_and_raises_them() -> None:
+    promtool = require_program("promtool")
+    cases = REPOSITORY / "tests" / "deploy" / "prometheus-alerts.test.yaml"
+    for verb, file in (("check", ALERTS), ("test", cases)):
+        command = [promtool, verb, "rules", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_metric_is_on_the_dashboard(metrics: set[str]) -> None:
     part = re.compile(r"_(bucket|sum|count)$")
     asked = {part.sub("", name) for name in re.findall(r"counterfoil_\w+", " ".join(queries()))}

@@ -35,6 +35,9 @@ NOT_RUN = {
     ): "tests/counterfoil/test_modes.py executes it",
     ("docs/how-to/inside-your-application.md", "pip install "): "fetches packages",
     ("docs/how-to/deployment.md", "(umask 077; for name in POSTGRES"): "needs a container engine",
+    ("docs/how-to/deployment.md", "cd /opt/counterfoil && git pull"): "the same",
+    ("docs/how-to/deployment.md", "kubectl apply "): "needs a cluster",
+    ("docs/how-to/deployment.md", ".venv/bin/python -m pip install "): "fetches packages",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
     ("docs/how-to/deployment.md", "cp deploy/counterfoil.socket "): "needs systemd",
 }

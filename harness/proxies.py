@@ -122,6 +122,28 @@ class Nginx(Proxy):
         return [self.program_path, "-e", "stderr", "-c", str(main), "-g", "daemon off;"]
 
 
+class ComposedNginx(Nginx):
+    """As in compose.yaml, with the template that its image fills in.
+
+    `front_proxy` is the address of a proxy in front of it, `metrics_url` what only the network of
+    the containers reaches.
+    """
+
+    def __init__(self, folder: Path, *, service_port: int, front_proxy: str) -> None:
+        super().__init__(folder, service_port=service_port, application_port=free_port())
+        self._front_proxy = front_proxy
+        self._metrics_port = free_port()
+        self.metrics_url = f"http://127.0.0.1:{self._metrics_port}/metrics"
+
+    def command(self, configuration: Path) -> list[str]:
+        template = (DEPLOY / "compose" / "nginx.conf.template").read_text()
+        filled = template.replace("${FRONT_PROXY}", self._front_proxy)
+        listen = f"listen 127.0.0.1:{self._metrics_port};"
+        with configuration.open("a") as file:
+            file.write(filled.replace("listen 9100;", listen))
+        return super().command(configuration)
+
+
 class PlainNginx(Nginx):
     """Forwards everything to the service as nginx does by default, but for the options given.
 

@@ -99,35 +99,52 @@ def test_compose_sets_only_what_there_is() -> None:
     assert set(services) == {"database", "migrate", "counterfoil", "nginx"}
     for name in ("migrate", "counterfoil"):
         given = {key for key, value in services[name]["environment"].items() if value}
-        assert given <= SETTINGS
+        assert {key.removesuffix("_FILE") for key in given} <= SETTINGS
     for name in ("nginx", "database"):
-        mounted = services[name]["volumes"][-1].partition(":")[0]
-        assert (REPOSITORY / mounted).is_file()
+        mounted = [volume.partition(":")[0] for volume in services[name]["volumes"]]
+        assert all((REPOSITORY / path).is_file() for path in mounted if path.startswith("."))
 
 
-def test_compose_serves_as_a_role_that_owns_nothing() -> None:
+def test_compose_serves_as_a_role_that_owns_nothing(tmp_path: Path) -> None:
     """The script for the roles is tried in tests/database/test_roles.py."""
     services: dict[str, Any] = COMPOSE["services"]
-    owner, served = (
-        make_url(re.sub(r"\$\{(\w+)[^}]*\}", r"\1", services[name]["environment"]["DATABASE_URL"]))
-        for name in ("migrate", "counterfoil")
-    )
-    assert (owner.username, owner.password) == ("counterfoil_owner", "OWNER_PASSWORD")
-    assert (served.username, served.password) == ("counterfoil", "SERVICE_PASSWORD")
+    create = REPOSITORY / "deploy" / "compose" / "create-secrets"
+    for _ in range(2):
+        subprocess.run([create, tmp_path / "secrets"], check=True)
+        files = {path.name: path.read_text().strip() for path in (tmp_path / "secrets").iterdir()}
+        owner, served = make_url(files["owner_url"]), make_url(files["service_url"])
+        assert (owner.username, owner.password) == ("counterfoil_owner", files["owner_password"])
+        assert (served.username, served.password) == ("counterfoil", files["service_password"])
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    assert COMPOSE["secrets"] == {name: {"file": f"secrets/{name}"} for name in files}
     assert services["migrate"]["command"] == ["migrate", "--grant-to", served.username]
-    roles = (REPOSITORY / "deploy" / "roles.sql").read_text()
-    for name in ("OWNER_PASSWORD", "SERVICE_PASSWORD"):
-        assert name in services["database"]["environment"]
-        assert name in roles
-    for name in ("OWNER_PASSWORD", "POSTGRES_PASSWORD"):
-        assert services["counterfoil"]["environment"][name] == ""
+    assert services["counterfoil"]["secrets"] == ["service_url", "metrics_token"]
+    assert services["migrate"]["secrets"] == ["owner_url"]
+
+
+@pytest.mark.parametrize("service", COMPOSE["services"].values(), ids=COMPOSE["services"])
+def test_a_container_reads_no_secret_that_it_is_not_given(service: dict[str, Any]) -> None:
+    environment = {key: str(value) for key, value in service["environment"].items()}
+    given = {f"/run/secrets/{name}" for name in service.get("secrets", [])}
+    if any("roles.sh" in volume for volume in service.get("volumes", [])):
+        script = (REPOSITORY / "deploy" / "compose" / "roles.sh").read_text()
+        environment["roles.sh"] = script
+    read = set(re.findall(r"/run/secrets/\w+", " ".join(environment.values())))
+    assert read == given
+    assert not any("PASSWORD" in key and not key.endswith("_FILE") for key in environment)
+
+
+def test_compose_runs_the_version_of_postgresql_that_is_tested() -> None:
+    image = COMPOSE["services"]["database"]["image"]
+    page = (REPOSITORY / "docs" / "how-to" / "deployment.md").read_text()
+    assert f"PostgreSQL {image.removeprefix('postgres:')}," in page
 
 
 def test_only_nginx_can_be_reached_from_outside() -> None:
     published = [
         port for service in COMPOSE["services"].values() for port in service.get("ports", [])
     ]
-    assert published == ["127.0.0.1:${HTTP_PORT:-8080}:80"]
+    assert published == ["${HTTP_ADDRESS:-127.0.0.1}:${HTTP_PORT:-8080}:80"]
     assert COMPOSE["services"]["nginx"]["network_mode"] == "service:counterfoil"
 
 

@@ -34,7 +34,7 @@ NOT_RUN = {
         "-- PostgreSQL\nCREATE ROLE ",
     ): "tests/counterfoil/test_modes.py executes it",
     ("docs/how-to/inside-your-application.md", "pip install "): "fetches packages",
-    ("docs/how-to/deployment.md", "(umask 077; for name in POSTGRES"): "needs a container engine",
+    ("docs/how-to/deployment.md", "deploy/compose/create-secrets"): "needs a container engine",
     ("docs/how-to/deployment.md", "cd /opt/counterfoil && git pull"): "the same",
     ("docs/how-to/deployment.md", "kubectl apply "): "needs a cluster",
     ("docs/how-to/deployment.md", ".venv/bin/python -m pip install "): "fetches packages",

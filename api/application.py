@@ -220,7 +220,7 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
         service.rejected_tokens.record(token, address)
 
     return Authenticator(
-        service.resolver,
+        service.limited_resolver,
         api_key_headers=settings.api.api_key_headers,
         cookie=SessionCookie([settings.api.origin]) if settings.api.browser_sessions else None,
         on_rejected=record_rejection,

@@ -36,6 +36,7 @@ __all__ = [
     "AccountRevoker",
     "AdministratorActor",
     "CurrentIdentity",
+    "KeyActor",
     "OptionalIdentity",
     "OriginDep",
     "ServiceDep",
@@ -80,6 +81,8 @@ AccountRevoker = Annotated[
     Actor,
     Security(ActorDependency(_OWN_ACCOUNT, credential_only=True), scopes=[permissions.ACCOUNT]),
 ]
+# An API key that changes itself; api_keys.get_own rejects sessions.
+KeyActor = Annotated[Actor, Security(ActorDependency(IdentityDependency()))]
 AdministratorActor = Annotated[
     Actor,
     Security(ActorDependency(_ADMINISTRATION, credential_only=True), scopes=[permissions.ADMIN]),

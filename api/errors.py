@@ -16,7 +16,7 @@ from api.request import media_types
 from api.routing.route_group import flatten
 from authentication import errors
 from counterfoil import problems
-from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from counterfoil.errors import CounterfoilError, DatabaseUnavailable, NotAuthenticated
 from counterfoil.problems import problem
 
 # A test demands that every error of the tree is here, by itself or by its parent.
@@ -30,6 +30,7 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.InvalidScope: HTTPStatus.BAD_REQUEST,
     errors.InvalidRefreshToken: HTTPStatus.UNAUTHORIZED,
     errors.SessionLimitReached: HTTPStatus.CONFLICT,
+    errors.ApiKeyRequired: HTTPStatus.FORBIDDEN,
     errors.HashingBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.MailBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
@@ -86,7 +87,17 @@ async def rejected(request: Request, error: CounterfoilError) -> Response:
     if isinstance(error, errors.InvalidField):
         more["errors"] = [{"field": error.field, "message": error.detail}]
     headers = headers_of(error)
-    return problem(status_of(error), error.code, error.detail, headers=headers, **more)
+    detail = error.detail
+    if isinstance(error, NotAuthenticated):
+        detail = f"{detail} {_how_to_authenticate(request)}"
+    return problem(status_of(error), error.code, detail, headers=headers, **more)
+
+
+def _how_to_authenticate(request: Request) -> str:
+    """Names the headers of the settings: a credential in another one is not seen at all."""
+    names = request.app.state.settings.api.api_key_headers
+    own = f", or an API key as `{' or '.join(f'{name}: ...' for name in names)}`" if names else ""
+    return f"Send it as `Authorization: Bearer ...`{own}."
 
 
 async def unavailable(request: Request, error: DatabaseUnavailable) -> Response:

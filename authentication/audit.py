@@ -47,6 +47,7 @@ class Event(StrEnum):
     API_KEY_CREATED = "api_key.created"
     API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
+    API_KEY_EXPIRING = "api_key.expiring"
     RESET_REQUESTED = "mail.reset_requested"
     PASSWORD_RESET = "user.password_reset"
     EMAIL_VERIFIED = "user.email_verified"

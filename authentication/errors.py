@@ -9,6 +9,7 @@ CounterfoilError
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
 ├── SessionLimitReached         the user has as many sessions as allowed
+├── ApiKeyRequired              a session's token will not do
 ├── HashingBusy                 too many passwords are waiting to be hashed
 ├── MailBusy                    too many requests for mails are waiting
 ├── TooManyAttempts             a limit of the throttle is reached
@@ -69,6 +70,11 @@ class InvalidRefreshToken(CounterfoilError):
 class SessionLimitReached(CounterfoilError):
     code = "session_limit_reached"
     detail = "This user has as many sessions as allowed. End one of them first."
+
+
+class ApiKeyRequired(CounterfoilError):
+    code = "api_key_required"
+    detail = "This needs an API key; the access token of a session will not do."
 
 
 class HashingBusy(CounterfoilError):

@@ -5,10 +5,21 @@ from collections.abc import Iterable
 from authentication.errors import InvalidScope
 from counterfoil.permissions import ACCOUNT, Scopes, split_scopes
 
-__all__ = ["ACCOUNT", "ADMIN", "INTROSPECT", "Scopes", "grant_to_api_key", "join", "narrow"]
+__all__ = [
+    "ACCOUNT",
+    "ADMIN",
+    "INTROSPECT",
+    "ROTATE",
+    "Scopes",
+    "grant_to_api_key",
+    "join",
+    "narrow",
+]
 
 ADMIN = "admin"
 INTROSPECT = "introspect"
+# Lets an API key rotate itself. Any key can be given it, and it says nothing to anybody else.
+ROTATE = "rotate"
 
 
 def narrow(requested: str | None, available: Scopes) -> str | None:
@@ -27,13 +38,14 @@ def narrow(requested: str | None, available: Scopes) -> str | None:
 def grant_to_api_key(requested: Scopes | None, available: Scopes) -> Scopes:
     """The scopes of a new API key: those requested, or all that whoever makes it has.
 
-    Raises InvalidScope if one of them is not available, or is `account`.
+    `rotate` has to be requested. Raises InvalidScope if one of them is not available, or is
+    `account`.
     """
     if requested is None:
         return available - {ACCOUNT}
     if ACCOUNT in requested:
         raise InvalidScope(f"An API key cannot have the scope {ACCOUNT}.")
-    if not requested <= available:
+    if not requested - {ROTATE} <= available:
         raise InvalidScope
     return requested
 

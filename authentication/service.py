@@ -13,13 +13,16 @@ from authentication.mail.settings import MailSettings
 from authentication.passwords.hasher import PasswordHasher
 from authentication.passwords.queue import HashingQueue
 from authentication.pruning.worker import PruningWorker
+from authentication.resolution.api_key_uses import ApiKeyUses
 from authentication.resolution.issued_tokens import IssuedTokens
 from authentication.resolution.last_used import LastUsedWriter
+from authentication.resolution.limited_resolver import LimitedResolver
 from authentication.resolution.rejected_tokens import RejectedTokenAuditor
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
 from authentication.throttling.lane import Lane
 from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
+from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
 from database.engine.session import Database
@@ -57,14 +60,16 @@ class Service:
         self.write_budget = WriteBudget(settings)
         self.issued_tokens = IssuedTokens(self.database)
         self.last_used = LastUsedWriter(settings, self.database, instrumentation)
+        self.api_key_uses = ApiKeyUses(settings, self.database)
         self.rejected_tokens = RejectedTokenAuditor(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, instrumentation)
         self.resolver = Resolver(
             open_lookup(database_settings),
             deadline_seconds=database_settings.database_deadline_seconds,
-            on_use=self.last_used.record_use,
+            on_use=self._record_use,
             on_lookup=instrumentation.lookup_finished,
         )
+        self.limited_resolver = LimitedResolver(self.resolver, self.api_key_uses)
         self.hashing = HashingQueue(
             settings, instrumentation, is_in_demand=self.resolver.is_in_demand
         )
@@ -87,6 +92,7 @@ class Service:
         """Connect. While the database cannot be reached, this is retried in the background."""
         await self.resolver.open()
         self.last_used.start()
+        self.api_key_uses.start()
         self.rejected_tokens.start()
         self.pruning_worker.start()
         if self._mailing is not None:
@@ -107,6 +113,7 @@ class Service:
         if self._mailing is not None:
             await self._mailing.worker.stop()
         await self.last_used.stop()
+        await self.api_key_uses.stop()
         await self.rejected_tokens.stop()
         await asyncio.to_thread(self.pruning_worker.stop)
         await self.throttle.close()
@@ -116,6 +123,10 @@ class Service:
         if self._mailing is not None:
             event.remove(self.database.sessions, "before_commit", self._mailing.notices.add)
         self.database.close()
+
+    def _record_use(self, kind: CredentialKind, found: LiveCredential) -> None:
+        self.last_used.record_use(kind, found)
+        self.api_key_uses.record_use(kind, found)
 
     def _report_events(self, db: Session) -> None:
         """Called after each commit, as events that were rolled back are not counted."""

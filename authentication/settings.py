@@ -98,6 +98,9 @@ class AuthenticationSettings(LayerSettings):
     max_api_keys_per_user: Annotated[int | None, Field(ge=1)] = 100
     """How many live API keys a user may create; `none` sets no limit. Rotated keys do not count."""
 
+    api_key_notice_days: Annotated[int, Field(ge=0, le=365)] = 7
+    """How many days before an API key expires its owner is told, by mail; with 0 nobody is."""
+
     console_idle_seconds: Annotated[int, Field(ge=60, le=30 * DAY)] = 3600
     """How long a session of the console may be idle before it expires."""
 

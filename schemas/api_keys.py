@@ -1,6 +1,6 @@
 """Bodies about API keys."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -33,12 +33,20 @@ class ApiKeyCreate(Schema):
     """What its owner calls the key."""
 
     scopes: Annotated[list[ScopeName], Field(max_length=100)] | None = Field(
-        None, description="Default, and null: all scopes of the caller's token but `account`."
+        None,
+        description="Default, and null: all scopes of the caller's token but `account`. With "
+        "`rotate` the key can rotate itself, whatever the roles grant.",
     )
     expires_in_days: Days | None = Field(
         None,
         description="Default, and maximum: as the settings say. "
         "null: the key never expires, if the settings allow it.",
+    )
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=limits.MAX_ID, strict=True)] | None = Field(
+        None,
+        description="How many requests with the key each worker of the service accepts in a "
+        "minute; past that the answer is 429. Default, and null: any number.",
     )
 
     @property
@@ -87,6 +95,36 @@ class ApiKeyRead(Schema):
     replaced_at: datetime | None = Field(
         description="When it was rotated. It works next to its successor until it expires."
     )
+
+    requests_per_minute: int | None
+    """How many requests each worker accepts in a minute; null: any number."""
+
+
+class ApiKeyUses(Schema):
+    """How often a key was used on a day."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    day: date
+    """A day of UTC."""
+
+    uses: int = Field(
+        description="Requests, to a few seconds. Those that were rejected for the limit count too."
+    )
+
+
+class CurrentApiKey(ApiKeyRead):
+    """What an API key may know of itself."""
+
+    user_id: int
+    """The user for whom it acts."""
+
+    usable_scopes: list[str] = Field(
+        description="What it may do at this moment: its scopes, as far as the roles of its owner "
+        "grant them. `rotate` is none of these."
+    )
+    uses: list[ApiKeyUses]
+    """The last 30 days on which it was used, newest first."""
 
 
 class ApiKeyCreated(ApiKeyRead):

@@ -67,6 +67,7 @@ EVENTS: dict[str, str] = {
     Event.SESSION_REVOKED: "Session ended",
     Event.SESSIONS_REVOKED: "Sessions ended",
     Event.API_KEY_CREATED: "API key created",
+    Event.API_KEY_EXPIRING: "API key about to expire",
     Event.API_KEY_ROTATED: "API key rotated",
     Event.API_KEY_REVOKED: "API key revoked",
     Event.RESET_REQUESTED: "New password asked for",

@@ -1,11 +1,20 @@
 """The caller's own API keys."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AccountActor, AccountIdentity, AccountRevoker, ServiceDep, SessionDep
+from api.dependencies import (
+    AccountActor,
+    AccountIdentity,
+    AccountRevoker,
+    CurrentIdentity,
+    KeyActor,
+    ServiceDep,
+    SessionDep,
+)
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId
@@ -13,7 +22,15 @@ from authentication import policies
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.settings import AuthenticationSettings
-from schemas.api_keys import ApiKeyCreate, ApiKeyCreated, ApiKeyRead, ApiKeyRotate
+from database.models import ApiKeyUse
+from schemas.api_keys import (
+    ApiKeyCreate,
+    ApiKeyCreated,
+    ApiKeyRead,
+    ApiKeyRotate,
+    ApiKeyUses,
+    CurrentApiKey,
+)
 from schemas.paging import ListQuery
 
 router = APIRouter(prefix="/api-keys", tags=["api_keys"])
@@ -39,6 +56,59 @@ def list_api_keys(
     page = api_keys.list_of_user(db, user_id, limit=query.limit, cursor=query.cursor)
     link(response, page, query)
     return [ApiKeyRead.model_validate(key) for key in page.items]
+
+
+@router.get(
+    "/current",
+    summary="Show the API key that asks",
+    response_description="The key that has sent the request.",
+    responses=problems(400, 401, 403, 422, 429, 503),
+)
+def show_current_api_key(identity: CurrentIdentity, db: SessionDep) -> CurrentApiKey:
+    """Its scopes, its end, its limit, and how often it was used. For API keys only."""
+    key = api_keys.get_own(db, identity)
+    return CurrentApiKey(
+        **ApiKeyRead.model_validate(key).model_dump(),
+        user_id=identity.user_id,
+        usable_scopes=sorted(identity.scopes),
+        uses=_uses(api_keys.list_uses(db, identity, key.id, days=30)),
+    )
+
+
+@router.post(
+    "/current/rotate",
+    summary="Rotate the API key that asks",
+    status_code=HTTPStatus.CREATED,
+    response_description="The new key, which is shown only once.",
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+)
+def rotate_current_api_key(
+    actor: KeyActor,
+    service: ServiceDep,
+    db: SessionDep,
+    body: ApiKeyRotate | None = None,
+) -> ApiKeyCreated:
+    """For API keys with the scope `rotate`, without their owner.
+
+    The new key has the name, the current scopes, the limit and the lifetime of the old one. Both
+    work until the overlap ends.
+    """
+    overlap_seconds = body.overlap_seconds if body else None
+    new = api_keys.rotate_itself(db, service.settings, actor, overlap_seconds=overlap_seconds)
+    return _show(new)
+
+
+@router.get(
+    "/{api_key_id}/uses",
+    summary="How often one of your API keys was used",
+    response_description="The days on which it was used.",
+    responses=problems(400, 401, 403, 404, 422, 503),
+)
+def list_uses_of_api_key(
+    api_key_id: ApiKeyId, identity: AccountIdentity, db: SessionDep
+) -> list[ApiKeyUses]:
+    """Up to 90 days, newest first. Days without a use are left out."""
+    return _uses(api_keys.list_uses(db, identity, api_key_id, days=90))
 
 
 @router.post(
@@ -99,7 +169,11 @@ def _request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest
     if not body.never_expires:
         lifetime = policies.api_key_lifetime(settings, days=body.expires_in_days)
     scopes = None if body.scopes is None else frozenset(body.scopes)
-    return KeyRequest(name=body.name, lifetime=lifetime, scopes=scopes)
+    return KeyRequest(body.name, lifetime, scopes, body.requests_per_minute)
+
+
+def _uses(found: Sequence[ApiKeyUse]) -> list[ApiKeyUses]:
+    return [ApiKeyUses.model_validate(one) for one in found]
 
 
 def _show(new: NewKey) -> ApiKeyCreated:

@@ -6,7 +6,7 @@ its user is disabled.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,16 +18,22 @@ from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.actor import Actor, Targets
-from authentication.errors import ApiKeyLimitReached, ApiKeyReplaced, InvalidField, NotFound
+from authentication.errors import (
+    ApiKeyLimitReached,
+    ApiKeyReplaced,
+    ApiKeyRequired,
+    InvalidField,
+    NotFound,
+)
 from authentication.permissions import Scopes
 from authentication.settings import AuthenticationSettings
 from counterfoil import tokens
-from counterfoil.errors import InsufficientScope
+from counterfoil.errors import InsufficientScope, InvalidToken
 from counterfoil.identity import Identity
-from counterfoil.permissions import Usable
+from counterfoil.permissions import Usable, split_scopes
 from counterfoil.tokens import TokenKind
 from database import clock, limits, queries
-from database.models import ApiKey, User
+from database.models import ApiKey, ApiKeyUse, User
 
 _NOT_LIVE = "There is no such live API key."
 
@@ -40,6 +46,8 @@ class KeyRequest:
     lifetime: timedelta | None
     """None for a key that never expires."""
     scopes: Scopes | None = None
+    requests_per_minute: int | None = None
+    """What each worker accepts; None for any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +126,74 @@ def rotate(
     have been given a short while ago. Raises NotFound, ApiKeyReplaced, ApiKeyLimitReached,
     InsufficientScope, InvalidField.
     """
-    overlap = _overlap(settings, overlap_seconds)
     identity = actor.hold(db, Targets(api_key_ids=[api_key_id]), fresh=True).identity
-    old = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
-    if old is None:
+    old = _lock(db, api_key_id, identity)
+    return _replace(db, settings, old, identity, actor.origin, overlap_seconds)
+
+
+def rotate_itself(
+    db: Session, settings: AuthenticationSettings, actor: Actor, *, overlap_seconds: int | None
+) -> NewKey:
+    """Create a successor of the key that is the actor, which must have the scope `rotate`.
+
+    Raises ApiKeyRequired, ApiKeyReplaced, ApiKeyLimitReached, InsufficientScope, InvalidField.
+    """
+    identity = actor.hold(db).identity
+    old = get_own(db, identity)
+    if permissions.ROTATE not in split_scopes(old.scopes or ""):
+        raise InsufficientScope(frozenset({permissions.ROTATE}))
+    old = _lock(db, old.id, identity)
+    return _replace(db, settings, old, identity, actor.origin, overlap_seconds, by_key=True)
+
+
+def get_own(db: Session, identity: Identity) -> ApiKey:
+    """The key that calls. Raises ApiKeyRequired for a session, InvalidToken if it has ended."""
+    if identity.api_key_id is None:
+        raise ApiKeyRequired
+    found = queries.api_keys.find(db, identity.api_key_id)
+    if found is None:
+        raise InvalidToken
+    return found
+
+
+def list_uses(
+    db: Session, identity: Identity, api_key_id: UUID, *, days: int
+) -> Sequence[ApiKeyUse]:
+    """The days on which a key of the caller's was used, newest first. Raises NotFound."""
+    found = queries.api_keys.find(db, api_key_id)
+    if found is None or found.user_id != identity.user_id:
         raise NotFound(_NOT_LIVE)
-    if old.replaced_at is not None:
+    return queries.api_key_uses.list_of_key(db, api_key_id, limit=days)
+
+
+def _lock(db: Session, api_key_id: UUID, identity: Identity) -> ApiKey:
+    """A key of the caller's without a successor. Raises NotFound, ApiKeyReplaced."""
+    found = queries.api_keys.lock_live(db, api_key_id, user_id=identity.user_id)
+    if found is None:
+        raise NotFound(_NOT_LIVE)
+    if found.replaced_at is not None:
         raise ApiKeyReplaced
+    return found
+
+
+def _replace(
+    db: Session,
+    settings: AuthenticationSettings,
+    old: ApiKey,
+    identity: Identity,
+    origin: Origin,
+    overlap_seconds: int | None,
+    *,
+    by_key: bool | None = None,
+) -> NewKey:
+    overlap = _overlap(settings, overlap_seconds)
     _check_limit(db, old.user_id, limit=settings.max_api_keys_per_user, replacing=True)
     lifetime = policies.limit_lifetime(settings, _lifetime(old))
-    new = _add(db, old.user_id, old.name, _inherited(db, identity, old), lifetime)
+    request = KeyRequest(old.name, lifetime, requests_per_minute=old.requests_per_minute)
+    new = _add(db, old.user_id, request, _inherited(db, identity, old))
     _retire(db, old, overlap)
-    _record(db, Event.API_KEY_ROTATED, new.stored, actor.origin, replaces=str(old.id))
+    detail = {"replaces": str(old.id), "by_key": by_key}
+    _record(db, Event.API_KEY_ROTATED, new.stored, origin, **detail)
     return new
 
 
@@ -184,28 +248,27 @@ def _create(
     if policies.limit_lifetime(settings, request.lifetime) != request.lifetime:
         longest = settings.max_api_key_days
         raise InvalidField("expires_in_days", f"A key expires after {longest} days at the latest.")
-    name = labels.clean("name", request.name, least=1)
+    cleaned = replace(request, name=labels.clean("name", request.name, least=1))
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
-    new = _add(db, user_id, name, Usable(available.roles, scopes), request.lifetime)
+    new = _add(db, user_id, cleaned, Usable(available.roles, scopes))
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
     return new
 
 
-def _add(
-    db: Session, user_id: int, name: str, usable: Usable, lifetime: timedelta | None
-) -> NewKey:
+def _add(db: Session, user_id: int, request: KeyRequest, usable: Usable) -> NewKey:
     now = clock.read(db)
     made = tokens.create(TokenKind.API_KEY)
     key = ApiKey(
         user_id=user_id,
-        name=name,
+        name=request.name,
         key_digest=made.digest,
         hint=made.text[-limits.HINT_LENGTH :],
         # Listed even if they are all that the user has: a promotion must add nothing to the key.
         scopes=permissions.join(usable.scopes),
         roles=",".join(usable.roles),
         created_at=now,
-        expires_at=policies.api_key_end(now, lifetime),
+        expires_at=policies.api_key_end(now, request.lifetime),
+        requests_per_minute=request.requests_per_minute,
     )
     db.add(key)
     db.flush()
@@ -229,6 +292,8 @@ def _inherited(db: Session, identity: Identity, old: ApiKey) -> Usable:
     if not scopes <= identity.scopes:
         raise InsufficientScope(scopes - identity.scopes)
     roles = frozenset((old.roles or "").split(",")) & frozenset(identity.roles)
+    # No role gives it, so that it is none of those above.
+    scopes |= split_scopes(old.scopes or "") & {permissions.ROTATE}
     return Usable(tuple(sorted(roles)), scopes)
 
 
@@ -253,7 +318,7 @@ def _retire(db: Session, old: ApiKey, overlap: timedelta) -> None:
     db.flush()
 
 
-def _record(db: Session, event: Event, key: ApiKey, origin: Origin, **detail: str | None) -> None:
+def _record(db: Session, event: Event, key: ApiKey, origin: Origin, **detail: object) -> None:
     audit.record(
         db,
         event,

@@ -112,8 +112,8 @@ class Composer:
     def _notice(self, db: Session, mail: OutgoingMail) -> Letter | None:
         if _active_user(db, mail) is None or not queries.outbox.lock_leased(db, mail):
             return None
-        place = {"name": mail.data.get("name", ""), **_place(mail)}
-        says = {"link": self._links.to_forgotten_password, **place}
+        shown = {name: mail.data.get(name, "") for name in ("name", "ends")}
+        says = {"link": self._links.to_forgotten_password, **shown, **_place(mail)}
         return Letter(mail.kind, mail.address, mail.locale, says)
 
     def _with_link(

@@ -14,6 +14,7 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     EMAIL_CHANGED = "email_changed"
     API_KEY_CREATED = "api_key_created"
+    API_KEY_EXPIRES = "api_key_expires"
 
 
 NOTICES = (
@@ -21,6 +22,7 @@ NOTICES = (
     MailKind.PASSWORD_CHANGED,
     MailKind.EMAIL_CHANGED,
     MailKind.API_KEY_CREATED,
+    MailKind.API_KEY_EXPIRES,
 )
 
 

@@ -14,6 +14,8 @@ _KINDS = {
     Event.PASSWORD_CHANGED: MailKind.PASSWORD_CHANGED,
     Event.PASSWORD_RESET: MailKind.PASSWORD_CHANGED,
     Event.API_KEY_CREATED: MailKind.API_KEY_CREATED,
+    Event.API_KEY_ROTATED: MailKind.API_KEY_CREATED,
+    Event.API_KEY_EXPIRING: MailKind.API_KEY_EXPIRES,
     Event.LOGIN_SUCCEEDED: MailKind.NEW_LOGIN,
 }
 
@@ -58,10 +60,13 @@ def _notice(recorded: Recorded) -> _Notice | None:
         return None
     if kind is MailKind.NEW_LOGIN and not recorded.detail.get("new_place"):
         return None
+    # Its owner has not rotated it in a session.
+    if recorded.event is Event.API_KEY_ROTATED and not recorded.detail.get("by_key"):
+        return None
     return _Notice(kind, user_id, recorded)
 
 
 def _shown(recorded: Recorded) -> dict[str, str]:
     """What a mail says of an event. A name of a key is what its creator chose."""
-    name = recorded.detail.get("name")
-    return {"name": name} if isinstance(name, str) else {}
+    shown = {name: recorded.detail.get(name) for name in ("name", "ends")}
+    return {name: value for name, value in shown.items() if isinstance(value, str)}

@@ -22,6 +22,7 @@ _STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
     queries.pruning.prune_revoked_sessions,
     queries.pruning.prune_expired_api_keys,
     queries.pruning.prune_revoked_api_keys,
+    queries.pruning.prune_api_key_uses,
     queries.pruning.prune_throttle_counters,
     queries.pruning.prune_released_names,
     queries.pruning.prune_known_addresses,

@@ -11,7 +11,7 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from authentication.instrumentation import Instrumentation, NullInstrumentation
-from authentication.pruning import prune
+from authentication.pruning import expiring_keys, prune
 from authentication.pruning.prune import PrunedElsewhere, Retention
 from authentication.settings import AuthenticationSettings
 from counterfoil.errors import DatabaseUnavailable
@@ -42,6 +42,7 @@ class PruningWorker:
     ) -> None:
         self._interval = settings.prune_interval_seconds
         self._retention = Retention(settings.prune_keep_days, settings.audit_keep_days)
+        self._notice_days = settings.api_key_notice_days
         self._database = database
         self._instrumentation = instrumentation
         self._batch_rows = prune.BATCH_ROWS
@@ -60,10 +61,14 @@ class PruningWorker:
             self._thread.join()
 
     def run_round(self) -> None:
-        """Prune once, unless another process is pruning. Errors are logged and not raised."""
+        """Prune once, unless another process is pruning. Errors are logged and not raised.
+
+        Then tell owners of API keys that are about to expire.
+        """
         try:
             for rows in self._batches():
                 self._count(rows)
+            self._tell_of_expiring_keys()
         except PrunedElsewhere:
             log.debug("another process is pruning")
         except DatabaseUnavailable as error:
@@ -90,6 +95,12 @@ class PruningWorker:
             if self._stopping.wait(pause):
                 return
             began = time.monotonic()
+
+    def _tell_of_expiring_keys(self) -> None:
+        more = bool(self._notice_days)
+        while more and not self._stopping.is_set():
+            with self._transaction() as db:
+                more = bool(expiring_keys.record_some(db, days=self._notice_days))
 
     def _prune(self) -> Iterator[Mapping[str, int]]:
         yield from prune.prune_ended(

@@ -8,10 +8,13 @@ _BATCH_SECONDS = 1.0
 
 
 class WriteBehind:
-    """Calls `write` a second after `schedule`, and again when it stops. `write` must not raise."""
+    """Calls `write` some seconds after `schedule`, and when it stops. `write` must not raise."""
 
-    def __init__(self, write: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, write: Callable[[], Awaitable[None]], *, seconds: float = _BATCH_SECONDS
+    ) -> None:
         self._write = write
+        self._seconds = seconds
         self._scheduled = asyncio.Event()
         self._immediately = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -39,7 +42,7 @@ class WriteBehind:
         while not self._stopping:
             await self._scheduled.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._immediately.wait(), _BATCH_SECONDS)
+                await asyncio.wait_for(self._immediately.wait(), self._seconds)
             self._scheduled.clear()
             self._immediately.clear()
             await self._write()

@@ -2,6 +2,7 @@
 
 from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
+from database.models.api_key_use import ApiKeyUse
 from database.models.audit_event import AuditEvent
 from database.models.challenge import Challenge
 from database.models.known_address import KnownAddress
@@ -21,6 +22,7 @@ from database.models.user import User
 __all__ = [
     "AccessToken",
     "ApiKey",
+    "ApiKeyUse",
     "AuditEvent",
     "Challenge",
     "KnownAddress",

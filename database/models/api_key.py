@@ -16,6 +16,8 @@ class ApiKey(Base):
     `expires_at` is NULL for a key that does not expire, `scopes` for all scopes of the user's
     roles. `roles` are the names of those that its creator could use, separated by commas.
     `replaced_at` is when the key was rotated; it stays valid until it expires.
+    `requests_per_minute` is NULL for a key without limit; `expiry_noticed_at` is when its owner was
+    told that it will expire.
     """
 
     __tablename__ = "api_keys"
@@ -31,6 +33,8 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replaced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    requests_per_minute: Mapped[int | None]
+    expiry_noticed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (

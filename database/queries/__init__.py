@@ -2,6 +2,7 @@
 
 from database.queries import (
     access_tokens,
+    api_key_uses,
     api_keys,
     audit_events,
     bulk,
@@ -25,6 +26,7 @@ from database.queries import (
 
 __all__ = [
     "access_tokens",
+    "api_key_uses",
     "api_keys",
     "audit_events",
     "bulk",

@@ -1,6 +1,7 @@
 """Finds, lists and revokes API keys."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -49,6 +50,11 @@ def count_live(db: Session, *, user_id: int, with_replaced: bool) -> int:
     return db.scalar(query) or 0
 
 
+def find(db: Session, api_key_id: UUID) -> ApiKey | None:
+    """A key, which need not be live."""
+    return db.get(ApiKey, api_key_id)
+
+
 def find_by_digest(db: Session, digest: bytes) -> ApiKey | None:
     """A key, which need not be live."""
     return db.scalar(select(ApiKey).where(ApiKey.key_digest == digest))
@@ -81,6 +87,25 @@ def lock_usable(db: Session, ids: Collection[UUID]) -> dict[UUID, ApiKey]:
     )
     keys = db.scalars(query.execution_options(populate_existing=True))
     return {key.id: key for key in keys}
+
+
+def take_expiring(db: Session, *, within: timedelta, limit: int) -> Sequence[ApiKey]:
+    """Live keys without a successor that expire soon, each returned once and for ever noted.
+
+    Those that another transaction has locked are left to the next call.
+    """
+    now = clock.read(db)
+    soon = (
+        select(ApiKey)
+        .join_from(ApiKey, User)
+        .where(ApiKey.expires_at < now + within, ApiKey.expiry_noticed_at.is_(None))
+        .where(ApiKey.replaced_at.is_(None), live.api_key_is_usable())
+        .limit(limit)
+    )
+    keys = db.scalars(soon.with_for_update(of=ApiKey, key_share=True, skip_locked=True)).all()
+    for key in keys:
+        key.expiry_noticed_at = now
+    return [key for key in keys if key.expires_at and key.expires_at - key.created_at > within]
 
 
 def revoke(db: Session, api_key_id: UUID) -> ApiKey | None:

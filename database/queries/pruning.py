@@ -5,7 +5,7 @@ locked are skipped, so that requests and pruning never wait for each other.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     union,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -27,6 +28,7 @@ from database import clock
 from database.models import (
     AccessToken,
     ApiKey,
+    ApiKeyUse,
     AuditEvent,
     KnownAddress,
     LoginSession,
@@ -49,6 +51,9 @@ _MAX_TRANSACTION = timedelta(minutes=2)
 
 # For how long a user's address stays known after the last login from it.
 _ADDRESS_LIFETIME = timedelta(days=90)
+
+# How long it is told how often an API key was used on a day.
+_USES_LIFETIME = timedelta(days=90)
 
 # Long after the last attempt to send a mail, whatever it is about.
 _MAIL_LIFETIME = timedelta(days=3)
@@ -123,6 +128,16 @@ def prune_unusable_sessions(
     # Locking a row checks again when it was last used, which a refresh may have changed just now.
     kinds = _unusable(cutoffs.ended_before, scanned.contains(LoginSession.id))
     return _delete_sessions(db, [kind.order_by(LoginSession.id) for kind in kinds], limit)
+
+
+def prune_api_key_uses(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete the counts of days that are long over."""
+    old = _old_uses(db).limit(limit).with_for_update(skip_locked=True)
+    rows = [tuple(row) for row in db.execute(old)]
+    if rows:
+        key = tuple_(ApiKeyUse.api_key_id, ApiKeyUse.day)
+        db.execute(delete(ApiKeyUse).where(key.in_(rows)))
+    return Batch({ApiKeyUse.__tablename__: len(rows)}, more=len(rows) == limit)
 
 
 def prune_expired_api_keys(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
@@ -217,6 +232,7 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         "access_tokens": _count(db, union(_expired_tokens(before), their_tokens)),
         "sessions": _count(db, sessions),
         "api_keys": _count(db, select(ApiKey.id).where(api_keys)),
+        "api_key_uses": _count(db, _old_uses(db)),
         "throttle_counters": _count(db, select(ThrottleCounter.id).where(counters)),
         "released_names": _count(db, select(ReleasedName.id).where(names)),
         "known_addresses": _count(db, select(KnownAddress.id).where(addresses)),
@@ -227,6 +243,11 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         events = select(AuditEvent.id).where(AuditEvent.at < cutoffs.recorded_before)
         counts["audit_events"] = _count(db, events)
     return counts
+
+
+def _old_uses(db: Session) -> Select[UUID, date]:
+    first = (clock.read(db) - _USES_LIFETIME).date()
+    return select(ApiKeyUse.api_key_id, ApiKeyUse.day).where(ApiKeyUse.day < first)
 
 
 def _expired_tokens(before: datetime) -> Select[Any]:

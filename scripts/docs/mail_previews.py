@@ -21,6 +21,7 @@ SAYS: dict[str, Any] = {
     "hours": 168,
     "address": "countess@example.org",
     "name": "Nightly report",
+    "ends": "2026-12-03",
     "ip": "192.0.2.1",
     "at": "2026-11-26 09:30 UTC",
 }

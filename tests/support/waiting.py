@@ -21,6 +21,6 @@ def flush_deferred_writes(client: Client) -> None:
     service = client.http.app.state.service  # type: ignore[attr-defined]
     portal = client.http.portal
     assert portal is not None
-    for writer in (service.last_used, service.rejected_tokens):
+    for writer in (service.last_used, service.api_key_uses, service.rejected_tokens):
         portal.call(writer.stop)
         portal.call(writer.start)

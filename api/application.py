@@ -223,6 +223,7 @@ def _authenticator(service: Service, settings: Settings) -> Authenticator:
         service.limited_resolver,
         api_key_headers=settings.api.api_key_headers,
         cookie=SessionCookie([settings.api.origin]) if settings.api.browser_sessions else None,
+        takes_foreign=settings.authentication.foreign_tokens_until is not None,
         on_rejected=record_rejection,
     )
 

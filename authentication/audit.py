@@ -42,6 +42,7 @@ class Event(StrEnum):
     REFRESH_FAILED = "token.refresh_failed"
     REFRESH_REUSED = "token.refresh_reused"
     ACCESS_DENIED = "access.denied"
+    SESSION_IMPORTED = "session.imported"
     SESSION_REVOKED = "session.revoked"
     SESSIONS_REVOKED = "sessions.revoked"
     API_KEY_CREATED = "api_key.created"

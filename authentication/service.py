@@ -22,6 +22,7 @@ from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
 from authentication.throttling.lane import Lane
 from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
+from counterfoil.foreign_tokens import ForeignTokens
 from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
@@ -68,6 +69,7 @@ class Service:
             deadline_seconds=database_settings.database_deadline_seconds,
             on_use=self._record_use,
             on_lookup=instrumentation.lookup_finished,
+            foreign=ForeignTokens(settings.foreign_tokens_until),
         )
         self.limited_resolver = LimitedResolver(self.resolver, self.api_key_uses)
         self.hashing = HashingQueue(

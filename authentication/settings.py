@@ -1,5 +1,6 @@
 """How long tokens live, what a password must be, and the other rules that may be set."""
 
+from datetime import date
 from enum import StrEnum
 from os import cpu_count
 from typing import Annotated
@@ -66,6 +67,12 @@ class AuthenticationSettings(LayerSettings):
 
     session_seconds: Annotated[int, Field(ge=1, le=3650 * DAY)] = 30 * DAY
     """The maximum lifetime of a session, however often it is refreshed."""
+
+    foreign_tokens_until: date | None = None
+    """The last day, in UTC, on which tokens of other systems are accepted that were imported.
+
+    Such as 2027-03-31. Until then `Authorization: Token` is accepted like `Bearer`.
+    """
 
     rolling_tokens: bool = False
     """Whether an access token that is used in the second half of its lifetime is extended."""

@@ -11,6 +11,7 @@ A framework that makes a 500 of every exception, as Starlette does, has to have 
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import date
 from typing import Any
 
 from counterfoil import acting, modes, permissions, rejections
@@ -55,6 +56,7 @@ class CounterfoilMiddleware:
         max_connections: int = modes.MAX_CONNECTIONS,
         max_staleness_seconds: float = 0.0,
         ssl_context: ssl.SSLContext | None = None,
+        foreign_tokens_until: date | None = None,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
     ) -> None:
         self.app = app
@@ -66,8 +68,13 @@ class CounterfoilMiddleware:
             max_connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,
             ssl_context=ssl_context,
+            foreign_tokens_until=foreign_tokens_until,
         )
-        self._authenticator = Authenticator(self._resolver, api_key_headers=api_key_headers)
+        self._authenticator = Authenticator(
+            self._resolver,
+            api_key_headers=api_key_headers,
+            takes_foreign=foreign_tokens_until is not None,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -24,11 +24,16 @@ AUTHENTICATOR = "counterfoil.authenticator"
 
 API_KEY_HEADERS = ("X-API-Key", "Token")
 
+_SCHEMES = frozenset({"bearer"})
+# Django REST framework and django-rest-knox have one of their own.
+_FOREIGN_SCHEMES = _SCHEMES | {"token"}
+
 
 class Authenticator:
     """Belongs to the event loop that its resolver is opened on.
 
-    `cookie` makes the session cookie of a single-page application a credential as well.
+    `cookie` makes the session cookie of a single-page application a credential as well, and
+    `takes_foreign` a token that is sent as the clients of Django REST framework do.
     `on_rejected` is called with each credential that is not live, and the scope of its request.
     """
 
@@ -38,16 +43,18 @@ class Authenticator:
         *,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
         cookie: SessionCookie | None = None,
+        takes_foreign: bool = False,
         on_rejected: Callable[[str, Scope], None] = lambda _token, _scope: None,
     ) -> None:
         self.resolver = resolver
         self._api_key_headers = header_names(api_key_headers)
+        self._schemes = _FOREIGN_SCHEMES if takes_foreign else _SCHEMES
         self.cookie = cookie
         self._on_rejected = on_rejected
 
     def find_credential(self, headers: Headers) -> str | None:
         """The bearer token or API key that was sent, if any. Raises AmbiguousCredentials."""
-        return find_credential(headers, self._api_key_headers)
+        return find_credential(headers, self._api_key_headers, self._schemes)
 
     async def authenticate(self, scope: Scope, *, anew: bool = False) -> Identity | None:
         """The identity behind the request's credential. None if none was sent.
@@ -86,7 +93,9 @@ class Authenticator:
         return kept
 
 
-def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str | None:
+def find_credential(
+    headers: Headers, api_key_headers: frozenset[bytes], schemes: frozenset[str] = _SCHEMES
+) -> str | None:
     """The bearer token or API key that was sent, if any. An empty header counts as not sent.
 
     Reads the raw headers, lower-case as ASGI has them. Raises AmbiguousCredentials for two of them.
@@ -94,7 +103,7 @@ def find_credential(headers: Headers, api_key_headers: frozenset[bytes]) -> str 
     found: str | None = None
     for name, value in headers:
         if name == b"authorization":
-            credential = _bearer(value)
+            credential = _credential_of(value, schemes)
         elif name in api_key_headers:
             credential = tokens.strip(value.decode("latin-1"))
         else:
@@ -112,8 +121,8 @@ def header_names(headers: Iterable[str]) -> frozenset[bytes]:
     return frozenset(header.lower().encode("latin-1") for header in headers)
 
 
-def _bearer(value: bytes) -> str:
+def _credential_of(value: bytes, schemes: frozenset[str]) -> str:
     """The token, or nothing for another scheme, which is not ours."""
     scheme, _, token = tokens.strip(value.decode("latin-1")).partition(" ")
     # The scheme is case-insensitive (RFC 9110, 11.1).
-    return tokens.strip(token) if scheme.lower() == "bearer" else ""
+    return tokens.strip(token) if scheme.lower() in schemes else ""

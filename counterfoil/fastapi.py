@@ -14,6 +14,7 @@ are each a single dependency, because each link of a chain costs about a sixth o
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Response, Security, WebSocket
@@ -68,6 +69,7 @@ class Counterfoil:
         max_connections: int = modes.MAX_CONNECTIONS,
         max_staleness_seconds: float = 0.0,
         ssl_context: ssl.SSLContext | None = None,
+        foreign_tokens_until: date | None = None,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
         session_cookie: SessionCookie | None = None,
         token_url: str | None = None,
@@ -82,10 +84,14 @@ class Counterfoil:
             max_connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,
             ssl_context=ssl_context,
+            foreign_tokens_until=foreign_tokens_until,
         )
         headers = tuple(api_key_headers)
         authenticator = Authenticator(
-            self._resolver, api_key_headers=headers, cookie=session_cookie
+            self._resolver,
+            api_key_headers=headers,
+            cookie=session_cookie,
+            takes_foreign=foreign_tokens_until is not None,
         )
         install(app, authenticator)
         describe_security(app, SCHEME_NAME, api_key_headers=headers, token_url=token_url)

@@ -4,8 +4,10 @@ import asyncio
 import math
 import ssl
 from collections.abc import Callable
+from datetime import date
 
 from counterfoil import lookup, tokens
+from counterfoil.foreign_tokens import ForeignTokens
 from counterfoil.identity import Identity, SessionKind
 from counterfoil.resolver import Resolver, TokenResolver
 from counterfoil.tokens import TokenKind
@@ -68,30 +70,34 @@ def choose(
     max_connections: int,
     max_staleness_seconds: float,
     ssl_context: ssl.SSLContext | None,
+    foreign_tokens_until: date | None,
 ) -> OnDemandResolver:
     """The resolver for one of the two modes. Raises ValueError unless exactly one is configured."""
     if (url is None) == (database_url is None):
         raise ValueError("give either url and api_key, or database_url")
     if not 0 < deadline_seconds < math.inf:
         raise ValueError("deadline_seconds must be a positive number")
+    foreign = ForeignTokens(foreign_tokens_until)
     if database_url is not None:
         if api_key is not None or max_staleness_seconds or ssl_context is not None:
             raise ValueError(
                 "api_key, max_staleness_seconds and ssl_context belong to url, not to database_url"
             )
-        return _by_database(database_url, deadline_seconds)
+        return _by_database(database_url, deadline_seconds, foreign)
     assert url is not None  # noqa: S101 - for the type checker
     if not 0 <= max_staleness_seconds < math.inf or max_connections < 1:
         raise ValueError("max_staleness_seconds and max_connections must not be negative or none")
     return _by_introspection(
-        url, api_key, deadline_seconds, max_connections, max_staleness_seconds, ssl_context
+        url, api_key, deadline_seconds, max_connections, max_staleness_seconds, ssl_context, foreign
     )
 
 
-def _by_database(database_url: str, deadline_seconds: float) -> OnDemandResolver:
+def _by_database(
+    database_url: str, deadline_seconds: float, foreign: ForeignTokens
+) -> OnDemandResolver:
     def create() -> TokenResolver:
         connections = lookup.from_url(database_url, deadline_seconds=deadline_seconds)
-        return Resolver(connections, deadline_seconds=deadline_seconds)
+        return Resolver(connections, deadline_seconds=deadline_seconds, foreign=foreign)
 
     # A wrong URL is an error of the configuration, and so is a driver that is not installed.
     create()
@@ -105,6 +111,7 @@ def _by_introspection(
     max_connections: int,
     max_staleness_seconds: float,
     ssl_context: ssl.SSLContext | None,
+    foreign: ForeignTokens,
 ) -> OnDemandResolver:
     # Imported where it is needed: an application that asks the database needs no HTTP client.
     from counterfoil.introspection import endpoint
@@ -131,6 +138,7 @@ def _by_introspection(
             connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,
             ssl_context=ssl_context,
+            foreign=foreign,
         )
 
     return OnDemandResolver(create, max_staleness_seconds=max_staleness_seconds)

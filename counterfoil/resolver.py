@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from counterfoil import budget, tokens
 from counterfoil.errors import DatabaseUnavailable
+from counterfoil.foreign_tokens import NO_FOREIGN_TOKENS, ForeignTokens
 from counterfoil.identity import (
     CredentialKind,
     Identity,
@@ -95,7 +96,8 @@ class Resolver:
     """Belongs to the event loop it is opened on.
 
     `on_use` is called for each credential that is live, `on_lookup` after each query. They are
-    called on the event loop, so they must neither wait nor raise.
+    called on the event loop, so they must neither wait nor raise. `foreign` are the imported tokens
+    that are accepted.
     """
 
     max_staleness_seconds = 0.0
@@ -107,8 +109,10 @@ class Resolver:
         deadline_seconds: float,
         on_use: Callable[[CredentialKind, LiveCredential], None] = lambda _kind, _found: None,
         on_lookup: OnLookup = _ignore,
+        foreign: ForeignTokens = NO_FOREIGN_TOKENS,
     ) -> None:
         self._lookup = lookup
+        self._foreign = foreign
         self._on_lookup = on_lookup
         self._deadline_seconds = deadline_seconds
         self._on_use = on_use
@@ -154,9 +158,14 @@ class Resolver:
         """
         kind = credential_kind(token)
         if kind is None:
-            return None
+            digest = self._foreign.digest(token)
+            if digest is None:
+                return None
+            kind = CredentialKind.ACCESS_TOKEN
+        else:
+            digest = tokens.digest(token)
         began = self._last_asked = self._loop.time()
-        found = await self._find(kind, tokens.digest(token))
+        found = await self._find(kind, digest)
         budget.charge(self._loop.time() - began)
         return self._identify(kind, found, session_kind)
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
+from counterfoil import foreign_tokens
+
 
 class TokenKind(StrEnum):
     """The prefixes. A token of one kind is never accepted as another."""
@@ -56,6 +58,22 @@ def kind_of(text: str) -> TokenKind | None:
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != text[-_CHECKSUM_LENGTH:]:
         return None
     return TokenKind(match[1])
+
+
+class Recognised(NamedTuple):
+    """A text that may be a token, and the digest by which its row is found."""
+
+    kind: TokenKind
+    digest: bytes
+
+
+def recognise(text: str) -> Recognised | None:
+    """The kind and the digest of a token, also of one that was imported. None for other texts."""
+    kind = kind_of(text)
+    if kind is not None:
+        return Recognised(kind, digest(text))
+    imported = foreign_tokens.digest(text)
+    return None if imported is None else Recognised(TokenKind.ACCESS, imported)
 
 
 def strip(text: str) -> str:

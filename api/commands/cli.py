@@ -2,7 +2,7 @@
 
 import typer
 
-from api.commands import api_keys, demo, mail, maintenance, sessions, users
+from api.commands import api_keys, demo, mail, maintenance, moving, sessions, users
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 for command in (
@@ -12,6 +12,8 @@ for command in (
     users.disable_user,
     users.enable_user,
     api_keys.create_api_key,
+    moving.import_users,
+    moving.import_tokens,
     maintenance.prune,
     maintenance.check,
     demo.demo,

@@ -64,6 +64,7 @@ EVENTS: dict[str, str] = {
     Event.ACCESS_DENIED: "Access denied",
     Event.REFRESH_FAILED: "Refresh failed",
     Event.REFRESH_REUSED: "Refresh token reused",
+    Event.SESSION_IMPORTED: "Session imported",
     Event.SESSION_REVOKED: "Session ended",
     Event.SESSIONS_REVOKED: "Sessions ended",
     Event.API_KEY_CREATED: "API key created",

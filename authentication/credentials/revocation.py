@@ -21,14 +21,13 @@ def revoke(db: Session, text: str, *, origin: Origin) -> bool:
     Of an access token or an API key, only that is revoked. Of a refresh token, used or not, the
     whole session is revoked, with all its tokens.
     """
-    digest = tokens.digest(text)
     # The prefix names the kind, so no hint is needed.
-    match tokens.kind_of(text):
-        case TokenKind.ACCESS:
+    match tokens.recognise(text):
+        case (TokenKind.ACCESS, digest):
             return _revoke_access_token(db, digest, origin)
-        case TokenKind.REFRESH:
+        case (TokenKind.REFRESH, digest):
             return _revoke_refresh_token(db, digest, origin)
-        case TokenKind.API_KEY:
+        case (TokenKind.API_KEY, digest):
             return _revoke_api_key(db, digest, origin)
     return False
 

@@ -40,9 +40,10 @@ def list_everywhere(
 
 def get_id_by_token(db: Session, text: str) -> UUID:
     """The session that an access or a refresh token belongs to, live or not. Raises NotFound."""
-    if tokens.kind_of(text) is None:
+    recognised = tokens.recognise(text)
+    if recognised is None:
         raise NotFound("There is no such token.")
-    digest = tokens.digest(text)
+    digest = recognised.digest
     access_token = queries.access_tokens.find_by_digest(db, digest)
     if access_token is not None:
         return access_token.session_id

@@ -48,8 +48,8 @@ class IssuedTokens:
 
     async def is_issued(self, token: str) -> bool:
         """Whether a token of any kind was issued. Raises DatabaseUnavailable."""
-        kind = tokens.kind_of(token)
-        return kind is not None and bool(await self._find(_Key(kind, tokens.digest(token))))
+        recognised = tokens.recognise(token)
+        return recognised is not None and bool(await self._find(_Key(*recognised)))
 
     async def _find(self, key: _Key) -> _Answer:
         loop = asyncio.get_running_loop()

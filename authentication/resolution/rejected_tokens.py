@@ -94,8 +94,8 @@ class RejectedTokenAuditor:
         """
         if event is Event.TOKEN_REFUSED and not self._is_on:
             return
-        kind, origin = tokens.kind_of(token), Origin(ip=ip)
-        digest = tokens.digest(token) if kind else b""
+        kind, digest = tokens.recognise(token) or (None, b"")
+        origin = Origin(ip=ip)
         rejected = _RejectedToken(event, kind, digest, origin.network)
         if rejected not in self._pending and len(self._pending) >= _MAX_PENDING:
             self._overflow += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from counterfoil import budget
 from counterfoil.errors import IntrospectionUnavailable
+from counterfoil.foreign_tokens import NO_FOREIGN_TOKENS, ForeignTokens
 from counterfoil.identity import Identity, SessionKind
 from counterfoil.introspection.client import Client, OwnCredentialRejected
 from counterfoil.introspection.endpoint import Endpoint
@@ -49,12 +50,14 @@ class Introspector:
         connections: int = 10,
         max_staleness_seconds: float = 0.0,
         ssl_context: ssl.SSLContext | None = None,
+        foreign: ForeignTokens = NO_FOREIGN_TOKENS,
     ) -> None:
         self._endpoint = endpoint
         self._api_key = api_key
         self._deadline_seconds = deadline_seconds
         self._connections = connections
         self._ssl_context = ssl_context
+        self._foreign = foreign
         self.max_staleness_seconds = max_staleness_seconds
         self._recent = RecentAnswers(max_staleness_seconds)
         self._waiting: OrderedDict[str, _Call] = OrderedDict()
@@ -89,7 +92,9 @@ class Introspector:
         The service tells nothing of sessions of other kinds than those of the API. `anew` takes no
         recent answer. Raises IntrospectionUnavailable past the deadline, or before.
         """
-        if credential_kind(token) is None or session_kind is not SessionKind.API:
+        if session_kind is not SessionKind.API:
+            return None
+        if credential_kind(token) is None and self._foreign.digest(token) is None:
             return None
         if not anew and (known := self._recent.find(token, self._loop.time())) is not None:
             return known

@@ -12,6 +12,9 @@ EXAMPLES = {
     "demo": "python api.py demo --users 20",
     "disable-user": "python api.py disable-user ada@example.org",
     "enable-user": "python api.py enable-user ada@example.org",
+    "import-tokens": "python api.py import-tokens --from knox sqlite:///django.db --dry-run",
+    "import-users": "python api.py import-users users.csv --dry-run\n"
+    "python api.py import-users users.csv",
     "mail list": "python api.py mail list --unsent",
     "mail retry": "python api.py mail retry",
     "mail test": "python api.py mail test you@example.org",

@@ -1,0 +1,55 @@
+"""Finds what is in the way of users that are imported, and keeps their ids free."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from database.models import User
+from database.queries import upsert
+
+# The sequence may be ahead, where users were created and deleted again.
+_RAISE_SEQUENCE = text(
+    "SELECT setval(pg_get_serial_sequence('users', 'id'), :highest)"
+    " WHERE :highest > COALESCE(pg_sequence_last_value("
+    "   CAST(pg_get_serial_sequence('users', 'id') AS regclass)), 0)"
+)
+
+
+def find_present(
+    db: Session, wanted: Mapping[str, Sequence[Any]]
+) -> dict[str, Mapping[object, int]]:
+    """The ids of the users that have one of these, by each `id`, and lower-case `email` and
+    `username`.
+    """
+    return {
+        "id": {
+            found: found for found in db.scalars(select(User.id).where(User.id.in_(wanted["id"])))
+        },
+        "email": _find_by(db, func.lower(User.email), wanted["email"]),
+        "username": _find_by(db, func.lower(User.username), wanted["username"]),
+    }
+
+
+def _find_by(db: Session, column: Any, values: Sequence[Any]) -> dict[object, int]:
+    rows = db.execute(select(column, User.id).where(column.in_(values)))
+    return dict(rows.all())
+
+
+def keep_ids_free(db: Session, highest: int) -> None:
+    """Let accounts that are created from now on have higher ids than this. SQLite does so itself.
+
+    Needs the right to update the sequence, which the owner of the tables has.
+    """
+    if highest and upsert.dialect_of(db) == "postgresql":
+        db.execute(_RAISE_SEQUENCE, {"highest": highest})
+
+
+def find_active(db: Session, emails: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The ids and session epochs of the active users with these lower-case addresses."""
+    lowered = func.lower(User.email)
+    rows = db.execute(
+        select(lowered, User.id, User.session_epoch).where(lowered.in_(emails), User.is_active)
+    )
+    return {email: (user_id, epoch) for email, user_id, epoch in rows}

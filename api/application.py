@@ -23,6 +23,7 @@ from api.routers import (
     api_keys,
     browser_session,
     docs,
+    factors,
     forward_auth,
     health,
     introspection,
@@ -157,7 +158,10 @@ def create_app(settings: Settings | None = None, *, is_attached: bool = False) -
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    nouns = [users, oauth, tokens, sessions, api_keys, admin, health, introspection, forward_auth]
+    nouns = [
+        *(users, oauth, tokens, sessions, api_keys, factors, admin, health, introspection),
+        forward_auth,
+    ]
     if settings.api.browser_sessions:
         nouns.append(browser_session)
     if settings.mail.is_on:

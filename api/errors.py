@@ -24,6 +24,11 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     **problems.STATUSES,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.WrongPassword: HTTPStatus.FORBIDDEN,
+    errors.SecondFactorRequired: HTTPStatus.UNAUTHORIZED,
+    errors.InvalidMfaToken: HTTPStatus.UNAUTHORIZED,
+    errors.InvalidCode: HTTPStatus.UNAUTHORIZED,
+    errors.WrongCode: HTTPStatus.FORBIDDEN,
+    errors.TotpUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EmailUnverified: HTTPStatus.FORBIDDEN,
     errors.InvalidMailToken: HTTPStatus.BAD_REQUEST,
     errors.RegistrationClosed: HTTPStatus.FORBIDDEN,
@@ -69,11 +74,16 @@ def status_of(error: CounterfoilError) -> HTTPStatus:
 def headers_of(error: CounterfoilError) -> dict[str, str]:
     """The headers that go with an error, above all the challenge (RFC 6750, 3)."""
     match error:
-        case errors.InvalidCredentials():
+        case (
+            errors.InvalidCredentials()
+            | errors.SecondFactorRequired()
+            | errors.InvalidMfaToken()
+            | errors.InvalidCode()
+        ):
             return {"WWW-Authenticate": "Bearer"}
         case errors.InvalidRefreshToken():
             return problems.INVALID_TOKEN_CHALLENGE
-        case errors.HashingBusy() | errors.MailBusy():
+        case errors.HashingBusy() | errors.MailBusy() | errors.TotpUnavailable():
             return problems.RETRY_AFTER
         case errors.TooManyAttempts(retry_after_seconds=seconds):
             return {"Retry-After": str(seconds)}
@@ -86,6 +96,8 @@ async def rejected(request: Request, error: CounterfoilError) -> Response:
     more: dict[str, Any] = {}
     if isinstance(error, errors.InvalidField):
         more["errors"] = [{"field": error.field, "message": error.detail}]
+    if isinstance(error, errors.SecondFactorRequired):
+        more |= error.members
     headers = headers_of(error)
     detail = error.detail
     if isinstance(error, NotAuthenticated):

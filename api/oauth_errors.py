@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from fastapi import Response
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ PATHS = frozenset({"/token", "/introspect", "/revoke"})
 _CODES: dict[type[CounterfoilError], str] = {
     errors.InvalidCredentials: "invalid_grant",
     errors.EmailUnverified: "invalid_grant",
+    errors.SecondFactorRequired: "second_factor_required",
     errors.InvalidRefreshToken: "invalid_grant",
     errors.SessionLimitReached: "invalid_grant",
     errors.InvalidScope: "invalid_scope",
@@ -31,7 +32,10 @@ _CODES: dict[type[CounterfoilError], str] = {
 
 
 class OAuthException(Exception):
-    """`error` is one of the codes of RFC 6749, 5.2; the description is ASCII."""
+    """`error` is one of the codes of RFC 6749, 5.2, or ours; the description is ASCII.
+
+    `members` are added to the response.
+    """
 
     def __init__(
         self,
@@ -40,17 +44,21 @@ class OAuthException(Exception):
         *,
         status: int = HTTPStatus.BAD_REQUEST,
         headers: dict[str, str] | None = None,
+        members: dict[str, Any] | None = None,
     ) -> None:
         self.error = error
         self.description = description
         self.status = status
         self.headers = headers or {}
+        self.members = members or {}
         super().__init__(description)
 
     def response(self) -> Response:
         """The response; like one with tokens it must not be stored."""
         return Response(
-            json.dumps({"error": self.error, "error_description": self.description}),
+            json.dumps(
+                {"error": self.error, "error_description": self.description, **self.members}
+            ),
             self.status,
             headers={"Cache-Control": "no-store", "Pragma": "no-cache", **self.headers},
             media_type="application/json",
@@ -102,7 +110,8 @@ def _translate(error: CounterfoilError) -> OAuthException:
         )
     if code == "temporarily_unavailable":
         return _unavailable(error.detail)
-    return OAuthException(code, error.detail)
+    members = error.members if isinstance(error, errors.SecondFactorRequired) else None
+    return OAuthException(code, error.detail, members=members)
 
 
 def _unavailable(description: str) -> OAuthException:

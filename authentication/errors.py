@@ -3,6 +3,11 @@
 CounterfoilError
 ├── InvalidCredentials          a login that failed, for whichever reason
 ├── WrongPassword               the current password, asked for once more, is wrong
+├── SecondFactorRequired        the password is right, or is not enough: a second factor is asked
+├── InvalidMfaToken             a login that waited for its second factor has ended
+├── InvalidCode                 the second factor of a login is wrong
+├── WrongCode                   the second factor that confirms a session is wrong
+├── TotpUnavailable             the secrets of authenticator apps cannot be read
 ├── EmailUnverified             the password is right, and the address is not verified
 ├── InvalidMailToken            a link or a code of a mail: unknown, used, expired or void
 ├── RegistrationClosed          clients may not create accounts
@@ -22,12 +27,17 @@ CounterfoilError
 │   ├── RoleRequired            new accounts get this role
 │   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
+│   ├── TotpLimitReached        the user has as many authenticator apps as allowed
+│   ├── LastFactor              a role of the user requires a second factor
 │   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       no administrator would remain
 ├── NotFound                    no such thing, or not yours
 └── InvalidField                a value that a rule rejects
     └── WeakPassword
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from counterfoil.errors import CounterfoilError
 
@@ -40,6 +50,60 @@ class InvalidCredentials(CounterfoilError):
 class WrongPassword(CounterfoilError):
     code = "wrong_password"
     detail = "The current password is wrong."
+
+
+class SecondFactorRequired(CounterfoilError):
+    """`methods` are what can be given, the strongest first: members of the request that follows.
+
+    `mfa_token` is for a login that waits for it. Without, a session is to be confirmed.
+    """
+
+    code = "second_factor_required"
+    detail = "This needs your second factor."
+
+    def __init__(
+        self,
+        methods: Sequence[str],
+        *,
+        mfa_token: str | None = None,
+        expires_in: int | None = None,
+    ) -> None:
+        self.methods = list(methods)
+        self.mfa_token = mfa_token
+        self.expires_in = expires_in
+        super().__init__()
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What a response says beside code and detail."""
+        members = {
+            "methods": self.methods,
+            "mfa_token": self.mfa_token,
+            "expires_in": self.expires_in,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+
+class InvalidMfaToken(CounterfoilError):
+    code = "invalid_mfa_token"
+    detail = "This login has ended. Log in again."
+
+
+class InvalidCode(CounterfoilError):
+    code = "invalid_code"
+    detail = "This code is wrong, or was used before."
+
+
+class WrongCode(CounterfoilError):
+    """Not InvalidCode: the session of the request is as valid as before."""
+
+    code = "wrong_code"
+    detail = "This code is wrong, or was used before."
+
+
+class TotpUnavailable(CounterfoilError):
+    code = "totp_unavailable"
+    detail = "Codes of authenticator apps cannot be checked at the moment. Use another factor."
 
 
 class EmailUnverified(CounterfoilError):
@@ -140,6 +204,16 @@ class NotEmpty(Conflict):
 class ApiKeyLimitReached(Conflict):
     code = "api_key_limit_reached"
     detail = "You have as many API keys as allowed. Revoke one of them first."
+
+
+class TotpLimitReached(Conflict):
+    code = "totp_limit_reached"
+    detail = "You have as many authenticator apps as allowed. Remove one of them first."
+
+
+class LastFactor(Conflict):
+    code = "last_factor"
+    detail = "One of your roles requires a second factor. Add another one first."
 
 
 class ApiKeyReplaced(Conflict):

@@ -1,11 +1,13 @@
 """The parts of a running service: opened once, closed once, passed to what needs them."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
+from authentication.factors.sealing import Sealer
 from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.mail import outbox
 from authentication.mail.mailing import Mailing
@@ -57,6 +59,8 @@ class Service:
             )
             event.listen(self.database.sessions, "before_commit", self._mailing.notices.add)
         self.hasher = PasswordHasher(settings)
+        self.sealer = Sealer.of(settings.secret_keys)
+        self.public_host = urlsplit(public_url).hostname or ""
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.write_budget = WriteBudget(settings)
         self.issued_tokens = IssuedTokens(self.database)

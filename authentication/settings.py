@@ -5,9 +5,10 @@ from enum import StrEnum
 from os import cpu_count
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from authentication.factors import sealing
 from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
 
@@ -117,6 +118,15 @@ class AuthenticationSettings(LayerSettings):
     fresh_seconds: Annotated[int, Field(ge=1, le=DAY)] = 300
     """How long after the password a session may do what outlives it, such as create API keys."""
 
+    factor_change_ends_sessions: bool = True
+    """Whether a new second factor, or one that is removed, revokes the user's other sessions."""
+
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys that encrypt the secrets of authenticator apps: the first encrypts, all decrypt.
+
+    Separated by commas; `python api.py secret-key` makes one. Without any there are no such apps.
+    """
+
     bcrypt_rounds: Annotated[int, Field(ge=4, le=MAX_BCRYPT_ROUNDS)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is only for tests."""
 
@@ -167,6 +177,12 @@ class AuthenticationSettings(LayerSettings):
 
     Counted like `login_attempts_per_account`; reset by a login or by a new password.
     """
+
+    factor_attempts_per_account: Annotated[int, Field(ge=1, le=100)] = 10
+    """Wrong codes of a second factor in that period, counted like `login_attempts_per_account`."""
+
+    factor_failures_per_account: Annotated[int, Field(ge=1, le=100)] = 100
+    """Wrong codes of a second factor in a row, counted like `login_failures_per_account`."""
 
     registrations_per_address: Annotated[int, Field(ge=1)] = 100
     """Registrations that one IP address (IPv6: one /64) may attempt in the period below."""
@@ -231,3 +247,17 @@ class AuthenticationSettings(LayerSettings):
 
     audit_keep_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
     """How many days audit events are kept; `none` is for ever."""
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _reject_malformed_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            sealing.read_key(key.get_secret_value())
+        return value

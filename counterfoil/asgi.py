@@ -22,7 +22,12 @@ from counterfoil.authenticator import (
     Authenticator,
     Scope,
 )
-from counterfoil.errors import CounterfoilError, NotAuthenticated, Unavailable
+from counterfoil.errors import (
+    CounterfoilError,
+    NotAuthenticated,
+    SessionRequired,
+    Unavailable,
+)
 from counterfoil.identity import Identity
 
 Message = MutableMapping[str, Any]
@@ -151,18 +156,37 @@ def require(scope: Scope, *, scopes: Iterable[str] = (), roles: Iterable[str] = 
 
 
 async def require_fresh(scope: Scope, seconds: int = 300) -> Identity:
-    """The same for what needs a recent password: an API key passes, because nobody confirms it.
+    """The same for what needs a user who has confirmed who they are recently.
 
-    Raises InsufficientUserAuthentication. No stale answer is accepted.
+    An API key passes, because nobody can confirm it. Raises InsufficientUserAuthentication. No
+    stale answer is accepted.
     """
+    identity = await _require_anew(scope)
+    if identity.session_id is not None:
+        permissions.demand_fresh(identity.confirmed_at, identity.looked_up_at, seconds=seconds)
+    return identity
+
+
+async def require_second_factor(scope: Scope, seconds: int | None = None) -> Identity:
+    """The same for what needs a second factor, given in this session, or so recently.
+
+    An API key does not pass. Raises SessionRequired, InsufficientUserAuthentication.
+    """
+    identity = await _require_anew(scope)
+    if identity.session_id is None:
+        raise SessionRequired
+    permissions.demand_second_factor(
+        identity.second_factor_at, identity.looked_up_at, seconds=seconds
+    )
+    return identity
+
+
+async def _require_anew(scope: Scope) -> Identity:
     authenticator: Authenticator | None = scope.get(AUTHENTICATOR)
     # There is none while a test acts as somebody.
     if authenticator is not None:
         await authenticator.authenticate(scope, anew=True)
-    identity = require(scope)
-    if identity.session_id is not None:
-        permissions.demand_fresh(identity.confirmed_at, identity.looked_up_at, seconds=seconds)
-    return identity
+    return require(scope)
 
 
 async def reject(error: CounterfoilError | Unavailable, scope: Scope, send: Send) -> None:

@@ -7,7 +7,7 @@ CounterfoilError
 ├── ForgedRequest               a cookie was sent, and another site may have caused the request
 ├── InsufficientScope           the scopes do not suffice
 ├── InsufficientRole            the roles do not suffice
-├── InsufficientUserAuthentication   the user confirmed who they are too long ago
+├── InsufficientUserAuthentication   the user confirmed who they are too long ago, or too weakly
 └── SessionRequired             an API key was sent where a session is required
 
 Unavailable                     no credential can be checked at the moment
@@ -64,14 +64,18 @@ class InsufficientRole(CounterfoilError):
 
 
 class InsufficientUserAuthentication(CounterfoilError):
-    """RFC 9470. `max_age_seconds` is how long ago the user may have confirmed who they are."""
+    """RFC 9470. `max_age_seconds` is how long ago the user may have confirmed who they are.
+
+    None if that does not matter. With `needs_second_factor`, a password was not enough.
+    """
 
     code = "insufficient_user_authentication"
-    detail = "This needs your password once more."
+    detail = "This needs you to confirm who you are once more."
 
-    def __init__(self, max_age_seconds: int) -> None:
+    def __init__(self, max_age_seconds: int | None, *, needs_second_factor: bool = False) -> None:
         self.max_age_seconds = max_age_seconds
-        super().__init__()
+        self.needs_second_factor = needs_second_factor
+        super().__init__("This needs your second factor." if needs_second_factor else None)
 
 
 class SessionRequired(CounterfoilError):

@@ -7,15 +7,16 @@
     @app.get("/orders")
     async def list_orders(identity: Annotated[Identity, requires("orders:read")]) -> Orders: ...
 
-`CurrentIdentity`, `OptionalIdentity`, `requires("scope")`, `requires_role("admin")` and `fresh()`
-are each a single dependency, because each link of a chain costs about a sixth of the request.
+`CurrentIdentity`, `OptionalIdentity`, `requires("scope")`, `requires_role("admin")`, `fresh()` and
+`second_factor()` are each a single dependency, because each link of a chain costs about a sixth of
+the request.
 """
 
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, FastAPI, Response, Security, WebSocket
 from fastapi.openapi.models import HTTPBearer
@@ -117,6 +118,12 @@ def install(app: FastAPI, authenticator: Authenticator) -> None:
     app.state.counterfoil = authenticator
 
 
+class SecondFactor(NamedTuple):
+    """That a second factor is required. `seconds` is how long ago it may have been given."""
+
+    seconds: int | None = None
+
+
 class IdentityDependency(SecurityBase):
     """Resolves the caller's credential and checks everything that the route requires of it."""
 
@@ -130,15 +137,19 @@ class IdentityDependency(SecurityBase):
         roles: frozenset[str] = frozenset(),
         session_only: bool = False,
         fresh_seconds: int | None = None,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         self.scopes = scopes
         self.roles = roles
         self.session_only = session_only
         self.fresh_seconds = fresh_seconds
+        self.second_factor = second_factor
+        # What was confirmed a moment ago must not be judged by an answer from before.
+        self._anew = fresh_seconds is not None or second_factor is not None
 
     async def __call__(self, request: HTTPConnection) -> Identity:
         """Raises NotAuthenticated, InvalidToken and the other errors of counterfoil/errors.py."""
-        identity = await authenticate(request, anew=self.fresh_seconds is not None)
+        identity = await authenticate(request, anew=self._anew)
         if identity is None:
             raise NotAuthenticated
         if self.session_only and identity.session_id is None:
@@ -150,6 +161,12 @@ class IdentityDependency(SecurityBase):
         if self.fresh_seconds is not None and identity.session_id is not None:
             permissions.demand_fresh(
                 identity.confirmed_at, identity.looked_up_at, seconds=self.fresh_seconds
+            )
+        if self.second_factor is not None:
+            permissions.demand_second_factor(
+                identity.second_factor_at,
+                identity.looked_up_at,
+                seconds=self.second_factor.seconds,
             )
         return identity
 
@@ -200,12 +217,22 @@ def requires_role(*roles: str) -> Any:
 
 
 def fresh(seconds: int = 300) -> Any:
-    """A dependency that requires the password of a session's user to have been given recently.
+    """A dependency that requires a session's user to have confirmed who they are recently.
 
-    Without, 401 `insufficient_user_authentication` (RFC 9470): `POST /sessions/confirm`, or a new
-    login, makes a session fresh. An API key passes, because nobody can confirm it.
+    By their second factor, if they have one, or else by their password. Without, 401
+    `insufficient_user_authentication` (RFC 9470): `POST /sessions/confirm`, or a new login, makes a
+    session fresh. An API key passes, because nobody can confirm it.
     """
     return Depends(IdentityDependency(fresh_seconds=seconds))
+
+
+def second_factor(seconds: int | None = None) -> Any:
+    """A dependency that requires a second factor, given in this session, or so recently.
+
+    Without, 401 `insufficient_user_authentication` with `acr_values` (RFC 9470). An API key is
+    rejected by 403 `session_required`: it may have been made without a second factor.
+    """
+    return Depends(IdentityDependency(session_only=True, second_factor=SecondFactor(seconds)))
 
 
 async def _answer(request: HTTPConnection, error: Exception) -> Response | None:

@@ -23,6 +23,13 @@ class SessionKind(StrEnum):
     BROWSER = "browser"
 
 
+class Acr(StrEnum):
+    """Classes of authentication (`acr` of RFC 9470), by the levels of NIST SP 800-63B-4."""
+
+    PASSWORD = "aal1"
+    SECOND_FACTOR = "aal2"
+
+
 class LiveCredential(NamedTuple):
     """One row of the lookup, the same for both kinds. Times are seconds since 1970.
 
@@ -38,6 +45,9 @@ class LiveCredential(NamedTuple):
     session_id: str | None
     session_expires_at: float | None
     session_confirmed_at: float | None
+    session_second_factor_at: float | None
+    session_amr: str | None
+    """What was given in the session, separated by spaces: "mfa otp pwd" (RFC 8176)."""
     client_id: str | None
     session_kind: str | None
     granted_roles: str | None
@@ -51,7 +61,10 @@ class LiveCredential(NamedTuple):
     user_created_at: float
     user_updated_at: float
     grants: str | None
-    """The roles of the user with their scopes: "user=;admin=admin introspect"."""
+    """The roles of the user with their scopes: "user=;admin=admin introspect".
+
+    Without those that require a second factor, for a session in which none was given.
+    """
     looked_up_at: float
 
 
@@ -62,9 +75,11 @@ class Identity(NamedTuple):
     by the user, are not verified, and can change; after some time another user can have them.
 
     `roles` and `scopes` are what the credential may use; `user_roles` are what the account has,
-    which an API key or a narrowed session may not use all of. `session_id` is None for an API key,
-    `api_key_id` for an access token. `confirmed_at` is when the user last gave their password in
-    this session, `looked_up_at` when the database was asked: both are by its clock. All but
+    which an API key or a narrowed session may not use all of. Roles that require a second factor
+    are in none of them for a session in which none was given. `session_id` is None for an API key,
+    `api_key_id` for an access token. `confirmed_at` is when the user last confirmed who they are in
+    this session, `second_factor_at` when that was by more than a password, `amr` what they gave
+    (RFC 8176). `looked_up_at` is when the database was asked: all times are by its clock. All but
     `user_id` have defaults, for tests: such an identity may do nothing.
     """
 
@@ -88,6 +103,15 @@ class Identity(NamedTuple):
     expires_at: float | None = None
     confirmed_at: float | None = None
     looked_up_at: float = 0.0
+    second_factor_at: float | None = None
+    amr: tuple[str, ...] = ()
+
+    @property
+    def acr(self) -> str | None:
+        """How well the user has been authenticated: see `Acr`. None for an API key."""
+        if self.session_id is None:
+            return None
+        return Acr.PASSWORD if self.second_factor_at is None else Acr.SECOND_FACTOR
 
     @property
     def actor(self) -> str:
@@ -123,4 +147,6 @@ def from_credential(kind: CredentialKind, found: LiveCredential) -> Identity:
         expires_at=found.expires_at,
         confirmed_at=found.session_confirmed_at,
         looked_up_at=found.looked_up_at,
+        second_factor_at=found.session_second_factor_at,
+        amr=tuple(found.session_amr.split()) if found.session_amr else (),
     )

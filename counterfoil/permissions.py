@@ -99,9 +99,20 @@ def demand_role(roles: Iterable[str], demanded: Scopes) -> None:
 
 
 def demand_fresh(confirmed_at: float | None, now: float, *, seconds: int) -> None:
-    """Raises InsufficientUserAuthentication if the password was given longer ago, or never.
+    """Raises InsufficientUserAuthentication if the user confirmed this longer ago, or never.
 
     Both times are seconds since 1970, by the clock of the database.
     """
     if confirmed_at is None or now - confirmed_at > seconds:
         raise InsufficientUserAuthentication(seconds)
+
+
+def demand_second_factor(
+    second_factor_at: float | None, now: float, *, seconds: int | None
+) -> None:
+    """Raises InsufficientUserAuthentication if no second factor was given, or longer ago.
+
+    With `seconds` None it may have been given at any time in the session.
+    """
+    if second_factor_at is None or (seconds is not None and now - second_factor_at > seconds):
+        raise InsufficientUserAuthentication(seconds, needs_second_factor=True)

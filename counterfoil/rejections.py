@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from counterfoil import errors
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable, Unavailable
+from counterfoil.identity import Acr
 
 log = logging.getLogger("counterfoil.errors")
 
@@ -97,7 +98,11 @@ def challenge(error: CounterfoilError) -> dict[str, str]:
                 value += f', scope="{" ".join(sorted(scopes))}"'
             return {"WWW-Authenticate": value}
         case errors.InsufficientUserAuthentication(max_age_seconds=seconds):
-            value = f'Bearer error="{error.code}", max_age="{seconds}"'
+            value = f'Bearer error="{error.code}"'
+            if error.needs_second_factor:
+                value += f', acr_values="{Acr.SECOND_FACTOR}"'
+            if seconds is not None:
+                value += f', max_age="{seconds}"'
             return {"WWW-Authenticate": value}
     return {}
 

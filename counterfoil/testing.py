@@ -74,6 +74,7 @@ def _session(user_id: int, now: float) -> dict[str, Any]:
         "access_token_id": user_id,
         "expires_at": now + _HOUR_SECONDS,
         "confirmed_at": now,
+        "amr": ("pwd",),
     }
 
 

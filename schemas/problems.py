@@ -50,6 +50,15 @@ class Problem(Schema):
     errors: list[FieldError] | None = None
     """The fields that were rejected, with `validation_failed`."""
 
+    methods: list[str] | None = None
+    """What can be given as a second factor, with `second_factor_required`."""
+
+    mfa_token: str | None = None
+    """What `POST /login/second-factor` takes, with `second_factor_required` at a login."""
+
+    expires_in: int | None = None
+    """For how many seconds it does."""
+
 
 class OAuthError(Schema):
     """The body of an error of the OAuth endpoints (RFC 6749, 5.2)."""
@@ -70,3 +79,12 @@ class OAuthError(Schema):
 
     error_description: str | None = None
     """What went wrong, for people."""
+
+    methods: list[str] | None = None
+    """What can be given as a second factor, with `second_factor_required`."""
+
+    mfa_token: str | None = None
+    """What `POST /login/second-factor` takes, with `second_factor_required`."""
+
+    expires_in: int | None = None
+    """For how many seconds it does."""

@@ -6,19 +6,26 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from schemas.base import Schema
+from schemas.factors import GivenFactor
 from schemas.text import Password
 
 
-class SessionConfirm(Schema):
-    """The password of the user, who is logged in."""
+class SessionConfirm(GivenFactor):
+    """The password of the user, who is logged in, or their second factor if they have one."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"password": "correct horse battery staple"}]},
+        json_schema_extra={
+            "examples": [{"password": "correct horse battery staple"}, {"code": "492039"}]
+        },
     )
 
-    password: Password
+    password: Password | None = None
     """The current password."""
+
+    @classmethod
+    def alternatives(cls) -> tuple[str, ...]:
+        """The password is one of them."""
+        return ("password", *super().alternatives())
 
 
 class SessionRead(Schema):

@@ -42,11 +42,12 @@ DO $$ BEGIN
 END $$;
 {"".join(f"DELETE FROM {table};" for table in _TABLES)}
 DELETE FROM roles WHERE id > 3;
-UPDATE roles SET scopes = first.scopes
+UPDATE roles SET scopes = first.scopes, requires_second_factor = false
 FROM (
   VALUES ('user', ''), ('moderator', 'moderate'), ('admin', 'admin introspect moderate')
 ) AS first (name, scopes)
-WHERE roles.name = first.name AND roles.scopes <> first.scopes;
+WHERE roles.name = first.name
+  AND (roles.scopes <> first.scopes OR roles.requires_second_factor);
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
 FROM pg_sequences WHERE sequencename <> 'roles_id_seq';
 """

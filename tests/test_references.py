@@ -18,6 +18,7 @@ from scripts.docs.references import GENERATORS
 from scripts.docs.table_meanings import COLUMNS, TABLES, VIEW
 from tests.support.administrator import Sql, give_role
 from tests.support.client import PASSWORD, Client
+from tests.support.factors import SECRET_KEY
 
 
 @pytest.fixture
@@ -129,6 +130,7 @@ def run(line: str, database_url: str) -> tuple[int, str]:
         "DATABASE_URL": database_url,
         "COUNTERFOIL_BCRYPT_ROUNDS": "4",
         "COUNTERFOIL_MAIL_URL": "file:mail",
+        "COUNTERFOIL_SECRET_KEYS": SECRET_KEY,
         "COUNTERFOIL_MAIL_FROM": "no-reply@example.org",
     }
     done = CliRunner(env=environment).invoke(

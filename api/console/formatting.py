@@ -56,6 +56,13 @@ EVENTS: dict[str, str] = {
     Event.PASSWORD_REFUSED: "Wrong password in the account",
     Event.LOGIN_SUCCEEDED: "Signed in",
     Event.LOGIN_FAILED: "Sign-in failed",
+    Event.SECOND_FACTOR_ASKED: "Second factor asked for",
+    Event.FACTOR_ADDED: "Second factor added",
+    Event.FACTOR_REMOVED: "Second factor removed",
+    Event.FACTORS_REMOVED: "All second factors removed",
+    Event.FACTOR_REFUSED: "Wrong code in the account",
+    Event.RECOVERY_CODE_USED: "Recovery code used",
+    Event.RECOVERY_CODES_REPLACED: "New recovery codes made",
     Event.ATTEMPTS_THROTTLED: "Attempts throttled",
     Event.TOKEN_REVOKED: "Token revoked",
     Event.TOKEN_REFUSED: "Token rejected",
@@ -80,8 +87,12 @@ EVENTS: dict[str, str] = {
     Event.MAIL_FAILED: "Mail given up",
     Event.MAIL_RETRIED: "Mail tried again",
 }
-_FAILURES = {Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED}
+_FAILURES = {
+    *(Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED),
+    Event.FACTOR_REFUSED,
+}
 _WARNINGS = {
+    *(Event.FACTOR_REMOVED, Event.FACTORS_REMOVED, Event.RECOVERY_CODE_USED),
     *(Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED, Event.EMAIL_REVERTED, Event.MAIL_FAILED),
 }
 

@@ -18,6 +18,12 @@ _IDENTITY = {
         "6f1c2a52-3c55-4a43-8a3e-0d6a6a1f4f57",
     ),
     "X-Auth-Client": ("The label that the client chose; may be empty.", "Ada's%20phone"),
+    "X-Auth-Time": (
+        "When the user last confirmed who they are, in seconds since 1970; empty for an API key.",
+        "1795302000",
+    ),
+    "X-Auth-Acr": ("`aal2` with a second factor, else `aal1`; empty for an API key.", "aal2"),
+    "X-Auth-Amr": ("What the user gave (RFC 8176), separated by spaces.", "mfa otp pwd"),
 }
 _PATH = {
     "name": "path",
@@ -40,6 +46,20 @@ _DEMANDS = [
         "schema": {"type": "array", "items": {"type": "string"}},
         "description": "A required role. May be repeated; all of them are required.",
         "example": ["moderator"],
+    },
+    {
+        "name": "fresh",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "integer"}},
+        "description": "How many seconds ago a session's user may have confirmed who they are.",
+        "example": [300],
+    },
+    {
+        "name": "acr",
+        "in": "query",
+        "schema": {"type": "array", "items": {"type": "string"}},
+        "description": "`aal2` requires a session in which a second factor was given.",
+        "example": ["aal1"],
     },
 ]
 
@@ -68,7 +88,7 @@ def _operation(operation_id: str, *parameters: dict[str, Any]) -> dict[str, Any]
         "security": [{SCHEME_NAME: []}],
         "responses": {
             "200": {"description": "Allowed, on behalf of this user.", "headers": _headers()},
-            "401": _rejection(401, "WWW-Authenticate", "The challenge of RFC 6750, 3."),
+            "401": _rejection(401, "WWW-Authenticate", "That of RFC 6750, 3, or RFC 9470, 3."),
             "403": _rejection(403, "WWW-Authenticate", "The challenge, if a scope is missing."),
             "503": _rejection(503, "Retry-After", "Seconds."),
         },

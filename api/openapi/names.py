@@ -30,6 +30,7 @@ _OAUTH_ERRORS = [
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
+    "second_factor_required",
     "temporarily_unavailable",
     "unsupported_grant_type",
 ]

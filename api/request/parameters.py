@@ -10,3 +10,4 @@ from database import limits
 UserId = Annotated[int, Path(ge=1, le=limits.MAX_ID, description="The id of the user.")]
 SessionId = Annotated[UUID, Path(description="The id of the session.")]
 ApiKeyId = Annotated[UUID, Path(description="The id of the API key.")]
+FactorId = Annotated[UUID, Path(description="The id of the authenticator app.")]

@@ -12,7 +12,7 @@ from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId, SessionId, UserId
 from authentication import permissions
 from authentication.accounts import roles
-from authentication.administration import operations
+from authentication.administration import factors, operations
 from authentication.administration.operations import (
     AuditFilter,
     SessionFilter,
@@ -36,6 +36,7 @@ from schemas.admin import (
     UserQuery,
 )
 from schemas.api_keys import ApiKeyRead
+from schemas.factors import FactorsRead, FactorsRemoved
 from schemas.paging import ListQuery
 from schemas.sessions import SessionRead, SessionsEnded
 
@@ -205,6 +206,32 @@ def list_api_keys(
 def revoke_api_key(actor: AdministratorActor, db: SessionDep, api_key_id: ApiKeyId) -> None:
     """The next request with that key is rejected."""
     operations.revoke_api_key(db, actor, api_key_id)
+
+
+@router.get(
+    "/users/{user_id}/factors",
+    summary="List the second factors of a user",
+    response_description="The second factors of the user.",
+    responses=problems(404, 422),
+)
+def list_factors(db: SessionDep, user_id: UserId) -> FactorsRead:
+    """Authenticator apps and passkeys, by the names that the user gave them."""
+    return FactorsRead.model_validate(factors.read(db, user_id))
+
+
+@router.delete(
+    "/users/{user_id}/factors",
+    summary="Remove all second factors of a user",
+    response_description="How many were removed.",
+    responses=problems(404, 422, 429),
+)
+def remove_factors(actor: AdministratorActor, db: SessionDep, user_id: UserId) -> FactorsRemoved:
+    """For users who have lost them: the password is enough for their next login.
+
+    Also voids recovery codes, and revokes all sessions of the user, who is told by mail. The
+    session must be fresh: see `POST /sessions/confirm`.
+    """
+    return FactorsRemoved(removed=factors.remove_all(db, actor, user_id))
 
 
 @router.get(

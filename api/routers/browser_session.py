@@ -7,17 +7,23 @@ from fastapi import APIRouter, Request, Response
 
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep
 from api.openapi.problems import problems
-from api.request import session_cookie
+from api.request import proofs, session_cookie
+from authentication.audit import Origin
 from authentication.credentials import logout
+from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
 from authentication.errors import TooManyAttempts
+from authentication.factors.proofs import Proof
 from authentication.grants import browser as browser_grant
+from authentication.grants import second_factor
 from authentication.grants.password import LoginRequest
+from authentication.service import Service
 from counterfoil import cookies
 from counterfoil.cookies import SessionCookie
 from counterfoil.errors import InvalidToken, NotAuthenticated
 from counterfoil.identity import SessionKind
 from schemas.browser_session import BrowserSessionRead
+from schemas.factors import SecondFactor
 from schemas.tokens import Login
 
 router = APIRouter(prefix="/browser-session", tags=["sessions"])
@@ -43,8 +49,36 @@ async def begin_browser_session(
         scope=body.scope,
         client_id=body.client_id,
     )
-    former = cookies.read(request.headers.raw)
     pair = await browser_grant.begin(service, login, origin=origin)
+    return await _begun(request, response, service, origin, pair)
+
+
+@router.post(
+    "/second-factor",
+    summary="Complete a login by a second factor, with the session in a cookie",
+    response_description="Who is logged in. The cookie has the token.",
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+)
+async def complete_browser_session(
+    request: Request, response: Response, body: SecondFactor, service: ServiceDep, origin: OriginDep
+) -> BrowserSessionRead:
+    """As `POST /login/second-factor` does, for a login by `POST /browser-session`."""
+    _reject_forged(request)
+    pair = await second_factor.complete(
+        service,
+        body.mfa_token,
+        proofs.read(body) or Proof(),
+        origin=origin,
+        kind=SessionKind.BROWSER,
+    )
+    return await _begun(request, response, service, origin, pair)
+
+
+async def _begun(
+    request: Request, response: Response, service: Service, origin: Origin, pair: TokenPair
+) -> BrowserSessionRead:
+    """Give the browser the cookie of a session that has begun, in place of the one from before."""
+    former = cookies.read(request.headers.raw)
     if former is not None:
         # The new session has begun, whatever becomes of an unknown cookie.
         with suppress(TooManyAttempts):

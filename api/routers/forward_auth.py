@@ -24,10 +24,11 @@ from counterfoil.errors import (
     AmbiguousCredentials,
     CounterfoilError,
     DatabaseUnavailable,
+    InsufficientUserAuthentication,
     NotAuthenticated,
 )
 from counterfoil.fastapi import authenticate
-from counterfoil.identity import Identity
+from counterfoil.identity import Acr, Identity
 from counterfoil.problems import RETRY_AFTER, log_unavailable
 
 # Described in api/openapi/forward_auth.py: FastAPI cannot describe a route for any method.
@@ -53,6 +54,9 @@ _EMPTY_HEADERS = {
     "X-Auth-Scopes": "",
     "X-Auth-Session": "",
     "X-Auth-Client": "",
+    "X-Auth-Time": "",
+    "X-Auth-Acr": "",
+    "X-Auth-Amr": "",
 }
 # Visible ASCII but for the "%" of the encoding itself and the "," between roles.
 _SAFE = "".join(sorted(set(map(chr, range(0x21, 0x7F))) - set("%,")))
@@ -85,12 +89,28 @@ async def _get_identity(request: Request) -> Identity:
 
 
 def _demand(identity: Identity, query: bytes) -> None:
-    """All scopes and roles in the query are required. An empty one is a mistake, and rejected."""
+    """Everything in the query is required. An empty one is a mistake, and rejected."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     scopes = (permissions.split_scopes(value) or {""} for name, value in pairs if name == "scope")
     permissions.demand_scopes(identity.scopes, frozenset[str]().union(*scopes))
     for role in (value for name, value in pairs if name == "role"):
         permissions.demand_role(identity.roles, frozenset({role}))
+    for acr in (value for name, value in pairs if name == "acr"):
+        if not _meets(identity, acr):
+            raise InsufficientUserAuthentication(None, needs_second_factor=True)
+    ages = [_seconds(value) for name, value in pairs if name == "fresh"]
+    if ages and identity.session_id is not None:
+        permissions.demand_fresh(identity.confirmed_at, identity.looked_up_at, seconds=min(ages))
+
+
+def _meets(identity: Identity, acr: str) -> bool:
+    """A second factor is more than a password."""
+    return acr == identity.acr or (acr == Acr.PASSWORD and identity.acr is not None)
+
+
+def _seconds(text: str) -> int:
+    """What is no number is a mistake, and no session is so fresh."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _headers(identity: Identity) -> dict[str, str]:
@@ -101,6 +121,9 @@ def _headers(identity: Identity) -> dict[str, str]:
         "X-Auth-Scopes": _join(" ", sorted(identity.scopes)),
         "X-Auth-Session": str(identity.session_id or ""),
         "X-Auth-Client": _encode(identity.client_id or ""),
+        "X-Auth-Time": "" if identity.confirmed_at is None else str(int(identity.confirmed_at)),
+        "X-Auth-Acr": identity.acr or "",
+        "X-Auth-Amr": _join(" ", identity.amr),
     }
 
 

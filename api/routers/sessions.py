@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query, Response
 
 from api.dependencies import AccountIdentity, AccountRevoker, ServiceDep, SessionDep
 from api.openapi.problems import problems
+from api.request import proofs
 from api.request.paging import LINK, link
 from api.request.parameters import SessionId
-from authentication.accounts import password_change
 from authentication.credentials import sessions
+from authentication.factors import confirmation
+from authentication.factors.confirmation import Confirmation
 from schemas.paging import ListQuery
 from schemas.sessions import SessionConfirm, SessionRead, SessionsEnded
 
@@ -72,7 +74,7 @@ def end_sessions(
 
 @router.post(
     "/confirm",
-    summary="Confirm your password",
+    summary="Confirm who you are",
     status_code=HTTPStatus.NO_CONTENT,
     response_description="The session is fresh.",
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
@@ -80,9 +82,13 @@ def end_sessions(
 async def confirm_session(body: SessionConfirm, actor: AccountRevoker, service: ServiceDep) -> None:
     """Makes the session fresh for a while (`COUNTERFOIL_FRESH_SECONDS`), as a login does.
 
-    In a session that is not fresh, what outlives the session is a 401 with the code
-    `insufficient_user_authentication` (RFC 9470): creating and rotating API keys, deleting the
-    account, changing the username, changing roles, disabling and enabling users, and revoking the
-    sessions of all users.
+    Takes the password, or of a user who has a second factor that: the password alone is then a 401
+    with the code `second_factor_required`.
+
+    In a session that is not fresh, what a stolen one must not do is a 401 with the code
+    `insufficient_user_authentication` (RFC 9470): changing the password, names and second factors,
+    creating and rotating API keys, deleting the account, changing roles, disabling and enabling
+    users, removing their second factors, and revoking the sessions of all users.
     """
-    await password_change.confirm(service, actor, body.password)
+    given = Confirmation(body.password, proofs.read(body))
+    await confirmation.confirm(service, actor, given)

@@ -8,17 +8,20 @@ from api.dependencies import OriginDep, ServiceDep
 from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
-from api.request import forms
+from api.request import forms, proofs
 from api.token_response import respond
 from authentication.credentials import logout
 from authentication.emails import LoginName
+from authentication.factors.proofs import Proof
 from authentication.grants import password as password_grant
 from authentication.grants import refresh_token as refresh_grant
+from authentication.grants import second_factor
 from authentication.grants.password import LoginRequest
 from authentication.grants.refresh_token import RefreshRequest
 from counterfoil.errors import InvalidToken, NotAuthenticated
 from counterfoil.fastapi import SCHEME_NAME
 from counterfoil.identity import SessionKind
+from schemas.factors import SecondFactor
 from schemas.problems import OAuthError
 from schemas.tokens import Login, TokenRead
 
@@ -45,7 +48,8 @@ async def issue_tokens(request: Request, service: ServiceDep, origin: OriginDep)
     """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
 
     `client_id` is a label that the client chooses. The session shows it, and its refresh tokens
-    are bound to it.
+    are bound to it. For a user with a second factor the answer is 400 `second_factor_required` with
+    an `mfa_token` for `POST /login/second-factor`.
     """
     form = await forms.read(request)
     client_id = forms.client_id(request, form)
@@ -85,7 +89,11 @@ def _grant_type(form: dict[str, str]) -> str:
     responses=problems(400, 401, 408, 409, 413, 415, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
-    """Begin a session. The answer to a failure does not reveal whether the user exists."""
+    """Begin a session. The answer to a failure does not reveal whether the user exists.
+
+    For a user with a second factor there is no session yet: the answer is 401 with the code
+    `second_factor_required`, an `mfa_token` for `POST /login/second-factor`, and its `methods`.
+    """
     login = LoginRequest(
         name=LoginName.parse(body.identifier),
         password=body.password,
@@ -93,6 +101,23 @@ async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Respons
         client_id=body.client_id,
     )
     return respond(await password_grant.log_in(service, login, origin=origin))
+
+
+@router.post(
+    "/login/second-factor",
+    summary="Complete a login by a second factor",
+    response_model=TokenRead,
+    response_description="The tokens, which are shown only once.",
+    responses=problems(400, 401, 408, 409, 413, 415, 422, 429, 503),
+)
+async def complete_login(body: SecondFactor, service: ServiceDep, origin: OriginDep) -> Response:
+    """Begins the session of a login, by `POST /login` or `POST /token`, that waits for it.
+
+    The answer to a wrong code is 401 with `invalid_code`. After five of them, five minutes, or a
+    revocation of all sessions it is `invalid_mfa_token`, and the login has to begin again.
+    """
+    proof = proofs.read(body) or Proof()
+    return respond(await second_factor.complete(service, body.mfa_token, proof, origin=origin))
 
 
 @router.post(

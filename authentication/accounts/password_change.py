@@ -36,7 +36,8 @@ async def change_password(
 
     Returns new tokens for the session of the actor, which replace all that it has: somebody else
     may hold a copy of them. They live as long as the service's settings say unless others are
-    given. Raises WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
+    given. Raises InsufficientUserAuthentication if the user has a second factor that was not given
+    a short while ago, WrongPassword, WeakPassword, TooManyAttempts, HashingBusy.
     """
     identity, origin = actor.identity, actor.origin
     words = strength.words_about(identity, identity.email)
@@ -46,7 +47,7 @@ async def change_password(
 
     def change(db: Session) -> TokenPair:
         targets = Targets(sessions=queries.sessions.select_of_user(verified_user.id))
-        user = hold_unchanged(db, actor, verified_user, targets)
+        user = hold_unchanged(db, actor, verified_user, targets, fresh=True)
         keep = identity.session_id
         store_password(db, user, hashed, origin=origin, keep=keep, end_api_keys=end_api_keys)
         return _replace_tokens(db, settings or service.settings, user, identity)
@@ -99,7 +100,7 @@ def _replace_tokens(
         raise InvalidToken
     # Together with the roles, which the lock has not loaded.
     user = queries.users.find(db, user.id) or user
-    is_narrowed = identity.scopes != issuance.effective_scopes(user, granted)
+    is_narrowed = identity.scopes != issuance.effective_scopes(user, granted, session=session)
     scopes = narrowed if is_narrowed else granted
     return issuance.renew(
         db, settings, replaced, session=session, user=user, granted=granted, scopes=scopes
@@ -107,7 +108,7 @@ def _replace_tokens(
 
 
 async def confirm(service: Service, actor: Actor, password: str) -> User:
-    """The user, if this is their password, which makes the session fresh.
+    """The user, if this is their password, which makes the session fresh without a second factor.
 
     Raises WrongPassword, TooManyAttempts, HashingBusy.
     """
@@ -137,7 +138,7 @@ class _PasswordCheck:
         if is_right:
             hold_unchanged(db, self.actor, self.user)
             if self.actor.identity.session_id is not None:
-                queries.sessions.confirm(db, self.actor.identity.session_id)
+                queries.sessions.confirm_by_password(db, self.actor.identity.session_id)
             self.admission.record_success(db)
         else:
             subject = audit.user(self.user.id)
@@ -153,13 +154,20 @@ class _PasswordCheck:
 
 
 def hold_unchanged(
-    db: Session, actor: Actor, verified_user: User, targets: Targets = NO_TARGETS
+    db: Session,
+    actor: Actor,
+    verified_user: User,
+    targets: Targets = NO_TARGETS,
+    *,
+    fresh: bool = False,
 ) -> User:
     """Hold the actor, whose password was checked a moment ago. Returns their user.
 
+    With `fresh`, a user who has a second factor must have given it a short while ago as well.
+
     Raises WrongPassword if the password was changed while it was hashed.
     """
-    user = actor.hold(db, targets).user
+    user = actor.hold(db, targets, fresh=fresh).user
     if user.hashed_password != verified_user.hashed_password:
         raise WrongPassword
     return user

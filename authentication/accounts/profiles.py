@@ -107,7 +107,7 @@ def _normalised(change: ProfileChange, identity: Identity) -> dict[str, Any]:
 def _hold(db: Session, actor: Actor, fields: dict[str, Any], verified_user: User | None) -> User:
     """The user, locked. A password must have been given if a name is to change."""
     if verified_user is not None:
-        return password_change.hold_unchanged(db, actor, verified_user)
+        return password_change.hold_unchanged(db, actor, verified_user, fresh=True)
     user = actor.hold(db, fresh=_changes_name(fields, actor.identity)).user
     if _changes_name(fields, user) and not _changes_name(fields, actor.identity):
         # A concurrent request has changed the name, so nothing has been asked for.

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 from authentication.audit import Origin
 from authentication.permissions import ACCOUNT, ADMIN, Scopes
 from counterfoil import permissions
-from counterfoil.errors import InvalidToken
+from counterfoil.errors import InvalidToken, SessionRequired
 from counterfoil.identity import Identity, SessionKind
 from counterfoil.permissions import Usable
 from database import clock, queries
@@ -80,6 +80,13 @@ class Actor:
     fresh_seconds: int
     session_kind: SessionKind = SessionKind.API
 
+    @property
+    def session_id(self) -> UUID:
+        """The session in which they act. Raises SessionRequired for an API key."""
+        if self.identity.session_id is None:
+            raise SessionRequired
+        return self.identity.session_id
+
     def hold(self, db: Session, targets: Targets = NO_TARGETS, *, fresh: bool = False) -> Held:
         """Lock the actor and the targets, and check the actor again. Must be the first statement.
 
@@ -89,10 +96,15 @@ class Actor:
         self._lock_roles(db, targets)
         user = self._lock_user(db, targets)
         grants = queries.users.lock_grants(db, user.id)
-        sessions = self._lock_sessions(db, targets, fresh=fresh)
+        own, sessions = self._lock_sessions(db, targets, fresh=fresh)
         key = self._lock_api_keys(db, targets)
         token = self._lock_access_token(db, targets)
-        roles = {name: permissions.split_scopes(scopes) for name, scopes in grants.items()}
+        lacks_factor = own is not None and own.second_factor_at is None
+        roles = {
+            name: permissions.split_scopes(grant.scopes)
+            for name, grant in grants.items()
+            if not (lacks_factor and grant.requires_second_factor)
+        }
         if key is not None:
             now = permissions.usable_by_api_key(key.scopes, key.roles, roles)
         else:
@@ -119,8 +131,9 @@ class Actor:
 
     def _lock_sessions(
         self, db: Session, targets: Targets, *, fresh: bool
-    ) -> Sequence[LockedSession]:
-        own_id = self.identity.session_id
+    ) -> tuple[LockedSession | None, Sequence[LockedSession]]:
+        """Returns that of the actor, if there is one, and those of the targets."""
+        own, own_id = None, self.identity.session_id
         found = queries.sessions.lock_for_change(db, own_id=own_id, targets=targets.sessions)
         if own_id is not None:
             own = next((one for one in found if not one.is_target), None)
@@ -128,7 +141,7 @@ class Actor:
                 raise InvalidToken
             if fresh:
                 self._demand_fresh(db, own)
-        return [one for one in found if one.is_target]
+        return own, [one for one in found if one.is_target]
 
     def _demand_fresh(self, db: Session, session: LockedSession) -> None:
         confirmed_at = session.confirmed_at

@@ -108,7 +108,7 @@ def create_for(
     The limit on the number of keys does not apply.
     """
     roles = tuple(role.name for role in user.roles)
-    usable = Usable(roles, issuance.effective_scopes(user, None))
+    usable = Usable(roles, issuance.scopes_of(user, None, has_second_factor=True))
     return _create(db, settings, user.id, request, usable, origin)
 
 
@@ -287,7 +287,9 @@ def _check_limit(db: Session, user_id: int, *, limit: int | None, replacing: boo
 def _inherited(db: Session, identity: Identity, old: ApiKey) -> Usable:
     """The roles and scopes of the old key now, which the caller's token must have too."""
     user = queries.users.find(db, old.user_id)
-    scopes = issuance.effective_scopes(user, old.scopes) if user else frozenset()
+    scopes: Scopes = frozenset()
+    if user is not None:
+        scopes = issuance.scopes_of(user, old.scopes, has_second_factor=True)
     scopes -= {permissions.ACCOUNT}
     if not scopes <= identity.scopes:
         raise InsufficientScope(scopes - identity.scopes)

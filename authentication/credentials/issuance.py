@@ -95,9 +95,19 @@ def renew(
     return _pair(db, access.text, refresh, replaced, session, user)
 
 
-def effective_scopes(user: User, scopes: str | None) -> Scopes:
+def effective_scopes(user: User, scopes: str | None, *, session: LoginSession) -> Scopes:
     """The scopes that a token with these scopes has now. The user must be loaded with roles."""
-    roles = {role.name: split_scopes(role.scopes) for role in user.roles}
+    has_second_factor = session.second_factor_at is not None
+    return scopes_of(user, scopes, has_second_factor=has_second_factor)
+
+
+def scopes_of(user: User, scopes: str | None, *, has_second_factor: bool) -> Scopes:
+    """The same, with what roles give only to those who have given a second factor, or without."""
+    roles = {
+        role.name: split_scopes(role.scopes)
+        for role in user.roles
+        if has_second_factor or not role.requires_second_factor
+    }
     return usable(scopes, roles).scopes
 
 
@@ -153,7 +163,7 @@ def _pair(
         refresh_token=refresh,
         # Rounded down, but 0 would say that it has expired.
         expires_in=max(1, int((stored.expires_at - clock.read(db)).total_seconds())),
-        scope=permissions.join(effective_scopes(user, stored.scopes)),
+        scope=permissions.join(effective_scopes(user, stored.scopes, session=session)),
         session_id=session.id,
         user_id=user.id,
     )

@@ -1,33 +1,26 @@
 """Logs a user in: checks the password, begins a session and issues its first tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from authentication import audit, labels, permissions, policies
+from authentication import audit, labels
 from authentication.audit import Event, Origin, Reason
-from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
-from authentication.errors import (
-    EmailUnverified,
-    InvalidCredentials,
-    InvalidScope,
-    SessionLimitReached,
-    TooManyAttempts,
-)
+from authentication.errors import EmailUnverified, InvalidCredentials, TooManyAttempts
+from authentication.factors import methods, pending_logins
+from authentication.factors.pending_logins import PendingLogin
+from authentication.grants.new_sessions import NewSession
 from authentication.passwords.hasher import PasswordHasher
 from authentication.service import Service
-from authentication.settings import AuthenticationSettings, SessionLimitPolicy
-from authentication.throttling import known_networks
+from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Admission
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
-from database import clock, queries
-from database.models import LoginSession, User
+from database import queries
+from database.models import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +43,11 @@ async def log_in(
 ) -> TokenPair:
     """Check the password and begin a session, by the service's settings unless others are given.
 
-    Raises InvalidCredentials for an unknown user, a wrong password or a disabled user,
-    InvalidScope, SessionLimitReached, TooManyAttempts and HashingBusy. InvalidCredentials takes the
-    same time in all three cases, so that a client cannot tell them apart. Raises InvalidField for a
-    `client_id` with invisible characters.
+    Raises SecondFactorRequired if the user has one: then there is no session yet. Raises
+    InvalidCredentials for an unknown user, a wrong password or a disabled user, InvalidScope,
+    SessionLimitReached, TooManyAttempts and HashingBusy. InvalidCredentials takes the same time in
+    all three cases, so that a client cannot tell them apart. Raises InvalidField for a `client_id`
+    with invisible characters.
     """
     if request.client_id is not None:
         labels.clean("client_id", request.client_id)
@@ -134,20 +128,60 @@ class _Login:
             return self._reject(db, user, reason=_reason(user, check))
         if self._demands_verification(user):
             return self._reject_unverified(db, user, admission)
-        session = self._add_session(db, user)
+        session = self._new_session.add(db, user)
         if session is None:
-            return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
+            return self._ask_or_reject(db, user, admission, check)
         admission.record_success(db)
+        self._upgrade_hash(db, user, check)
+        return self._new_session.issue(db, user, session)
+
+    @property
+    def _new_session(self) -> NewSession:
+        return NewSession(
+            self.service,
+            self.settings,
+            self.origin,
+            amr=methods.PASSWORD,
+            scope=self.request.scope,
+            client_id=self.request.client_id,
+            kind=self.request.session_kind,
+            identifier=self.request.name.typed,
+        )
+
+    def _ask_or_reject(
+        self,
+        db: Session,
+        user: User,
+        admission: Admission[User | None],
+        check: _PasswordCheck,
+    ) -> CounterfoilError:
+        """Ask for the second factor, if that is why no session has begun.
+
+        The password alone resets no counter: somebody who knows it has to be slowed down.
+        """
+        locked = queries.users.lock(db, user.id)
+        available = methods.of(queries.factors.count(db, user.id))
+        is_unchanged = (
+            locked is not None and locked.is_active and locked.session_epoch == user.session_epoch
+        )
+        if locked is None or not is_unchanged or not available:
+            return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
+        admission.undo(db)
+        self._upgrade_hash(db, user, check)
+        audit.record(
+            db,
+            Event.SECOND_FACTOR_ASKED,
+            origin=self.origin,
+            subject=audit.user(user.id),
+            client_id=self.request.client_id,
+        )
+        login = PendingLogin(self.request.scope, self.request.client_id, self.request.session_kind)
+        return pending_logins.ask(db, locked, login, available)
+
+    def _upgrade_hash(self, db: Session, user: User, check: _PasswordCheck) -> None:
         if check.upgraded_hash is not None:
             old, new = user.hashed_password, check.upgraded_hash
             queries.users.upgrade_hash(db, user.id, old=old, new=new)
-        try:
-            return self._issue(db, user, session)
-        except (InvalidScope, SessionLimitReached) as error:
-            # The session was added above, in this transaction, and no client has its tokens.
-            db.delete(session)
-            self._reject(db, user, reason=Reason(error.code))
-            return error
 
     def _demands_verification(self, user: User) -> bool:
         if not self.service.has_mail or user.is_email_verified:
@@ -167,72 +201,8 @@ class _Login:
         self._reject(db, user, reason=Reason.EMAIL_UNVERIFIED)
         return EmailUnverified()
 
-    def _add_session(self, db: Session, user: User) -> LoginSession | None:
-        """None if the user was disabled or deleted meanwhile, or their sessions revoked."""
-        now = clock.read(db)
-        fields = {
-            "kind": self.request.session_kind,
-            "client_id": self.request.client_id,
-            "ip": self.origin.ip,
-            "user_agent": self.origin.user_agent,
-            "created_at": now,
-            "last_used_at": now,
-            "confirmed_at": now,
-            "expires_at": policies.session_end(self.settings, now),
-        }
-        return queries.sessions.begin(db, user_id=user.id, epoch=user.session_epoch, fields=fields)
-
-    def _issue(self, db: Session, user: User, session: LoginSession) -> TokenPair:
-        """The first tokens of the session. Raises InvalidScope, SessionLimitReached."""
-        available = issuance.effective_scopes(user, None)
-        scopes = permissions.narrow(self.request.scope, available)
-        pair, others = issuance.begin(db, self.settings, session=session, user=user, scopes=scopes)
-        events: list[tuple[Event, dict[str, Any]]] = [
-            (Event.LOGIN_SUCCEEDED, {**self._describe(session), **self._place(user)})
-        ]
-        for revoked in self._enforce_session_limit(db, session, others):
-            detail = {"session": str(revoked), "reason": Reason.SESSION_LIMIT}
-            events.append((Event.SESSION_REVOKED, detail))
-        subject = audit.user(user.id)
-        audit.record_together(db, events, origin=self.origin.acting_as(subject), subject=subject)
-        return pair
-
-    def _describe(self, session: LoginSession) -> dict[str, str | None]:
-        return {"session": str(session.id), "client_id": self.request.client_id}
-
-    def _place(self, user: User) -> dict[str, bool]:
-        """Whether the user logs in from a place that was not known, where places are remembered."""
-        network = self.origin.network
-        if network is None or not self.settings.login_throttle or not self.service.has_mail:
-            return {}
-        return {} if known_networks.is_known(user, network) else {"new_place": True}
-
-    def _enforce_session_limit(
-        self, db: Session, session: LoginSession, others: int
-    ) -> Sequence[UUID]:
-        """Revoke the sessions that exceed the limit. Raises SessionLimitReached."""
-        surplus = policies.sessions_beyond_limit(self.settings, others)
-        if not surplus:
-            return []
-        return queries.sessions.evict(
-            db,
-            session,
-            count=surplus,
-            idle_first=self.settings.session_limit_policy is SessionLimitPolicy.EVICT_IDLE,
-            reason=Reason.SESSION_LIMIT,
-        )
-
     def _reject(self, db: Session, user: User | None, *, reason: Reason) -> InvalidCredentials:
-        audit.record(
-            db,
-            Event.LOGIN_FAILED,
-            origin=self.origin,
-            subject=audit.user(user.id) if user else None,
-            reason=reason,
-            # People type passwords into the field for the name; only a known name is recorded.
-            identifier=self.request.name.typed if user else None,
-            client_id=self.request.client_id,
-        )
+        self._new_session.record_failure(db, user, reason=reason)
         return InvalidCredentials()
 
 

@@ -134,7 +134,7 @@ class _Exchange:
     ) -> TokenPair | Reason:
         token = pair.token
         is_repeated = token.first_used_at is not None
-        available = issuance.effective_scopes(user, token.scopes)
+        available = issuance.effective_scopes(user, token.scopes, session=session)
         try:
             narrowed = permissions.narrow(self.request.scope, available)
         except InvalidScope:

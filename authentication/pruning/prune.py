@@ -27,6 +27,7 @@ _STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
     queries.pruning.prune_released_names,
     queries.pruning.prune_known_addresses,
     queries.pruning.prune_mail_tokens,
+    queries.pruning.prune_challenges,
     queries.pruning.prune_outbox,
     queries.pruning.prune_audit_events,
 )

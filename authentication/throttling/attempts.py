@@ -91,6 +91,31 @@ def describe_password_check(
     return Attempt(user, counted, trusted_user_id=user_id)
 
 
+def describe_second_factor(
+    settings: AuthenticationSettings, user: User, origin: Origin
+) -> LoginAttempt:
+    """Returns the limits on the second factor of a login, for a user with known addresses.
+
+    Split like those on logins: somebody who knows the password must not be able to lock its owner
+    out by wrong codes.
+    """
+    if not settings.login_throttle:
+        return LoginAttempt(user)
+    network, checks = origin.network, _of_password_checks(settings, user.id)
+    key = ["login", str(user.id)]
+    if network and known_networks.is_known(user, network):
+        key.append(network)
+    counted = limits.for_factor(settings, "second factor", user.id, *key)
+    return LoginAttempt(user, counted, user.id, cleared=checks, network=network)
+
+
+def describe_factor_check(settings: AuthenticationSettings, user_id: int) -> Sequence[Limit]:
+    """Returns the limits on second factors that are given in a session of this user."""
+    if not settings.login_throttle:
+        return ()
+    return limits.for_factor(settings, "second factor", user_id, "check", str(user_id))
+
+
 def describe_registration(settings: AuthenticationSettings, origin: Origin) -> Attempt[None]:
     """Returns the limit on registrations from the network.
 

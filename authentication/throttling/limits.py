@@ -35,15 +35,33 @@ def for_account(
     settings: AuthenticationSettings, kind: str, user_id: int | None, *key: str
 ) -> list[Limit]:
     """The limits on attempts in a window, and on failures in a row (NIST SP 800-63B-4, 3.2.2)."""
+    most = settings.login_attempts_per_account, settings.login_failures_per_account
+    return _for_account(settings, kind, user_id, most, *key)
+
+
+def for_factor(settings: AuthenticationSettings, kind: str, user_id: int, *key: str) -> list[Limit]:
+    """The same for second factors, of which there are fewer to try."""
+    most = settings.factor_attempts_per_account, settings.factor_failures_per_account
+    return _for_account(settings, kind, user_id, most, *key)
+
+
+def _for_account(
+    settings: AuthenticationSettings,
+    kind: str,
+    user_id: int | None,
+    most: tuple[int, int],
+    *key: str,
+) -> list[Limit]:
+    in_window, in_a_row = most
     return [
         Limit(
             f"{kind} attempts per account",
-            settings.login_attempts_per_account,
+            in_window,
             CounterKey(_digest("window", kind, *key), user_id, settings.login_window_seconds),
         ),
         Limit(
             f"{kind} failures in a row",
-            settings.login_failures_per_account,
+            in_a_row,
             CounterKey(
                 _digest("in a row", kind, *key),
                 user_id,

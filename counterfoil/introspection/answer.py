@@ -38,6 +38,8 @@ def write(identity: Identity, *, issuer: str) -> dict[str, Any]:
         "sid": None if identity.session_id is None else str(identity.session_id),
         # RFC 9470, 6.2.
         "auth_time": None if confirmed_at is None else int(confirmed_at),
+        "acr": identity.acr,
+        "amr": identity.amr or None,
         "kind": identity.kind,
         "email": identity.email,
         "preferred_username": identity.username,
@@ -53,6 +55,7 @@ def write(identity: Identity, *, issuer: str) -> dict[str, Any]:
         "issued_at": identity.issued_at,
         "expires_at": expires_at,
         "confirmed_at": confirmed_at,
+        "second_factor_at": identity.second_factor_at,
         "looked_up_at": identity.looked_up_at,
     }
     return {name: value for name, value in members.items() if value is not None}
@@ -95,6 +98,8 @@ def _identity(members: Members) -> Identity:
         expires_at=_optional_time(members, "expires_at"),
         confirmed_at=_optional_time(members, "confirmed_at"),
         looked_up_at=_time(members, "looked_up_at"),
+        second_factor_at=_optional_time(members, "second_factor_at"),
+        amr=() if members.get("amr") is None else _texts(members, "amr"),
     )
 
 

@@ -15,7 +15,10 @@ FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
 LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 _REQUIRED = ("issued_at", "user_created_at", "user_updated_at", "looked_up_at")
-_OPTIONAL = ("last_used_at", "session_expires_at", "session_confirmed_at", "expires_at")
+_OPTIONAL = (
+    *("last_used_at", "session_expires_at", "session_confirmed_at", "session_second_factor_at"),
+    "expires_at",
+)
 _moments_of = attrgetter(*_REQUIRED, *_OPTIONAL)
 
 

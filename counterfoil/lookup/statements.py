@@ -12,8 +12,8 @@ VIEWS = {
 }
 _COLUMNS = ", ".join(LiveCredential._fields)
 _TEXTS = frozenset(
-    {"scopes", "session_id", "client_id", "session_kind", "granted_roles", "grants"}
-    | {"email", "username", "name", "surname", "website"}
+    {"scopes", "session_id", "client_id", "session_kind", "session_amr", "granted_roles"}
+    | {"grants", "email", "username", "name", "surname", "website"}
 )
 # SQLite stores bytes, too, where they are written into a column of text.
 _SQLITE_COLUMNS = ", ".join(

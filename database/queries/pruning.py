@@ -30,6 +30,7 @@ from database.models import (
     ApiKey,
     ApiKeyUse,
     AuditEvent,
+    Challenge,
     KnownAddress,
     LoginSession,
     MailToken,
@@ -185,6 +186,11 @@ def prune_mail_tokens(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     return _delete(db, MailToken, _before(MailToken.expires_at, cutoffs.ended_before), limit)
 
 
+def prune_challenges(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete challenges as soon as they have expired, as any client can cause many of them."""
+    return _delete(db, Challenge, _before(Challenge.expires_at, clock.read(db)), limit)
+
+
 def prune_outbox(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     """Delete mails that were sent, or are too old to be sent any more."""
     old = _before(OutgoingMail.created_at, cutoffs.ended_before - _MAIL_LIFETIME)
@@ -227,6 +233,7 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
     counters = ThrottleCounter.ends_at < clock.now()
     names = ReleasedName.ends_at < clock.now()
     addresses = KnownAddress.last_used_at < before - _ADDRESS_LIFETIME
+    challenges = Challenge.expires_at < clock.now()
     mails = OutgoingMail.created_at < before - _MAIL_LIFETIME
     counts = {
         "access_tokens": _count(db, union(_expired_tokens(before), their_tokens)),
@@ -237,6 +244,7 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         "released_names": _count(db, select(ReleasedName.id).where(names)),
         "known_addresses": _count(db, select(KnownAddress.id).where(addresses)),
         "mail_tokens": _count(db, select(MailToken.id).where(MailToken.expires_at < before)),
+        "challenges": _count(db, select(Challenge.token_digest).where(challenges)),
         "outbox": _count(db, select(OutgoingMail.id).where(mails)),
     }
     if cutoffs.recorded_before is not None:
@@ -286,7 +294,7 @@ def _has_no_token(before: datetime) -> ColumnElement[bool]:
 
 
 def _before(column: InstrumentedAttribute[Any], moment: datetime) -> Select[Any]:
-    return select(column.class_.id).where(column < moment).order_by(column)
+    return select(_key(column.class_)).where(column < moment).order_by(column)
 
 
 def _delete_sessions(db: Session, ended: Sequence[Select[Any]], limit: int) -> Batch:
@@ -316,7 +324,12 @@ def _lock(db: Session, model: Any, ended: Select[Any], limit: int) -> Sequence[A
 
 
 def _delete_by_id(db: Session, model: Any, ids: Sequence[Any]) -> None:
-    db.execute(delete(model).where(model.id.in_(ids)).execution_options(synchronize_session=False))
+    deleted = delete(model).where(_key(model).in_(ids))
+    db.execute(deleted.execution_options(synchronize_session=False))
+
+
+def _key(model: Any) -> Any:
+    return model.token_digest if model is Challenge else model.id
 
 
 def _count(db: Session, rows: Any) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    true,
     union_all,
     update,
 )
@@ -24,13 +25,15 @@ from database.base import PublicId
 from database.ids import uuid7
 from database.keyset import Position
 from database.models import LoginSession, User
-from database.queries import live, users
+from database.queries import factors, live, users
 
 
 def begin(
     db: Session, *, user_id: int, epoch: int, fields: Mapping[str, Any]
 ) -> LoginSession | None:
     """Insert a session, unless its user was disabled or their epoch was raised meanwhile.
+
+    Without a second factor it is not inserted either if the user has one.
 
     The statement locks the user until the end of the transaction, so that of a login and the
     revocation of all sessions one waits for the other.
@@ -42,6 +45,8 @@ def begin(
         .where(User.id == user_id, User.is_active, User.session_epoch == epoch)
         .with_for_update(of=User, key_share=True)
     )
+    if fields.get("second_factor_at") is None:
+        unchanged = unchanged.where(~factors.has_any(User.id))
     added = insert(LoginSession).from_select(list(values), unchanged)
     return db.scalar(added.returning(LoginSession))
 
@@ -123,6 +128,7 @@ class LockedSession(NamedTuple):
     id: UUID
     user_id: int
     confirmed_at: datetime | None
+    second_factor_at: datetime | None
     kind: str
     is_target: bool
 
@@ -146,6 +152,7 @@ def lock_for_change(
             LoginSession.id,
             LoginSession.user_id,
             LoginSession.confirmed_at,
+            LoginSession.second_factor_at,
             LoginSession.kind,
             candidate.c.is_target,
         )
@@ -189,10 +196,39 @@ def is_any_valid(db: Session, *, keep: UUID | None) -> bool:
     return db.scalar(query.limit(1)) is not None
 
 
-def confirm(db: Session, session_id: UUID) -> None:
-    """Note that the user of a session has just confirmed their password in it."""
+def confirm_by_password(db: Session, session_id: UUID) -> None:
+    """Note that the user has just given their password, if they have no second factor."""
     db.execute(
-        update(LoginSession).where(LoginSession.id == session_id).values(confirmed_at=clock.now())
+        update(LoginSession)
+        .where(LoginSession.id == session_id, ~factors.has_any(LoginSession.user_id))
+        .values(confirmed_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def find_amr(db: Session, session_id: UUID) -> str | None:
+    """What was given in a session until now."""
+    return db.scalar(select(LoginSession.amr).where(LoginSession.id == session_id))
+
+
+def confirm_by_factor(db: Session, session_id: UUID, *, amr: str) -> None:
+    """Note that the user of a session has just given a second factor in it."""
+    db.execute(
+        update(LoginSession)
+        .where(LoginSession.id == session_id)
+        .values(confirmed_at=clock.now(), second_factor_at=clock.now(), amr=amr)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def unconfirm(db: Session, user_id: int, *, keep: UUID | None) -> None:
+    """Let the sessions of a user, which must be locked, be no longer fresh, but for one."""
+    db.execute(
+        update(LoginSession)
+        .where(LoginSession.user_id == user_id, LoginSession.revoked_at.is_(None))
+        .where(LoginSession.id != keep if keep is not None else true())
+        .values(confirmed_at=None)
+        .execution_options(synchronize_session=False)
     )
 
 

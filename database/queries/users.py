@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -77,20 +77,33 @@ def lock_many(db: Session, user_ids: Collection[int], *, for_deletion: bool) -> 
     return {user.id: user for user in users}
 
 
-def lock_grants(db: Session, user_id: int) -> dict[str, str]:
-    """The scopes of each role of a user, who must be locked. The roles cannot be taken from them.
+class Grant(NamedTuple):
+    """What a role gives, and whether only to a session with a second factor."""
+
+    scopes: str
+    requires_second_factor: bool
+
+
+def lock_grants(db: Session, user_id: int) -> dict[str, Grant]:
+    """What each role of a user gives, who must be locked. The roles cannot be taken from them.
 
     A statement of its own: one that had to wait for the user would see the roles as they were
     before it waited.
     """
     query = (
-        select(Role.name, Role.scopes)
+        select(Role.name, Role.scopes, Role.requires_second_factor)
         .join_from(user_roles, Role)
         .where(user_roles.c.user_id == user_id)
         .order_by(Role.name)
     )
     rows = db.execute(query.with_for_update(of=user_roles, read=True, key_share=True))
-    return dict(rows.all())
+    return {name: Grant(scopes, is_demanding) for name, scopes, is_demanding in rows}
+
+
+def requires_second_factor(db: Session, user_id: int) -> bool:
+    """Whether a role of the user requires a second factor."""
+    has_role = User.roles.any(Role.requires_second_factor)
+    return db.scalar(select(User.id).where(User.id == user_id, has_role)) is not None
 
 
 def _one(db: Session, query: Select[User]) -> User | None:

@@ -15,12 +15,16 @@ EXAMPLES = {
     "import-tokens": "python api.py import-tokens --from knox sqlite:///django.db --dry-run",
     "import-users": "python api.py import-users users.csv --dry-run\n"
     "python api.py import-users users.csv",
+    "factors list": "python api.py factors list ada@example.org",
+    "factors remove": "python api.py factors remove ada@example.org",
     "mail list": "python api.py mail list --unsent",
     "mail retry": "python api.py mail retry",
     "mail test": "python api.py mail test you@example.org",
     "migrate": "python api.py migrate",
     "prune": "python api.py prune --dry-run\n"
     "python api.py prune --keep-days 30 --audit-keep-days 365",
+    "secret-key": "python api.py secret-key",
+    "secret-key rotate": "python api.py secret-key rotate",
     "serve": "python api.py serve --host 0.0.0.0 --port 9000 --workers 2",
     "sessions list": "python api.py sessions list\n"
     "python api.py sessions list --user ada@example.org",

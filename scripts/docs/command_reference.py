@@ -55,6 +55,8 @@ def group() -> Any:
 def _commands_of(found: Any, *names: str) -> Iterator[tuple[str, Any]]:
     for name, command in found.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield " ".join([*names, name]), command
             yield from _commands_of(command, *names, name)
         else:
             yield " ".join([*names, name]), command

@@ -113,6 +113,8 @@ class Population:
                 "expires_at": LATER if session_is_unexpired else EARLIER,
                 "revoked_at": None if is_unrevoked else EARLIER,
                 "confirmed_at": self._random.choice([None, EARLIER]),
+                "second_factor_at": self._random.choice([None, EARLIER]),
+                "amr": self._random.choice([None, "pwd", "mfa otp pwd"]),
                 "kind": "api" if is_of_api else "console",
             }
         )
@@ -154,6 +156,7 @@ def cases(client: Client, sql: Sql) -> list[Case]:
     for name, scopes in ROLES.items():
         escaped = scopes.replace("'", "''")
         sql(f"INSERT INTO roles (name, scopes) VALUES ('{name}', '{escaped}')")
+    sql("UPDATE roles SET requires_second_factor = true WHERE name = 'clerk'")
     role_ids = {name: role_id for role_id, name in sql("SELECT id, name FROM roles")}
     service = client.http.app.state.service  # type: ignore[attr-defined]
     with service.database.transaction() as db:
@@ -210,6 +213,7 @@ def identity(row: Sequence[Any]) -> Identity:
         session_id=found.session_id and UUID(str(found.session_id)),
         api_key_id=found.api_key_id and UUID(str(found.api_key_id)),
         looked_up_at=0,
+        amr=tuple(found.amr.split()) if found.amr else (),  # type: ignore[attr-defined]
     )
 
 

@@ -1,0 +1,136 @@
+"""Completes a login that waits for its second factor: begins the session, once."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from authentication import policies
+from authentication.audit import Origin, Reason
+from authentication.credentials.issuance import TokenPair
+from authentication.errors import InvalidCode, InvalidMfaToken, TooManyAttempts
+from authentication.factors import methods, pending_logins, proofs
+from authentication.factors.pending_logins import PendingLogin
+from authentication.factors.proofs import Proof
+from authentication.grants import console
+from authentication.grants.new_sessions import NewSession
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from authentication.throttling import attempts, counting
+from counterfoil.errors import CounterfoilError
+from counterfoil.identity import SessionKind
+from database import queries
+from database.models import Challenge, User
+
+
+async def complete(
+    service: Service,
+    mfa_token: str,
+    proof: Proof,
+    *,
+    origin: Origin,
+    kind: SessionKind = SessionKind.API,
+) -> TokenPair:
+    """Begin the session that was asked for by a login of this kind.
+
+    Raises InvalidMfaToken, InvalidCode, TooManyAttempts, TotpUnavailable, InvalidScope,
+    SessionLimitReached.
+    """
+    limit = service.settings.refresh_misses_per_minute
+    service.unknown_tokens.reject_flood("mfa", origin, limit=limit)
+    found = await _find(service, mfa_token, kind)
+    if found is None:
+        service.unknown_tokens.count_in("mfa", origin, limit=limit)
+        raise InvalidMfaToken
+    completion = _Completion(service, found, proof, origin)
+    # A failure is returned, so that its count and its audit event are committed.
+    outcome = await service.database.run(completion.run, is_untrusted=True)
+    if isinstance(outcome, CounterfoilError):
+        raise outcome
+    return outcome
+
+
+class _Found:
+    """A login that waits. `user_id` is whose it is."""
+
+    def __init__(self, challenge: Challenge, user_id: int) -> None:
+        self.digest = challenge.token_digest
+        self.user_id = user_id
+        self.login = PendingLogin.of(challenge)
+
+
+async def _find(service: Service, mfa_token: str, kind: SessionKind) -> _Found | None:
+    """Only reads: a token that is unknown must not cost a transaction that writes."""
+    digest = pending_logins.digest(mfa_token)
+    if digest is None:
+        return None
+
+    def look_up(db: Session) -> _Found | None:
+        challenge = queries.challenges.find(db, digest, kind=pending_logins.KIND)
+        if challenge is None or challenge.user_id is None:
+            return None
+        found = _Found(challenge, challenge.user_id)
+        return found if found.login.session_kind == kind else None
+
+    return await service.database.run(look_up, read_only=True, is_untrusted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Completion:
+    """Everything that the second step of a login reads and writes, in one transaction."""
+
+    service: Service
+    found: _Found
+    proof: Proof
+    origin: Origin
+
+    def run(self, db: Session) -> TokenPair | CounterfoilError:
+        user = queries.users.lock(db, self.found.user_id)
+        if user is None:
+            return InvalidMfaToken()
+        db.refresh(user, ["known_addresses"])
+        attempt = attempts.describe_second_factor(self.service.settings, user, self.origin)
+        exceeded = counting.count(db, attempt.counted, origin=self.origin)
+        if exceeded:
+            return TooManyAttempts(counting.longest_retry_after(exceeded))
+        if pending_logins.count_attempt(db, self.found.digest, user) is None:
+            attempt.undo(db)
+            return InvalidMfaToken()
+        words = proofs.verify(db, self.service, user, self.proof, origin=self.origin)
+        if words is None:
+            self._new_session("").record_failure(db, user, reason=Reason.WRONG_CODE)
+            return InvalidCode()
+        attempt.record_success(db)
+        return self._begin(db, user, methods.add(methods.PASSWORD, words))
+
+    def _begin(self, db: Session, user: User, amr: str) -> TokenPair | CounterfoilError:
+        queries.challenges.take(
+            db, self.found.digest, kind=pending_logins.KIND, user_id=user.id, session_id=None
+        )
+        new = self._new_session(amr)
+        session = new.add(db, user)
+        if session is None:
+            # Only by a change of the user that the lock has not prevented, and there is none.
+            return InvalidMfaToken()
+        return new.issue(db, user, session)
+
+    def _new_session(self, amr: str) -> NewSession:
+        login = self.found.login
+        return NewSession(
+            self.service,
+            _lifetimes(self.service.settings, login.session_kind),
+            self.origin,
+            amr=amr,
+            has_second_factor=True,
+            scope=login.scope,
+            client_id=login.client_id,
+            kind=login.session_kind,
+        )
+
+
+def _lifetimes(settings: AuthenticationSettings, kind: str) -> AuthenticationSettings:
+    match kind:
+        case SessionKind.BROWSER:
+            return policies.for_browsers(settings)
+        case SessionKind.CONSOLE:
+            return console.lifetimes(settings)
+    return settings

@@ -121,7 +121,7 @@ class AuthenticationSettings(LayerSettings):
     factor_change_ends_sessions: bool = True
     """Whether a new second factor, or one that is removed, revokes the user's other sessions."""
 
-    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
     """Keys that encrypt the secrets of authenticator apps: the first encrypts, all decrypt.
 
     Separated by commas; `python api.py secret-key` makes one. Without any there are no such apps.
@@ -247,13 +247,6 @@ class AuthenticationSettings(LayerSettings):
 
     audit_keep_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
     """How many days audit events are kept; `none` is for ever."""
-
-    @field_validator("secret_keys", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("secret_keys")
     @classmethod

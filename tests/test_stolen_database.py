@@ -2,13 +2,19 @@
 
 import pytest
 
+from tests.support import factors
 from tests.support.administrator import Sql, give_role
-from tests.support.client import PASSWORD, Client
+from tests.support.client import PASSWORD, Client, MakeClient
 
 TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
 }
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> Client:
+    return make_client(secret_keys=(factors.SECRET_KEY,))
 
 
 @pytest.fixture
@@ -21,7 +27,11 @@ def secrets(client: Client, sql: Sql) -> list[str]:
     successor = client.refresh(tokens.refresh_token, client_id="Ada's phone").json()
     client.try_to_log_in(password="a wrong guess")
     client.http.post("/revoke", data={"token": key})
+    app = factors.enrol(client, client.log_in(), sql)
     return [
+        *(app.secret, app.secret_bytes.hex(), *app.recovery_codes),
+        *(code.replace("-", "") for code in app.recovery_codes),
+        factors.mfa_token(client.try_to_log_in()),
         PASSWORD,
         "a wrong guess",
         key,

@@ -15,6 +15,9 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     API_KEY_CREATED = "api_key_created"
     API_KEY_EXPIRES = "api_key_expires"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
 
 
 NOTICES = (
@@ -23,6 +26,9 @@ NOTICES = (
     MailKind.EMAIL_CHANGED,
     MailKind.API_KEY_CREATED,
     MailKind.API_KEY_EXPIRES,
+    MailKind.FACTOR_ADDED,
+    MailKind.FACTOR_REMOVED,
+    MailKind.RECOVERY_CODE_USED,
 )
 
 

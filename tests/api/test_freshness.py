@@ -13,6 +13,7 @@ from tests.support.administrator import Sql, events, give_role, insert_user
 from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
+from tests.support.factors import SECRET_KEY
 
 # Another value than the default, and than any other setting has.
 FRESH_SECONDS = 77
@@ -36,6 +37,7 @@ GRACE = 2
 DEMANDING: dict[str, Request] = {
     "create an API key": request("POST", "/api-keys", {"name": "Another"}),
     "rotate an API key": rotate,
+    "add an authenticator app": request("POST", "/factors/totp", {}),
     "change the username": request("PATCH", "/users/me", {"username": "another"}),
     "remove the username": request("PATCH", "/users/me", {"username": None}),
     "change roles": request("PATCH", f"/admin/users/{GRACE}", {"roles": ["moderator"]}),
@@ -62,7 +64,7 @@ def clock(database_url: str) -> Clock:
 
 @pytest.fixture
 def client(make_client: MakeClient) -> Client:
-    return make_client(fresh_seconds=FRESH_SECONDS)
+    return make_client(fresh_seconds=FRESH_SECONDS, secret_keys=(SECRET_KEY,))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -20,6 +21,7 @@ from counterfoil.asgi import (
     find_identity,
     require,
     require_fresh,
+    require_second_factor,
 )
 from counterfoil.errors import InsufficientRole, NotAuthenticated
 from counterfoil.fastapi import CurrentIdentity
@@ -51,6 +53,10 @@ async def danger(request: Request) -> Response:
     return JSONResponse((await require_fresh(request.scope, seconds=60)).user_id)
 
 
+async def vault(request: Request) -> Response:
+    return JSONResponse((await require_second_factor(request.scope, seconds=60)).user_id)
+
+
 async def feed(websocket: WebSocket) -> None:
     identity = require(websocket.scope)
     await websocket.accept()
@@ -66,6 +72,7 @@ def starlette(**options: Any) -> Starlette:
         Route("/orders", orders),
         Route("/office", office),
         Route("/danger", danger),
+        Route("/vault", vault),
         WebSocketRoute("/feed", feed),
     ]
     return Starlette(routes=routes, middleware=[Middleware(CounterfoilMiddleware, **options)])
@@ -140,6 +147,18 @@ def test_a_fresh_check_takes_no_stale_answer() -> None:
     old = response(described(make_identity(confirmed_at=0.0)))
     new = response(described(make_identity()))
     play(Endpoint.answering(old, old, new), scene, max_staleness_seconds=60.0)
+
+
+def test_a_second_factor_is_required_of_a_session_and_recently() -> None:
+    async def scene(app: Any) -> None:
+        assert (await get(app, "/vault", **HEADERS)).status_code == 401
+        assert (await get(app, "/vault", **HEADERS)).status_code == 403
+        assert (await get(app, "/vault", **HEADERS)).json() == 1
+
+    now = make_identity().looked_up_at
+    key = make_identity(api_key_id=UUID(int=7), second_factor_at=now)
+    given = (make_identity(second_factor_at=now - 61), key, make_identity(second_factor_at=now))
+    play(Endpoint.answering(*(response(described(one)) for one in given)), scene)
 
 
 @pytest.mark.parametrize("with_lifespan", [True, False])

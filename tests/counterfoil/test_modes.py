@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -23,6 +24,7 @@ from counterfoil.fastapi import (
     fresh,
     requires,
     requires_role,
+    second_factor,
 )
 from counterfoil.testing import API_KEY, make_identity
 from counterfoil.tokens import TokenKind, create
@@ -63,6 +65,9 @@ def application(**options: Any) -> FastAPI:
     async def read_danger(
         identity: CurrentIdentity, again: Annotated[Identity, fresh(seconds=60)]
     ) -> None: ...
+
+    for path, demanded in ("/vault", second_factor()), ("/safe", second_factor(seconds=60)):
+        app.add_api_route(path, read_office, dependencies=[demanded])
 
     @app.websocket("/feed")
     async def feed(websocket: WebSocket, identity: CurrentIdentity) -> None:
@@ -192,6 +197,43 @@ def test_a_fresh_route_takes_no_stale_answer_whoever_asked_first() -> None:
     old = make_identity(user_id=7).looked_up_at - 61
     server = Endpoint.answering(live(confirmed_at=old), live(confirmed_at=old), live())
     play(server, scene, max_staleness_seconds=60.0)
+
+
+ACR = 'Bearer error="insufficient_user_authentication", acr_values="aal2"'
+
+
+def test_a_second_factor_is_demanded_of_the_service() -> None:
+    async def scene(app: FastAPI) -> None:
+        assert [(await get(app, "/vault", **HEADERS)).status_code for _ in range(3)] == [
+            401,
+            200,
+            403,
+        ]
+        answer = await get(app, "/safe", **HEADERS)
+        assert answer.headers["www-authenticate"] == f'{ACR}, max_age="60"'
+
+    now = make_identity(user_id=7).looked_up_at
+    key = live(api_key_id=uuid4(), second_factor_at=now)
+    old = live(second_factor_at=now - 61)
+    play(Endpoint.answering(live(), live(second_factor_at=now), key, old), scene)
+
+
+def test_a_second_factor_is_demanded_of_the_database(
+    client: Client, service_url: str, sql: Sql
+) -> None:
+    tokens = client.sign_up()
+    with running(application(database_url=service_url)) as other:
+
+        def ask(path: str) -> tuple[int, str | None]:
+            answer = other.get(path, headers=tokens.headers)
+            return answer.status_code, answer.headers.get("www-authenticate")
+
+        assert ask("/vault") == (401, ACR)
+        sql("UPDATE sessions SET second_factor_at = '2020-01-01 00:00:00', amr = 'mfa otp pwd'")
+        assert ask("/vault") == (200, None)
+        assert ask("/safe") == (401, f'{ACR}, max_age="60"')
+        sql("UPDATE sessions SET second_factor_at = confirmed_at")
+        assert ask("/safe") == (200, None)
 
 
 def test_a_websocket_is_opened_for_a_live_token_and_denied_without() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from authentication.factors import sealing
+from counterfoil.cookies import HEADER
+from counterfoil.tokens import TokenKind, create
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, give_role, user_id
 from tests.support.client import PASSWORD, Client, Tokens, read_tokens
@@ -372,3 +374,118 @@ def test_the_last_factor_stays_where_a_role_requires_one(
     assert second.recovery_codes == []
     answer = client.http.delete(f"/factors/totp/{app.id}", headers=tokens.headers)
     assert answer.status_code == 204
+
+
+def test_codes_cannot_be_guessed_from_a_stolen_session(make_client: MakeClient, sql: Sql) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), factor_attempts_per_account=4)
+    tokens = client.sign_up()
+    app = factors.enrol(client, tokens, sql)
+    statuses = [confirm_session(client, tokens, code="000000").status_code for _ in range(6)]
+    assert statuses == [403, 403, 403, 403, 429, 429]
+    assert confirm_session(client, tokens, code=app.code()).status_code == 429
+    # Logins of the owner are counted apart, and end what was counted.
+    begun = factors.log_in(client, app)
+    factors.wait_for_next_code(sql)
+    assert confirm_session(client, begun, code=app.code()).status_code == 204
+    assert events(sql).count("factor.refused") == 4
+
+
+def test_of_logins_that_wait_only_the_newest_are_kept(client: Client, app: App, sql: Sql) -> None:
+    waiting = [mfa_token(client.try_to_log_in()) for _ in range(22)]
+    assert count(sql, "challenges") == 20
+    assert complete(client, waiting[0], code=app.code()).json()["code"] == "invalid_mfa_token"
+    assert complete(client, waiting[-1], code=app.code()).status_code == 200
+
+
+def test_a_user_has_so_many_apps(client: Client, tokens: Tokens, sql: Sql) -> None:
+    for _ in range(5):
+        factors.enrol(client, tokens, sql)
+    assert factors.begin(client, tokens).json()["code"] == "totp_limit_reached"
+    other = factors.begin(client, client.sign_up("bob@example.org")).json()
+    answer = client.http.delete(f"/factors/totp/{other['id']}", headers=tokens.headers)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"mfa_token": "cft_x"},
+        {"mfa_token": "cft_x", "code": "1", "recovery_code": "2"},
+        {"mfa_token": "cft_x", "code": None},
+        {"mfa_token": "cft_x", "code": 492039},
+        {"mfa_token": "cft_x", "code": "49\x002039"},
+        {"mfa_token": "cft_x", "code": "1" * 51},
+        {"mfa_token": ["cft_x"], "code": "1"},
+        {"mfa_token": "x" * 201, "code": "1"},
+        {"mfa_token": "cft_x", "code": "1", "password": "x"},
+    ],
+)
+def test_a_malformed_second_step_is_rejected(client: Client, body: dict[str, Any]) -> None:
+    answer = client.http.post("/login/second-factor", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
+def test_an_unknown_login_is_limited_like_any_unknown_token(make_client: MakeClient) -> None:
+    client = make_client(refresh_misses_per_minute=3)
+    unknown = create(TokenKind.TRANSACTION).text
+    answers = [complete(client, unknown, code="000000") for _ in range(16)]
+    assert {answer.status_code for answer in answers} <= {401, 429}
+    assert answers[0].json()["code"] == "invalid_mfa_token"
+
+
+def test_a_login_of_one_kind_is_not_completed_as_another(make_client: MakeClient, sql: Sql) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), browser_sessions=True)
+    app = factors.enrol(client, client.sign_up(), sql)
+    login = {"email": "ada@example.org", "password": PASSWORD}
+    own = {"Sec-Fetch-Site": "same-origin", HEADER: "1"}
+    waiting = mfa_token(client.http.post("/browser-session", json=login, headers=own))
+    assert complete(client, waiting, code=app.code()).json()["code"] == "invalid_mfa_token"
+    body = {"mfa_token": waiting, "code": app.code()}
+    assert client.http.post("/browser-session/second-factor", json=body).status_code == 403
+    answer = client.http.post("/browser-session/second-factor", json=body, headers=own)
+    assert answer.status_code == 200
+    assert "cfa_" not in answer.text
+    assert answer.cookies
+    waiting = mfa_token(client.try_to_log_in())
+    body = {"mfa_token": waiting, "recovery_code": app.recovery_codes[0]}
+    answer = client.http.post("/browser-session/second-factor", json=body, headers=own)
+    assert answer.json()["code"] == "invalid_mfa_token"
+
+
+def test_an_administrator_sees_and_removes_the_factors_of_a_user(
+    client: Client, app: App, tokens: Tokens, sql: Sql, database_url: str
+) -> None:
+    client.register("root@example.org")
+    give_role(sql, "admin", "root@example.org")
+    root, path = client.log_in("root@example.org"), f"/admin/users/{user_id(sql)}/factors"
+    assert client.http.get(path, headers=tokens.headers).status_code == 403
+    found = client.http.get(path, headers=root.headers).json()
+    assert [(one["kind"], one["name"]) for one in found["factors"]] == [("totp", "Ada's app")]
+    assert found["recovery_codes_left"] == 10
+    assert client.http.get("/admin/users/999/factors", headers=root.headers).status_code == 404
+    factors.age(sql, database_url)
+    answer = client.http.delete(path, headers=root.headers)
+    assert answer.json()["code"] == "insufficient_user_authentication"
+    assert confirm_session(client, root, password=PASSWORD).status_code == 204
+    assert client.http.delete(path, headers=root.headers).json() == {"removed": 1}
+    assert client.me(tokens).status_code == 401
+    assert client.try_to_log_in().status_code == 200
+    assert client.http.delete(path, headers=root.headers).json() == {"removed": 0}
+
+
+def test_the_user_is_told_of_factors_that_are_added_used_up_and_removed(
+    make_client: MakeClient, mailbox: Mailbox, sql: Sql
+) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), **mailbox.settings)
+    tokens = client.sign_up()
+    mailbox.take()
+    app = factors.enrol(client, tokens, sql)
+    added = mailbox.take_one()
+    assert added.subject == "New second factor for your account at Example"
+    assert "Ada's app" in added.text
+    waiting = mfa_token(client.try_to_log_in())
+    assert complete(client, waiting, recovery_code=app.recovery_codes[0]).status_code == 200
+    assert mailbox.take_one().subject == "A recovery code of your account at Example was used"
+    client.http.delete(f"/factors/totp/{app.id}", headers=tokens.headers)
+    assert mailbox.take_one().subject == "Second factor removed from your account at Example"

@@ -422,6 +422,19 @@ def test_tokens_of_mails_and_mails_are_pruned_once_they_are_of_no_use(
     assert (count("mail_tokens"), count("outbox")) == (1, 1)
 
 
+def test_challenges_are_pruned_as_soon_as_they_have_expired(
+    database: Database, sql: Sql, count: Count
+) -> None:
+    for days, letter in ((1, "a"), (-1, "b")):
+        sql(
+            "INSERT INTO challenges (token_digest, kind, expires_at)"
+            f" SELECT {digest_of(database, letter)}, 'mfa', '{days_ago(days)}'"
+        )
+    assert count_prunable(database, Retention(7))["challenges"] == 1
+    assert prune(database) == {"challenges": 1}
+    assert count("challenges") == 1
+
+
 def digest_of(database: Database, letter: str) -> str:
     """32 bytes, as each database writes them."""
     hexadecimal = (letter.encode() * 32).hex()

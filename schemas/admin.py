@@ -242,6 +242,9 @@ class RoleRead(Schema):
     scopes: Scopes
     """The scopes that it grants."""
 
+    requires_second_factor: bool
+    """Whether it gives nothing to a session in which no second factor was given."""
+
 
 # With names of their own, by which generated clients call them.
 class AdminUserPage(Page[AdminUserRead]):

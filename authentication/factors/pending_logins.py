@@ -19,9 +19,6 @@ SECONDS = 300
 ATTEMPTS = 5
 """Wrong codes for one login."""
 
-# So that whoever knows a password cannot fill the table. The newest are kept.
-_MOST_PER_USER = 20
-
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
@@ -42,7 +39,6 @@ def ask(
 ) -> SecondFactorRequired:
     """Let a login of a user, who must be locked, wait. Returns what the client is told."""
     new = tokens.create(TokenKind.TRANSACTION)
-    queries.challenges.void_all_but_newest(db, user.id, kind=KIND, keep=_MOST_PER_USER - 1)
     queries.challenges.add(
         db,
         new.digest,

@@ -101,7 +101,8 @@ def describe_second_factor(
     """
     if not settings.login_throttle:
         return LoginAttempt(user)
-    network, checks = origin.network, _of_password_checks(settings, user.id)
+    network = origin.network
+    checks = [*_of_password_checks(settings, user.id), *describe_factor_check(settings, user.id)]
     key = ["login", str(user.id)]
     if network and known_networks.is_known(user, network):
         key.append(network)

@@ -65,22 +65,6 @@ def count_attempt(
     )
 
 
-def void_all_but_newest(db: Session, user_id: int, *, kind: str, keep: int) -> None:
-    """Delete the challenges of a kind of a user, who must be locked, but for so many of them."""
-    of_user = (Challenge.user_id == user_id) & (Challenge.kind == kind)
-    newest = (
-        select(Challenge.token_digest)
-        .where(of_user)
-        .order_by(Challenge.created_at.desc(), Challenge.token_digest)
-        .limit(keep)
-    )
-    db.execute(
-        delete(Challenge)
-        .where(of_user, Challenge.token_digest.not_in(newest))
-        .execution_options(synchronize_session=False)
-    )
-
-
 def void_of_user(db: Session, user_id: int) -> None:
     """Delete every challenge of a user, who must be locked."""
     db.execute(

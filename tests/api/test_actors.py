@@ -42,6 +42,7 @@ from tests.support.actions import (
     losses,
 )
 from tests.support.administrator import Sql
+from tests.support.factors import SECRET_KEY
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import until
 
@@ -51,6 +52,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 WITHOUT_ACTOR = {
     ("POST", "/register"),
     ("POST", "/login"),
+    ("POST", "/login/second-factor"),
     ("POST", "/token"),
     ("POST", "/logout"),
     ("POST", "/introspect"),
@@ -79,7 +81,8 @@ WAITING = (
 @pytest.fixture
 def stage(make_app: Callable[..., FastAPI], sql: Sql, mailbox: Mailbox) -> Iterator[Stage]:
     many = {"registrations_per_address": 10_000, "database_deadline_seconds": 30}
-    made = Stage(make_app(**many, **mailbox.settings, mail_notices=""), sql)
+    keys = {"secret_keys": (SECRET_KEY,)}
+    made = Stage(make_app(**many, **keys, **mailbox.settings, mail_notices=""), sql)
     with made.browser.http:
         yield made
 

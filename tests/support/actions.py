@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI
 from httpx2 import Response
 
+from tests.support import factors
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.console import ConsoleClient
@@ -28,6 +29,8 @@ class Ids:
     grace: int
     eve_session: str
     eve_key: str
+    eve_app: str
+    eve_code: str
     grace_session: str
     grace_key: str
 
@@ -47,6 +50,7 @@ class Action:
             "user_id": ids.grace,
             "session_id:uuid": ids.grace_session,
             "session_id": ids.eve_session,
+            "factor_id": ids.eve_app,
             "api_key_id": ids.grace_key if of_grace else ids.eve_key,
         }
         path = self.route.replace("{mail_id}", str(MAIL_ID))
@@ -77,6 +81,7 @@ OF_ADMINISTRATORS = [
     Action("DELETE", "/admin/sessions/{session_id:uuid}"),
     Action("POST", "/admin/sessions/revoke", {"ids": ["*"]}),
     Action("DELETE", "/admin/api-keys/{api_key_id}"),
+    Action("DELETE", "/admin/users/{user_id}/factors"),
 ]
 BY_API_KEY = [Action(a.method, a.route, a.body, by_key=True) for a in OF_ADMINISTRATORS]
 OF_USERS = [
@@ -93,6 +98,10 @@ OF_USERS = [
     Action("POST", "/api-keys", {"name": "Another"}),
     Action("DELETE", "/api-keys/{api_key_id}"),
     Action("POST", "/api-keys/{api_key_id}/rotate"),
+    Action("POST", "/factors/totp", {"name": "Another"}),
+    Action("POST", "/factors/totp/confirm", {"code": "{ids.eve_code}"}),
+    Action("DELETE", "/factors/totp/{factor_id}"),
+    Action("POST", "/factors/recovery-codes"),
 ]
 ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
@@ -199,11 +208,14 @@ class Stage:
         other = self.client.log_in(EVE)
         grace = self.client.log_in(GRACE)
         self.key = self.client.create_api_key(self.eve)
+        app = factors.begin(self.client, self.eve, name="App").json()
         return Ids(
             eve=user_id(self.sql, EVE),
             grace=user_id(self.sql, GRACE),
             eve_session=self.current(other),
             eve_key=self.key["id"],
+            eve_app=app["id"],
+            eve_code=factors.App(app["id"], app["secret"], []).code(),
             grace_session=self.current(grace),
             grace_key=self.client.create_api_key(grace)["id"],
         )
@@ -213,7 +225,9 @@ class Stage:
         return next(str(one["id"]) for one in found if one["current"])
 
     def prepare(self, action: Action) -> None:
-        """Sign Eve in to the console if the action needs that."""
+        """Sign Eve in to the console if the action needs that, or give her a second factor."""
+        if action.route == "/factors/recovery-codes":
+            self.sql("UPDATE totp_factors SET confirmed_at = created_at")
         if action.route.startswith("/console"):
             assert self.browser.sign_in(EVE).status_code == 200
             self.browser.open("/account")
@@ -240,6 +254,10 @@ class Stage:
             "sessions": self.sql(
                 "SELECT id, revoked_at, epoch, confirmed_at FROM sessions ORDER BY id"
             ),
+            "totp_factors": self.sql(
+                "SELECT id, confirmed_at, last_step FROM totp_factors ORDER BY id"
+            ),
+            "recovery_codes": self.sql("SELECT count(*) FROM recovery_codes"),
             "api_keys": self.sql(
                 "SELECT id, revoked_at, expires_at, replaced_at FROM api_keys ORDER BY id"
             ),

@@ -390,13 +390,6 @@ def test_codes_cannot_be_guessed_from_a_stolen_session(make_client: MakeClient, 
     assert events(sql).count("factor.refused") == 4
 
 
-def test_of_logins_that_wait_only_the_newest_are_kept(client: Client, app: App, sql: Sql) -> None:
-    waiting = [mfa_token(client.try_to_log_in()) for _ in range(22)]
-    assert count(sql, "challenges") == 20
-    assert complete(client, waiting[0], code=app.code()).json()["code"] == "invalid_mfa_token"
-    assert complete(client, waiting[-1], code=app.code()).status_code == 200
-
-
 def test_a_user_has_so_many_apps(client: Client, tokens: Tokens, sql: Sql) -> None:
     for _ in range(5):
         factors.enrol(client, tokens, sql)

@@ -56,6 +56,13 @@ export type ClientEvent =
   /** New tokens could not be stored. This tab goes on with them; the next page cannot. */
   | { type: 'storage-error'; error: unknown; isFromThisTab: boolean }
 
+/** What a user gives beside the password. */
+export type SecondFactor =
+  | { code: string }
+  | { recovery_code: string }
+  /** What `navigator.credentials.get()` returns. */
+  | { passkey: unknown }
+
 export interface Client {
   /** Begins a session, and ends the one before. Rejects with CounterfoilError. */
   logIn(login: {
@@ -65,6 +72,12 @@ export interface Client {
     scope?: string
     signal?: AbortSignal
   }): Promise<void>
+
+  /**
+   * Completes a login that was rejected with the code "second_factor_required": begins the session,
+   * and ends the one before. After "invalid_code" it can be called again, with another code.
+   */
+  completeLogIn(mfaToken: string, factor: SecondFactor & { signal?: AbortSignal }): Promise<void>
 
   /** Stores tokens that came in another way, such as by `PUT /users/me/password`. */
   setTokens(answer: TokenAnswer): Promise<void>
@@ -104,4 +117,7 @@ export class CounterfoilError extends Error {
   /** Stable, for programs: `code`, or `error` of the OAuth endpoints. */
   readonly code: string
   readonly retryAfterSeconds: number | undefined
+  /** For `completeLogIn`, and what it takes, with the code "second_factor_required". */
+  readonly mfaToken: string | undefined
+  readonly methods: readonly string[] | undefined
 }

@@ -66,7 +66,16 @@ class Client {
 
   async logIn({ username, password, scope, signal }) {
     const body = JSON.stringify({ username, password, scope, client_id: this.#clientId })
-    const response = await this.#post('/login', body, 'application/json', { signal })
+    await this.#begin('/login', body, signal)
+  }
+
+  async completeLogIn(mfaToken, { signal, ...factor }) {
+    const body = JSON.stringify({ mfa_token: mfaToken, ...factor })
+    await this.#begin('/login/second-factor', body, signal)
+  }
+
+  async #begin(path, body, signal) {
+    const response = await this.#post(path, body, 'application/json', { signal })
     if (!response.ok) throw await CounterfoilError.from(response)
     const former = await this.#replace(await response.json())
     // Nobody has its tokens any more. If this fails, it expires by itself.

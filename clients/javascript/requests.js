@@ -4,12 +4,14 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** An answer of the service that is no success. `code` is stable; `message` is for people. */
 export class CounterfoilError extends Error {
-  constructor(status, code, message, retryAfterSeconds) {
+  constructor(status, code, message, retryAfterSeconds, { mfa_token, methods } = {}) {
     super(message)
     this.name = 'CounterfoilError'
     this.status = status
     this.code = code
     this.retryAfterSeconds = retryAfterSeconds
+    this.mfaToken = mfa_token
+    this.methods = methods
   }
 
   static async from(response) {
@@ -20,6 +22,7 @@ export class CounterfoilError extends Error {
       body.code ?? body.error ?? 'unknown',
       text,
       secondsToWait(response),
+      body,
     )
   }
 }

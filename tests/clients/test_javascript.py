@@ -18,6 +18,7 @@ from harness.server import REPOSITORY, Server
 from tests.support.browser import open_browser
 from tests.support.client import PASSWORD
 from tests.support.documentation import FENCE
+from tests.support.factors import SECRET_KEY
 
 PACKAGE = REPOSITORY / "clients" / "javascript"
 MODULES = ["index.js", "requests.js", "storage.js", "tabs.js"]
@@ -48,6 +49,7 @@ def server(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """On one database: a client sees no difference."""
     folder = tmp_path_factory.mktemp("javascript")
     environment = {"COUNTERFOIL_BCRYPT_ROUNDS": "4", "COUNTERFOIL_CORS_ORIGINS": origin}
+    environment["COUNTERFOIL_SECRET_KEYS"] = SECRET_KEY
     with Server.launch(f"sqlite:///{folder}/service.db", environment=environment) as server:
         account = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
         httpx2.post(f"{server.url}/register", json=account).raise_for_status()

@@ -1,6 +1,7 @@
 // Against a running service, whose address and user are in the environment: see tests/clients/.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { CounterfoilError, createClient, memoryStorage, webStorage } from '../index.js'
@@ -62,6 +63,44 @@ test('a wrong password is an error with a code', async () => {
   })
   assert.equal(await client.isLoggedIn(), false)
 })
+
+test('a login that needs a second factor is completed by it', async () => {
+  const account = { email: 'mary@example.org', password, name: 'Mary' }
+  const headers = { 'Content-Type': 'application/json' }
+  await fetch(`${url}/register`, { method: 'POST', headers, body: JSON.stringify(account) })
+  const login = { username: account.email, password }
+  const first = createClient({ url })
+  await first.logIn(login)
+  const post = async (path, body) => {
+    const answer = await first.fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    return answer.json()
+  }
+  const { secret } = await post('/factors/totp', {})
+  const { recovery_codes } = await post('/factors/totp/confirm', { code: codeOf(secret) })
+
+  const client = createClient({ url })
+  const { mfaToken, code, methods } = await client.logIn(login).catch((error) => error)
+  assert.deepEqual([code, methods], ['second_factor_required', ['code', 'recovery_code']])
+  const wrong = client.completeLogIn(mfaToken, { code: '000000' })
+  await assert.rejects(wrong, { code: 'invalid_code' })
+  assert.equal(await client.isLoggedIn(), false)
+
+  await client.completeLogIn(mfaToken, { recovery_code: recovery_codes[0] })
+
+  assert.equal((await client.fetch('/users/me')).status, 200)
+})
+
+/** What an authenticator app shows (RFC 6238). */
+function codeOf(secret) {
+  const bits = [...secret].map((one) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(one))
+  const binary = bits.map((one) => one.toString(2).padStart(5, '0')).join('')
+  const key = Buffer.from(binary.match(/.{8}/g).map((byte) => parseInt(byte, 2)))
+  const step = Buffer.alloc(8)
+  step.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000)))
+  const hash = createHmac('sha1', key).update(step).digest()
+  const number = hash.readUInt32BE(hash.at(-1) & 15) & 0x7fffffff
+  return String(number % 1_000_000).padStart(6, '0')
+}
 
 test('a second login ends the session of the first', async () => {
   const { client, storage } = await loggedIn()

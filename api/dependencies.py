@@ -1,8 +1,8 @@
 """FastAPI dependencies: the caller's identity, a database session, the origin of the request.
 
 Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")`,
-`requires_role("admin")` and `fresh()`, which are those of counterfoil/fastapi.py. A route of the
-service that writes for its caller takes an `Actor`, whom its transaction holds.
+`requires_role("admin")`, `fresh()` and `second_factor()`, which are those of counterfoil/fastapi.py.
+A route of the service that writes for its caller takes an `Actor`, whom its transaction holds.
 """
 
 from collections.abc import AsyncIterator
@@ -27,6 +27,7 @@ from counterfoil.fastapi import (
     get_optional_identity,
     requires,
     requires_role,
+    second_factor,
 )
 from counterfoil.identity import Identity, SessionKind
 
@@ -46,6 +47,7 @@ __all__ = [
     "get_optional_identity",
     "requires",
     "requires_role",
+    "second_factor",
 ]
 
 _OWN_ACCOUNT = IdentityDependency(scopes=frozenset({permissions.ACCOUNT}), session_only=True)

@@ -1,8 +1,8 @@
 """FastAPI dependencies: the caller's identity, a database session, the origin of the request.
 
 Your own routes use `CurrentIdentity`, `OptionalIdentity`, `requires("scope")`,
-`requires_role("admin")`, `fresh()` and `second_factor()`, which are those of counterfoil/fastapi.py.
-A route of the service that writes for its caller takes an `Actor`, whom its transaction holds.
+`requires_role("admin")`, `fresh()` and `second_factor()`, as in counterfoil/fastapi.py. A route of
+the service that writes for its caller takes an `Actor`, whom its transaction holds.
 """
 
 from collections.abc import AsyncIterator

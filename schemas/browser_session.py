@@ -24,4 +24,4 @@ class BrowserSessionRead(UserRead):
     """When the session ends if it is not used until then."""
 
     confirmed_at: datetime | None = Field(examples=["2026-11-21T09:30:00Z"])
-    """When the user last gave the password."""
+    """When the user last confirmed who they are."""

@@ -25,6 +25,8 @@ class Introspection(Schema):
                     "iss": "https://auth.example.org",
                     "sid": "0b9c6f0e-7b0e-4a52-9d8f-0a4f2b1c3d5e",
                     "auth_time": 1795302000,
+                    "acr": "aal2",
+                    "amr": ["mfa", "otp", "pwd"],
                     "kind": "access_token",
                     "email": "ada@example.org",
                     "preferred_username": "ada",
@@ -37,6 +39,7 @@ class Introspection(Schema):
                     "issued_at": 1795302000.5,
                     "expires_at": 1795305600.5,
                     "confirmed_at": 1795302000.5,
+                    "second_factor_at": 1795302000.5,
                     "looked_up_at": 1795303800.75,
                 },
                 {"active": False},
@@ -69,6 +72,13 @@ class Introspection(Schema):
     auth_time: int | None = Field(
         None, description="`confirmed_at` in whole seconds, as RFC 9470 has it."
     )
+    acr: Literal["aal1", "aal2"] | None = Field(
+        None,
+        description="`aal2` if a second factor was given in the session. Absent for an API key.",
+    )
+    amr: list[str] | None = Field(
+        None, description="What was given in the session (RFC 8176). Absent for an API key."
+    )
     kind: Literal["access_token", "api_key"] | None = Field(
         None, description="Of which kind the token is."
     )
@@ -79,7 +89,9 @@ class Introspection(Schema):
     website: str | None = Field(None, description="The website. Absent without one.")
     roles: list[str] | None = Field(None, description="The roles that the token may use.")
     user_roles: list[str] | None = Field(
-        None, description="All roles of the user, which a narrowed token or a key may not have."
+        None,
+        description="The roles of the user, which a narrowed token or a key may not have. Without"
+        " those that require a second factor if none was given in the session.",
     )
     user_created_at: float | None = Field(None, description="Seconds since 1970.")
     user_updated_at: float | None = Field(None, description="Seconds since 1970.")
@@ -89,8 +101,13 @@ class Introspection(Schema):
     expires_at: float | None = Field(None, description="`exp` with its fraction.")
     confirmed_at: float | None = Field(
         None,
-        description="When the user last gave their password in this session, in seconds since"
+        description="When the user last confirmed who they are in this session, in seconds since"
         " 1970. Absent for an API key.",
+    )
+    second_factor_at: float | None = Field(
+        None,
+        description="When that was by a second factor, in seconds since 1970. Absent if it never"
+        " was.",
     )
     looked_up_at: float | None = Field(
         None, description="When the database was asked, by its clock, in seconds since 1970."

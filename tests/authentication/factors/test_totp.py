@@ -59,7 +59,8 @@ def test_what_is_sealed_opens_in_its_context_alone() -> None:
     assert len(sealed) == 49
     assert SECRET not in sealed
     assert sealer.open(sealed, context="totp 42") == SECRET
-    for odd in (sealed[:-1], sealed[:5], b"", b"\x02" + sealed[1:], sealed[:-1] + b"\x00"):
+    changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    for odd in (sealed[:-1], sealed[:5], b"", b"\x02" + sealed[1:], changed):
         with pytest.raises(CannotOpen):
             sealer.open(odd, context="totp 42")
     with pytest.raises(CannotOpen):
@@ -81,7 +82,7 @@ def test_the_first_key_seals_and_all_of_them_open() -> None:
     assert both.is_by_first(again, context="x")
 
 
-@pytest.mark.parametrize("key", ["short", "x" * 44, "\u00e9" * 43, "a" * 43 + "=="])
+@pytest.mark.parametrize("key", ["short", "x" * 44, "\u00e9" * 43, "a" * 40])
 def test_a_malformed_key_is_rejected_and_not_repeated(key: str) -> None:
     good = sealing.create_key()
     with pytest.raises(ValidationError) as raised:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authentication.audit import Event
+from counterfoil.lookup.marks import Outcome
 
 
 class Instrumentation:
@@ -15,6 +16,12 @@ class Instrumentation:
 
     def lookup_finished(self, *, tokens: int, seconds: float, failed: bool) -> None:
         """One query for so many tokens has been answered, or has failed."""
+
+    def batch_finished(self, *, server: str, outcome: Outcome) -> None:
+        """A server has answered a batch, or has failed. Called only where there are standbys."""
+
+    def mark_finished(self, *, seconds: float, reign: int) -> None:
+        """The primary has given a mark for a standby."""
 
     def hashing_queued(self) -> None:
         """A password has been put into the queue."""

@@ -20,12 +20,14 @@ from authentication.resolution.issued_tokens import IssuedTokens
 from authentication.resolution.last_used import LastUsedWriter
 from authentication.resolution.limited_resolver import LimitedResolver
 from authentication.resolution.rejected_tokens import RejectedTokenAuditor
+from authentication.resolution.standbys import StandbyObserver
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
 from authentication.throttling.lane import Lane
 from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
 from counterfoil.foreign_tokens import ForeignTokens
 from counterfoil.identity import CredentialKind, LiveCredential
+from counterfoil.lookup.replicated import ReplicatedLookup
 from counterfoil.resolver import Resolver
 from database.engine.lookup import open_lookup
 from database.engine.session import Database
@@ -68,8 +70,10 @@ class Service:
         self.api_key_uses = ApiKeyUses(settings, self.database)
         self.rejected_tokens = RejectedTokenAuditor(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, instrumentation)
+        self._standbys = StandbyObserver(self.database, instrumentation)
+        self._lookup = open_lookup(database_settings, self._standbys)
         self.resolver = Resolver(
-            open_lookup(database_settings),
+            self._lookup,
             deadline_seconds=database_settings.database_deadline_seconds,
             on_use=self._record_use,
             on_lookup=instrumentation.lookup_finished,
@@ -94,6 +98,11 @@ class Service:
             raise RuntimeError("there is no mail: COUNTERFOIL_MAIL_URL is not set")
         return self._mailing
 
+    @property
+    def usable_standbys(self) -> int:
+        """How many standbys answer lookups at the moment."""
+        return self._lookup.usable_standbys() if isinstance(self._lookup, ReplicatedLookup) else 0
+
     async def open(self) -> None:
         """Connect. While the database cannot be reached, this is retried in the background."""
         await self.resolver.open()
@@ -116,6 +125,7 @@ class Service:
     async def close(self) -> None:
         """Finish lookups in flight, write pending batches, disconnect."""
         await self.resolver.close()
+        await self._standbys.stop()
         if self._mailing is not None:
             await self._mailing.worker.stop()
         await self.last_used.stop()

@@ -10,7 +10,7 @@ A framework that makes a 500 of every exception, as Starlette does, has to have 
 """
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -57,6 +57,7 @@ class CounterfoilMiddleware:
         url: str | None = None,
         api_key: str | None = None,
         database_url: str | None = None,
+        standby_urls: Sequence[str] = (),
         deadline_seconds: float = modes.DEADLINE_SECONDS,
         max_connections: int = modes.MAX_CONNECTIONS,
         max_staleness_seconds: float = 0.0,
@@ -69,6 +70,7 @@ class CounterfoilMiddleware:
             url=url,
             api_key=api_key,
             database_url=database_url,
+            standby_urls=standby_urls,
             deadline_seconds=deadline_seconds,
             max_connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,

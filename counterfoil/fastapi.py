@@ -13,7 +13,7 @@ the request.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Annotated, Any, NamedTuple
@@ -48,10 +48,11 @@ class Counterfoil:
     """Checks the tokens that an application receives, at each request.
 
     With `url` and `api_key` the service is asked (RFC 7662): the key needs the scope `introspect`.
-    With `database_url` the service's database is. `deadline_seconds` is how long a request may wait
-    for that in all: after it, the response is 503. Rejected credentials get the same response as
-    from the service; nothing else of the application changes. `token_url` is where the Authorize
-    button of the application's documentation logs in, if its browser reaches that.
+    With `database_url` the service's database is. Standbys of it, at `standby_urls`, answer in its
+    place, and as freshly. `deadline_seconds` is how long a request may wait for that in all: after
+    it, the response is 503. Rejected credentials get the same response as from the service; nothing
+    else of the application changes. `token_url` is where the Authorize button of the application's
+    documentation logs in, if its browser reaches that.
 
     `max_staleness_seconds` accepts an answer of the service for so long, and with it that a
     revocation holds only after that time. `session_cookie=SessionCookie()` also accepts the cookie
@@ -66,6 +67,7 @@ class Counterfoil:
         url: str | None = None,
         api_key: str | None = None,
         database_url: str | None = None,
+        standby_urls: Sequence[str] = (),
         deadline_seconds: float = modes.DEADLINE_SECONDS,
         max_connections: int = modes.MAX_CONNECTIONS,
         max_staleness_seconds: float = 0.0,
@@ -81,6 +83,7 @@ class Counterfoil:
             url=url,
             api_key=api_key,
             database_url=database_url,
+            standby_urls=standby_urls,
             deadline_seconds=deadline_seconds,
             max_connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,

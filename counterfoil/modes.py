@@ -3,7 +3,7 @@
 import asyncio
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from counterfoil import lookup, tokens
@@ -66,6 +66,7 @@ def choose(
     url: str | None,
     api_key: str | None,
     database_url: str | None,
+    standby_urls: Sequence[str],
     deadline_seconds: float,
     max_connections: int,
     max_staleness_seconds: float,
@@ -83,7 +84,9 @@ def choose(
             raise ValueError(
                 "api_key, max_staleness_seconds and ssl_context belong to url, not to database_url"
             )
-        return _by_database(database_url, deadline_seconds, foreign)
+        return _by_database(database_url, standby_urls, deadline_seconds, foreign)
+    if standby_urls:
+        raise ValueError("standby_urls belong to database_url, not to url")
     assert url is not None  # noqa: S101 - for the type checker
     if not 0 <= max_staleness_seconds < math.inf or max_connections < 1:
         raise ValueError("max_staleness_seconds and max_connections must not be negative or none")
@@ -93,10 +96,15 @@ def choose(
 
 
 def _by_database(
-    database_url: str, deadline_seconds: float, foreign: ForeignTokens
+    database_url: str,
+    standby_urls: Sequence[str],
+    deadline_seconds: float,
+    foreign: ForeignTokens,
 ) -> OnDemandResolver:
     def create() -> TokenResolver:
-        connections = lookup.from_url(database_url, deadline_seconds=deadline_seconds)
+        connections = lookup.from_url(
+            database_url, standby_urls=standby_urls, deadline_seconds=deadline_seconds
+        )
         return Resolver(connections, deadline_seconds=deadline_seconds, foreign=foreign)
 
     # A wrong URL is an error of the configuration, and so is a driver that is not installed.

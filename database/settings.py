@@ -7,11 +7,12 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -19,7 +20,7 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from counterfoil.lookup.server import reject_standbys
+from counterfoil.lookup.server import reject_standbys, reject_unless_standby
 from database.setting_files import SUFFIX, FileSettingsSource
 
 PREFIX = "COUNTERFOIL_"
@@ -93,11 +94,27 @@ class DatabaseSettings(LayerSettings):
     prepared_statements: bool = True
     """Switch this off behind PgBouncer in transaction mode, which does not preserve statements."""
 
+    lookup_database_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Standbys that answer token lookups in place of the primary, as fresh as it, separated by
+    commas. See docs/how-to/scale.md.
+    """
+
+    lookup_replica_connections: Annotated[int, Field(ge=1, le=8)] = 2
+    """Token lookups that a worker has in flight at once on each standby."""
+
+    lookup_replica_patience_milliseconds: Annotated[int, Field(ge=0, le=1000)] = 20
+    """How long a standby may take to replay what a lookup needs, before the primary is asked."""
+
     migrate_on_start: bool = False
     """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
 
     start_without_database: bool = False
     """Whether to start although the database cannot be reached, and answer 503 until it can."""
+
+    @field_validator("lookup_database_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _reject_other_databases(self) -> Self:
@@ -111,6 +128,14 @@ class DatabaseSettings(LayerSettings):
         if backend == "sqlite" and self.url.database in {None, "", ":memory:"}:
             raise ValueError("DATABASE_URL must name a file, as connections share no memory")
         reject_standbys(self.url.query)
+        return self
+
+    @model_validator(mode="after")
+    def _reject_other_standbys(self) -> Self:
+        if self.lookup_database_urls and self.url.get_backend_name() == "sqlite":
+            raise ValueError("LOOKUP_DATABASE_URLS: SQLite has no standbys")
+        for address in self.lookup_database_urls:
+            _reject_unless_standby_url(address)
         return self
 
     @cached_property
@@ -143,6 +168,17 @@ def parse_url(text: str) -> URL:
     if url.get_backend_name() == "sqlite":
         return url.set(drivername="sqlite")
     return url
+
+
+def _reject_unless_standby_url(text: str) -> None:
+    try:
+        url = parse_url(text)
+        is_postgresql = url.get_backend_name() == "postgresql"
+    except (ArgumentError, ValueError):
+        is_postgresql = False
+    if not is_postgresql:
+        raise ValueError("LOOKUP_DATABASE_URLS must begin with postgresql://")
+    reject_unless_standby({"host": url.host, **url.query})
 
 
 @contextmanager

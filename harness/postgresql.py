@@ -120,14 +120,19 @@ class PostgreSQL(DatabaseServer):
 
     def require_standby(self) -> None:
         """Let every commit wait for a standby from now on, and return when one is there."""
-        self._run(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = '*'"))
-        self._run(sql.SQL("SELECT pg_reload_conf()"))
+        self.configure("synchronous_standby_names", "*")
         while not self._has_synchronous_standby():
             time.sleep(0.02)
 
     def require_no_standby(self) -> None:
         """Let commits return by themselves again."""
-        self._run(sql.SQL("ALTER SYSTEM RESET synchronous_standby_names"))
+        self.configure("synchronous_standby_names", None)
+
+    def configure(self, name: str, value: str | None) -> None:
+        """Change a setting of the running server. None restores the default."""
+        change = sql.SQL("RESET {}") if value is None else sql.SQL("SET {} = {}")
+        parts = [sql.Identifier(name)] + ([] if value is None else [sql.Literal(value)])
+        self._run(sql.SQL("ALTER SYSTEM ") + change.format(*parts))
         self._run(sql.SQL("SELECT pg_reload_conf()"))
 
     def _has_synchronous_standby(self) -> bool:

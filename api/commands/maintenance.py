@@ -16,7 +16,7 @@ from authentication.accounts import users
 from authentication.pruning import prune as pruning
 from authentication.pruning.prune import Retention
 from database import queries, revisions
-from database.engine import sqlite
+from database.engine import sqlite, standbys
 from database.engine.session import Database
 from database.settings import DatabaseSettings
 
@@ -110,6 +110,8 @@ def check() -> None:
                 typer.echo("warning: there is no administrator yet", err=True)
             if queries.audit_events.can_be_altered(db):
                 typer.echo(f"warning: {_ALTERABLE}", err=True)
+        for line in standbys.describe(database.settings):
+            typer.echo(line, err=True)
         for warning in [*_file_warnings(database.settings), *weak_settings.find(load())]:
             typer.echo(f"warning: {warning}", err=True)
         typer.echo("ok")

@@ -26,6 +26,7 @@ from authentication.audit import Event, Reason
 from authentication.instrumentation import Instrumentation
 from authentication.service import Service
 from counterfoil import __version__
+from counterfoil.lookup.marks import Outcome
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -53,13 +54,18 @@ class Metrics(Instrumentation):
         self._exposed = _add_up_workers() or self._registry
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._mount_paths: dict[Any, str] = {}
-        self._seen_dropped = stdout.dropped
         self._define_requests()
         self._define_lookups()
+        self._define_standbys()
         self._define_authentication()
         self._define_hashing()
         self._define_background()
         self._define_samples()
+        self._seen = {
+            self._log_lines_dropped: stdout.dropped,
+            self._commits_abandoned: 0,
+            self._commits_unconfirmed: 0,
+        }
 
     def render(self, service: Service) -> bytes:
         """All numbers of all workers, in the text format that Prometheus reads."""
@@ -88,6 +94,13 @@ class Metrics(Instrumentation):
         else:
             self._lookup_tokens(tokens)
             self._lookup_seconds(seconds)
+
+    def batch_finished(self, *, server: str, outcome: Outcome) -> None:
+        self._batches.labels(server, outcome).inc()
+
+    def mark_finished(self, *, seconds: float, reign: int) -> None:
+        self._marks.observe(seconds)
+        self._reign.set(reign)
 
     def hashing_queued(self) -> None:
         self._hashing_waiting.inc()
@@ -168,9 +181,15 @@ class Metrics(Instrumentation):
         self._pool_waiting.set(service.database.waiting())
         self._lookups_waiting.set(service.resolver.waiting())
         self._uses_waiting.set(service.last_used.waiting())
-        dropped = stdout.dropped
-        self._log_lines_dropped.inc(dropped - self._seen_dropped)
-        self._seen_dropped = dropped
+        self._usable_standbys.set(service.usable_standbys)
+        self._count_to(self._log_lines_dropped, stdout.dropped)
+        self._count_to(self._commits_abandoned, service.database.commits_abandoned)
+        self._count_to(self._commits_unconfirmed, service.database.commits_unconfirmed)
+
+    def _count_to(self, counter: Counter, number: int) -> None:
+        """Raise a counter to what has been counted elsewhere."""
+        counter.inc(number - self._seen[counter])
+        self._seen[counter] = number
 
     def _define_requests(self) -> None:
         self._requests = self._counter("requests", "Answers sent.", "method", "route", "status")
@@ -185,6 +204,24 @@ class Metrics(Instrumentation):
         self._lookup_tokens = tokens.observe
         self._lookup_seconds = seconds.observe
         self._lookups_failed = failed.inc
+
+    def _define_standbys(self) -> None:
+        self._batches = self._counter(
+            "lookup_batches", "Queries for tokens, where there are standbys.", "server", "outcome"
+        )
+        self._marks = self._histogram(
+            "mark_seconds", "One question for a mark to the primary.", _LOOKUP_BUCKETS
+        )
+        self._reign = self._gauge("reign", "Counts the promotions.", "livemax")
+        self._usable_standbys = self._gauge(
+            "usable_standbys", "Standbys that the worst worker asks.", "livemin"
+        )
+        self._commits_abandoned = self._counter(
+            "commits_abandoned", "Commits that were not answered within the deadline."
+        )
+        self._commits_unconfirmed = self._counter(
+            "commits_unconfirmed", "Commits whose wait for a standby was cancelled."
+        )
 
     def _define_authentication(self) -> None:
         self._logins = self._counter("logins", "By outcome.", "outcome")
@@ -244,7 +281,7 @@ class Metrics(Instrumentation):
         self,
         name: str,
         text: str,
-        mode: Literal["livesum", "livemax"] = "livesum",
+        mode: Literal["livesum", "livemax", "livemin"] = "livesum",
         *labels: str,
     ) -> Gauge:
         name = f"counterfoil_{name}"

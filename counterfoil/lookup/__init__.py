@@ -38,27 +38,52 @@ class Lookup(Protocol):
         """Close every connection; what is in flight fails."""
 
 
-def from_url(database_url: str, *, deadline_seconds: float) -> Lookup:
+def from_url(
+    database_url: str, *, deadline_seconds: float, standby_urls: Sequence[str] = ()
+) -> Lookup:
     """The lookup for a database URL, `postgresql://...` or `sqlite:///file.db`, not yet connected.
 
-    Raises ValueError for any other, and for one that would take a standby. A driver that the URL
-    names ("postgresql+asyncpg") is ignored.
+    `standby_urls` are those of standbys that answer in place of the primary. Raises ValueError for
+    any other, and for one that would take a standby for the primary. A driver that the URL names
+    ("postgresql+asyncpg") is ignored.
     """
     scheme, _, rest = database_url.partition("://")
     # Imported where they are needed: only one of the drivers has to be installed.
     match scheme.partition("+")[0]:
         case "postgresql" | "postgres":
-            from psycopg2.extensions import parse_dsn
-
-            from counterfoil.lookup.postgresql import PostgreSQLLookup
-            from counterfoil.lookup.server import reject_standbys
-
-            options = parse_dsn(f"postgresql://{rest}")
-            reject_standbys(options)
-            return PostgreSQLLookup(options, deadline_seconds=deadline_seconds)
-        case "sqlite":
+            return _for_postgresql(database_url, standby_urls, deadline_seconds)
+        case "sqlite" if not standby_urls:
             from counterfoil.lookup.sqlite import SQLiteLookup
 
             path = rest.partition("?")[0].removeprefix("/")
             return SQLiteLookup(path, deadline_seconds=deadline_seconds)
+        case "sqlite":
+            raise ValueError("SQLite has no standbys")
     raise ValueError("the database URL must begin with postgresql:// or sqlite:///")
+
+
+def _for_postgresql(
+    database_url: str, standby_urls: Sequence[str], deadline_seconds: float
+) -> Lookup:
+    from counterfoil.lookup import server
+    from counterfoil.lookup.postgresql import PostgreSQLLookup
+    from counterfoil.lookup.replicated import ReplicatedLookup
+
+    options = _options_of(database_url)
+    server.reject_standbys(options)
+    if not standby_urls:
+        return PostgreSQLLookup(options, deadline_seconds=deadline_seconds)
+    standbys = [_options_of(url) for url in standby_urls]
+    for standby in standbys:
+        server.reject_unless_standby(standby)
+    return ReplicatedLookup(options, standbys, deadline_seconds=deadline_seconds)
+
+
+def _options_of(url: str) -> "dict[str, str]":
+    from psycopg2.extensions import parse_dsn
+
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("the URL of a standby must begin with postgresql://")
+    options: dict[str, str] = parse_dsn(f"postgresql://{rest}")
+    return options

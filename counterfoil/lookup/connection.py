@@ -29,13 +29,13 @@ PLANNING = (
 
 T = TypeVar("T")
 
-_IS_STANDBY = "SELECT pg_is_in_recovery()"
-# Fails on a standby. Must come before the first query of a transaction.
-_ON_PRIMARY = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
-
 
 class LookupConnection:
     """Connected by `open`; after that `find` may be called whenever its last future is done."""
+
+    # Fails on a standby. Must come before the first query of a transaction.
+    _BEGIN = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
+    _CHECK = "SELECT pg_is_in_recovery()"
 
     def __init__(
         self,
@@ -43,11 +43,12 @@ class LookupConnection:
         *,
         deadline_seconds: float,
         prepared_statements: bool,
-        on_lost: Callable[["LookupConnection"], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._options = server.connection_options(options)
         self._settings = server.settings_for(options)
         self._deadline_seconds = deadline_seconds
+        self._answer_seconds = deadline_seconds
         self._prepared_statements = prepared_statements
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -78,13 +79,19 @@ class LookupConnection:
         self, kind: CredentialKind, digests: Sequence[bytes]
     ) -> asyncio.Future[list[LiveCredential]]:
         """Look up a batch. If that fails, with DatabaseUnavailable, the connection is lost."""
+        return self._execute(self._message(self._lookup(kind, digests)), read_credentials)
+
+    def _lookup(self, kind: CredentialKind, digests: Sequence[bytes]) -> str:
         # Hexadecimal digits need no quoting. An E'' string means the same whatever
         # `standard_conforming_strings` is.
         array = "E'{" + ",".join(f'"\\\\\\\\x{digest.hex()}"' for digest in digests) + "}'"
         if self._prepared_statements:
-            return self._execute(f"EXECUTE {kind} ({array})", _read_credentials)
-        query = postgresql(kind).replace("$1", f"{array}::bytea[]")
-        return self._execute(f"{self._preamble}; {query}", _read_credentials)
+            return f"EXECUTE {kind} ({array})"
+        return postgresql(kind).replace("$1", f"{array}::bytea[]")
+
+    def _message(self, statements: str) -> str:
+        """Statements as they are sent. Without prepared ones, the settings come along."""
+        return statements if self._prepared_statements else f"{self._preamble}; {statements}"
 
     def close(self, reason: BaseException | None = None) -> None:
         """Close the connection, and fail the query in flight."""
@@ -95,18 +102,21 @@ class LookupConnection:
             self._loop.remove_writer(self._descriptor)
         self._connection.close()
         self._connection = None
-        failure = DatabaseUnavailable("the connection for token lookups was lost")
+        failure = self._failure(reason)
         failure.__cause__ = reason
         self._settle(failure)
         if self._ready:
             self._ready = False
-            self._on_lost(self)
+            self._on_lost()
 
     async def _set_up(self) -> None:
         """All in one message, because round trips to a distant database are slow."""
         statements = self._session_setup() if self._prepared_statements else []
-        answer = await self._execute("; ".join([*statements, _IS_STANDBY]), list)
-        if answer != [(False,)]:
+        self._accept(*await self._execute("; ".join([*statements, self._CHECK]), list))
+
+    def _accept(self, properties: Sequence[Any]) -> None:
+        """Raises DatabaseUnavailable for a server that is not the one to ask."""
+        if properties[0]:
             raise DatabaseUnavailable("the server is a standby")
 
     def _session_setup(self) -> list[str]:
@@ -114,23 +124,26 @@ class LookupConnection:
             *PLANNING,
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
             *(f"SET {setting}" for setting in self._own_settings()),
-            *(f"PREPARE {kind} (bytea[]) AS {postgresql(kind)}" for kind in CredentialKind),
+            *self._prepared(),
         ]
+
+    def _prepared(self) -> Iterator[str]:
+        yield from (f"PREPARE {kind} (bytea[]) AS {postgresql(kind)}" for kind in CredentialKind)
 
     @cached_property
     def _preamble(self) -> str:
         """Sent before each query where sessions are not ours: in one message with the query it is
         one transaction, to which its settings are local."""
-        return "; ".join([_ON_PRIMARY, *(f"SET LOCAL {one}" for one in self._own_settings())])
+        return "; ".join([self._BEGIN, *(f"SET LOCAL {one}" for one in self._own_settings())])
 
     def _own_settings(self) -> Iterator[str]:
         # The server should stop a query when we stop waiting for it.
-        yield f"statement_timeout = {int(self._deadline_seconds * 1000)}"
+        yield f"statement_timeout = {int(self._answer_seconds * 1000)}"
         yield from (f"{name} = {value}" for name, value in self._settings.items())
 
     async def _connect(self) -> None:
         async with self._step():
-            options = server.only_primary(await dns.resolve_async(self._options))
+            options = self._choose_host(await dns.resolve_async(self._options))
         self._connection = psycopg2.connect(**options, async_=True)
         while (state := self._connection.poll()) != extensions.POLL_OK:
             async with self._step():
@@ -138,6 +151,9 @@ class LookupConnection:
         self._descriptor = self._connection.fileno()
         self._cursor = self._connection.cursor()
         self._loop.add_reader(self._descriptor, self._on_readable)
+
+    def _choose_host(self, resolved: dict[str, Any]) -> dict[str, Any]:
+        return server.only_primary(resolved)
 
     def _step(self) -> asyncio.Timeout:
         """Bounds one step of connecting: after more time, a packet has probably been lost.
@@ -165,7 +181,7 @@ class LookupConnection:
         answer: asyncio.Future[T] = self._loop.create_future()
         self._answer, self._read = answer, read
         self._timer = self._loop.call_later(
-            self._deadline_seconds,
+            self._answer_seconds,
             partial(self.close, TimeoutError("the lookup ran into its deadline")),
         )
         try:
@@ -182,7 +198,13 @@ class LookupConnection:
                 self._settle(self._read(self._cursor.fetchall()))
         except Exception as error:
             # Whatever went wrong: the answer has been read, so no other event would end the wait.
-            self.close(error)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.close(error)
+
+    def _failure(self, reason: BaseException | None) -> DatabaseUnavailable:  # noqa: ARG002
+        return DatabaseUnavailable("the connection for token lookups was lost")
 
     def _settle(self, outcome: Any) -> None:
         answer, timer, self._answer, self._timer = self._answer, self._timer, None, None
@@ -196,7 +218,7 @@ class LookupConnection:
             answer.set_result(outcome)
 
 
-def _read_credentials(found: Sequence[Any]) -> list[LiveCredential]:
+def read_credentials(found: Sequence[Any]) -> list[LiveCredential]:
     return [rows.read(row) for row in found]
 
 

@@ -7,8 +7,9 @@ deadline in this process, after which its connection is closed and replaced.
 import asyncio
 import logging
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.identity import CredentialKind, LiveCredential
@@ -19,9 +20,11 @@ log = logging.getLogger("counterfoil.lookup")
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
 
+C = TypeVar("C", bound=LookupConnection)
 
-class PostgreSQLLookup:
-    """A few connections, each with one batch in flight at a time.
+
+class ConnectionPool(ABC, Generic[C]):
+    """A few connections to one server. Those that are lost are replaced in the background.
 
     `options` are libpq's. `prepared_statements` is False behind PgBouncer in transaction mode.
     """
@@ -38,8 +41,8 @@ class PostgreSQLLookup:
         self._deadline_seconds = deadline_seconds
         self._connections = connections
         self._prepared_statements = prepared_statements
-        self._free: list[LookupConnection] = []
-        self._open: set[LookupConnection] = set()
+        self._free: list[C] = []
+        self._open: set[C] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._down_since: float | None = None
         self._logged_cause = ""
@@ -61,25 +64,34 @@ class PostgreSQLLookup:
         elapsed = asyncio.get_running_loop().time() - self._down_since
         return elapsed > self._deadline_seconds
 
-    def find(
-        self, kind: CredentialKind, digests: Sequence[bytes]
-    ) -> asyncio.Future[list[LiveCredential]]:
-        connection = self._free.pop()
-        future = connection.find(kind, digests)
-        future.add_done_callback(lambda _: self._release(connection))
-        return future
+    def take(self) -> C:
+        """A free connection, to be released after its answer."""
+        return self._free.pop()
 
-    def _release(self, connection: LookupConnection) -> None:
+    def release(self, connection: C) -> None:
+        """Give a connection back, even one that has been lost."""
         if connection in self._open:
             self._free.append(connection)
             self.on_free()
 
+    def find(
+        self, kind: CredentialKind, digests: Sequence[bytes]
+    ) -> asyncio.Future[list[LiveCredential]]:
+        connection = self.take()
+        future = connection.find(kind, digests)
+        future.add_done_callback(lambda _: self.release(connection))
+        return future
+
+    @abstractmethod
+    def _create(self, options: Mapping[str, Any], **arguments: Any) -> C:
+        """A connection, not yet open. The arguments are those of LookupConnection."""
+
     async def _connect(self) -> None:
-        connection = LookupConnection(
+        connection: C = self._create(
             self._options,
             deadline_seconds=self._deadline_seconds,
             prepared_statements=self._prepared_statements,
-            on_lost=self._replace,
+            on_lost=lambda: self._replace(connection),
         )
         await connection.open()
         self._down_since = None
@@ -88,7 +100,7 @@ class PostgreSQLLookup:
         self._free.append(connection)
         self.on_free()
 
-    def _replace(self, connection: LookupConnection) -> None:
+    def _replace(self, connection: C) -> None:
         """Open another connection in place of a lost one. Called once for each."""
         self._open.discard(connection)
         if connection in self._free:
@@ -141,3 +153,10 @@ class PostgreSQLLookup:
         await asyncio.gather(*opening, return_exceptions=True)
         for connection in list(self._open):
             connection.close()
+
+
+class PostgreSQLLookup(ConnectionPool[LookupConnection]):
+    """Each connection has one batch in flight at a time."""
+
+    def _create(self, options: Mapping[str, Any], **arguments: Any) -> LookupConnection:
+        return LookupConnection(options, **arguments)

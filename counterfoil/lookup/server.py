@@ -42,6 +42,14 @@ def reject_standbys(options: Mapping[str, Any]) -> None:
         )
 
 
+def reject_unless_standby(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for options that name several servers, or demand a primary."""
+    if "," in str(options.get("host") or options.get("hostaddr") or ""):
+        raise ValueError("each standby needs a URL of its own")
+    if options.get(_PRIMARY, "any") in _PRIMARIES:
+        raise ValueError("the URL of a standby must not demand a primary by target_session_attrs")
+
+
 def settings_for(options: Mapping[str, Any]) -> dict[str, str]:
     """LOOKUP_SETTINGS, without `search_path` if the options set it."""
     settings = dict(LOOKUP_SETTINGS)

@@ -30,6 +30,7 @@ class AbandonedCommits:
     """
 
     def __init__(self, limit: int, recount: Callable[[], int]) -> None:
+        self.total = 0
         self._limit = limit
         self._recount = recount
         self._lock = threading.Lock()
@@ -45,6 +46,7 @@ class AbandonedCommits:
         """Count one more."""
         with self._lock:
             self._abandoned += 1
+            self.total += 1
 
     def refresh(self) -> None:
         """Ask the server how many are left, unless it was asked a moment ago."""

@@ -1,21 +1,34 @@
 """Creates the lookup of tokens according to the settings."""
 
+from typing import Any
+
 from counterfoil.lookup import Lookup
 from counterfoil.lookup.postgresql import PostgreSQLLookup
+from counterfoil.lookup.replicated import LookupObserver, ReplicatedLookup
 from counterfoil.lookup.sqlite import SQLiteLookup
 from database.engine.postgresql import connection_options
-from database.settings import DatabaseSettings
+from database.settings import DatabaseSettings, parse_url
 
 
-def open_lookup(settings: DatabaseSettings) -> Lookup:
+def open_lookup(settings: DatabaseSettings, observer: LookupObserver | None = None) -> Lookup:
     """Returns the lookup for the database of the settings, not yet connected."""
     if settings.url.get_backend_name() == "sqlite":
         return SQLiteLookup(
             settings.url.database or "", deadline_seconds=settings.database_deadline_seconds
         )
-    return PostgreSQLLookup(
-        connection_options(settings.url),
-        deadline_seconds=settings.database_deadline_seconds,
-        connections=settings.lookup_connections,
-        prepared_statements=settings.prepared_statements,
+    options = connection_options(settings.url)
+    shared: dict[str, Any] = {
+        "deadline_seconds": settings.database_deadline_seconds,
+        "connections": settings.lookup_connections,
+        "prepared_statements": settings.prepared_statements,
+    }
+    if not settings.lookup_database_urls:
+        return PostgreSQLLookup(options, **shared)
+    return ReplicatedLookup(
+        options,
+        [connection_options(parse_url(url)) for url in settings.lookup_database_urls],
+        standby_connections=settings.lookup_replica_connections,
+        patience_ms=settings.lookup_replica_patience_milliseconds,
+        observer=observer,
+        **shared,
     )

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database.engine import deadlines, engines, postgresql
-from database.engine.commits import AbandonedCommits
+from database.engine.commits import AbandonedCommits, CommitNotConfirmed
 from database.engine.disk import Disk
 from database.errors import is_outage, reason_of
 from database.settings import DatabaseSettings
@@ -33,6 +33,8 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
         self.disk = Disk(settings)
+        self.commits_unconfirmed = 0
+        """How many commits were not confirmed, because their wait for a standby was cancelled."""
         self._abandoned = AbandonedCommits(settings.database_pool_size, self._count_waiting_commits)
         self.engine = engines.create_pooled(settings, on_abandoned=self._abandoned.add)
         self._reader = self.engine.execution_options(read_only=True)
@@ -125,6 +127,8 @@ class Database:
             if not is_outage(error):
                 raise
             self.disk.note(error)
+            if isinstance(error.orig, CommitNotConfirmed):
+                self.commits_unconfirmed += 1
             raise DatabaseUnavailable(f"{type(error.orig).__name__}: {reason_of(error)}") from error
 
     def _count_waiting_commits(self) -> int:
@@ -142,6 +146,11 @@ class Database:
             return
         async with _held(self._untrusted_slots), _held(self._slots):
             yield
+
+    @property
+    def commits_abandoned(self) -> int:
+        """How many commits were not answered within the deadline."""
+        return self._abandoned.total
 
     def connections_in_use(self) -> int:
         """How many are given out at this moment."""

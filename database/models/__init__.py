@@ -12,6 +12,7 @@ from database.models.passkey import Passkey
 from database.models.pruning_scan import PruningScan
 from database.models.recovery_code import RecoveryCode
 from database.models.refresh_token import RefreshToken
+from database.models.reign import Reign
 from database.models.released_name import ReleasedName
 from database.models.role import Role, user_roles
 from database.models.session import LoginSession
@@ -33,6 +34,7 @@ __all__ = [
     "PruningScan",
     "RecoveryCode",
     "RefreshToken",
+    "Reign",
     "ReleasedName",
     "Role",
     "ThrottleCounter",

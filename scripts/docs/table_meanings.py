@@ -14,6 +14,8 @@ TABLES = {
     " remains when its user is deleted.",
     "throttle_counters": "Counted attempts. Neither names nor IP addresses are stored.",
     "pruning_scan": "How far the scan for sessions that nothing marks as ended has come: one row",
+    "reign": "Which primary the standbys have to follow that answer lookups: one row, if there are"
+    " any.",
     "released_names": "E-mail addresses and usernames that were given up, as digests: for a while"
     " nobody else can take them.",
     "known_addresses": "The networks from which users have logged in before, as digests.",
@@ -117,6 +119,10 @@ COLUMNS = {
     "throttle_counters.ends_at": "the end of the window; NULL: it counts until it is reset",
     "pruning_scan.id": "always 1",
     "pruning_scan.after": "the session that it read last",
+    "reign.id": "always 1",
+    "reign.number": "counts the promotions that the service has seen",
+    "reign.nonce": "made for each reign; a standby answers only if it has the primary's",
+    "reign.timeline": "of the primary's write-ahead log",
     "released_names.id": "",
     "released_names.name_digest": "of the name",
     "released_names.user_id": "who had it, and can have it again; the user may be deleted",

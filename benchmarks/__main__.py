@@ -17,6 +17,7 @@ from benchmarks import (
     report,
     revocation,
     setups,
+    standbys,
     wrk,
 )
 from benchmarks.goals import missed
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
     "setups": setups.run,
     "growth": growth.run,
     "pruning": pruning.run,
+    "standbys": standbys.run,
 }
 TARGETS = [*product.LABELS, *peer_setup.PEERS, *setups.LABELS]
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
-from benchmarks import peer_setup, product, setups
+from benchmarks import peer_setup, product, setups, standbys
 from benchmarks.figures import Figures
 from benchmarks.results import Result
 from benchmarks.rounds import CONTROL
@@ -14,6 +14,7 @@ TITLES = {
     "setups": "Other set-ups",
     "growth": "Growth of the token table",
     "pruning": "Housekeeping at 10 million sessions",
+    "standbys": "Lookups on standbys",
     "login": "Login",
     "refresh": "Refresh",
     "mixed": "A mixed load",
@@ -165,6 +166,36 @@ def write_pruning(result: Result) -> list[str]:
     ]
 
 
+def write_standbys(result: Result) -> list[str]:
+    figures = result.figures
+    rows = [
+        [
+            f"{title}, {connections} connections",
+            cell(figures, f"{target}.server_cpu.{connections}", ranges=False),
+            cell(figures, f"{target}.postgres_cpu.{connections}", ranges=False),
+            cell(figures, f"standbys.standby_cpu.{connections}", ranges=False)
+            if target == standbys.BESIDE_STANDBYS
+            else "-",
+        ]
+        for connections in result.options["connections"]
+        for target, title in (
+            (standbys.DIRECT, "the primary answers"),
+            (standbys.BESIDE_STANDBYS, f"{standbys.STANDBYS} standbys answer"),
+        )
+    ]
+    ratios = (
+        f"{cell(figures, f'standbys.of_direct.requests.{connections}')} at {connections}"
+        for connections in result.options["connections"]
+    )
+    return [
+        *table(["processor seconds of 1,000 requests", "service", "primary", "standbys"], rows),
+        "Requests per second, relative to those without standbys, with all servers on these cores:",
+        f"{', '.join(ratios)}. A login writes {cell(figures, 'standbys.log_bytes')} bytes to the",
+        "write-ahead log of the primary.",
+        "",
+    ]
+
+
 def write_login(result: Result) -> list[str]:
     ratio = cell(result.figures, "login.of_bcrypt")
     rates = {name: rate_of(result.figures, name) for name in ("login", "bcrypt")}
@@ -265,6 +296,7 @@ WRITERS: dict[str, Callable[[Result], list[str]]] = {
     "lookup": write_lookup,
     "growth": write_growth,
     "pruning": write_pruning,
+    "standbys": write_standbys,
     "login": write_login,
     "refresh": write_refresh,
     "setups": write_setups,

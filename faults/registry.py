@@ -27,6 +27,7 @@ MODULES = (
     "races",
     "failover",
     "standbys",
+    "lookups",
     "migrations",
     "logs",
     "clocks",

@@ -144,6 +144,10 @@ class PostgreSQL(DatabaseServer):
         """Promote a standby. It accepts writes once this returns."""
         self._run(sql.SQL("SELECT pg_promote(wait => true)"))
 
+    def follow(self, primary: "PostgreSQL") -> None:
+        """Let this standby replicate another primary from now on."""
+        self.configure("primary_conninfo", self._conninfo(primary))
+
     @classmethod
     def _create(cls, options: Mapping[str, str]) -> Self:
         user = unprivileged_user()
@@ -223,12 +227,15 @@ class PostgreSQL(DatabaseServer):
             raise RuntimeError(f"initdb fails:\n{self.log()}")
 
     def _copy(self, primary: "PostgreSQL") -> None:
-        source = f"host=127.0.0.1 port={primary.port} user=postgres password={self._password}"
+        source = self._conninfo(primary)
         process = self._spawn(
             "pg_basebackup", "-D", self._data, "-d", source, "-R", "-X", "stream", "-c", "fast"
         )
         if process.wait(START_SECONDS) != 0:
             raise RuntimeError(f"pg_basebackup fails:\n{self.log()}")
+
+    def _conninfo(self, primary: "PostgreSQL") -> str:
+        return f"host=127.0.0.1 port={primary.port} user=postgres password={self._password}"
 
     def _spawn(self, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         return spawn(

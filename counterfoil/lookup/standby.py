@@ -109,6 +109,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         self._attendance = asyncio.get_running_loop().create_task(self._attend())
 
     async def close(self) -> None:
+        self.is_usable = False
         if self._attendance is not None:
             self._attendance.cancel()
             await asyncio.gather(self._attendance, return_exceptions=True)

@@ -181,6 +181,7 @@ class Metrics(Instrumentation):
         self._pool_waiting.set(service.database.waiting())
         self._lookups_waiting.set(service.resolver.waiting())
         self._uses_waiting.set(service.last_used.waiting())
+        self._standbys.set(len(service.database.settings.lookup_database_urls))
         self._usable_standbys.set(service.usable_standbys)
         self._count_to(self._log_lines_dropped, stdout.dropped)
         self._count_to(self._commits_abandoned, service.database.commits_abandoned)
@@ -213,6 +214,7 @@ class Metrics(Instrumentation):
             "mark_seconds", "One question for a mark to the primary.", _LOOKUP_BUCKETS
         )
         self._reign = self._gauge("reign", "Counts the promotions.", "livemax")
+        self._standbys = self._gauge("standbys", "Standbys to ask for tokens.", "livemax")
         self._usable_standbys = self._gauge(
             "usable_standbys", "Standbys that the worst worker asks.", "livemin"
         )

@@ -192,9 +192,7 @@ for _name, _fault in _FAULTS.items():
     _register(_name, _fault)
 
 
-@scenario(
-    "F34", f"a standby promoted, another not told of it, {AFTER_PROMOTION} revocations"
-)
+@scenario("F34", f"a standby promoted, another not told of it, {AFTER_PROMOTION} revocations")
 def standby_of_former_primary(context: ScenarioContext) -> Outcome:
     primary, url = context.cluster()
     successor, other = context.standby(primary), context.standby(primary)

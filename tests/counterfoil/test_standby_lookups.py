@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from api.commands.cli import cli
 from counterfoil import lookup
 from counterfoil.fastapi import Counterfoil, CurrentIdentity
-from database import migrations
+from database import migrations, queries
+from database.engine.session import Database
 from database.settings import DatabaseSettings
 from faults.context import suspended
 from harness.postgresql import PostgreSQL
@@ -257,22 +258,33 @@ def test_a_promoted_standby_is_not_asked(
 
 
 def test_a_server_of_another_cluster_is_not_asked(
-    make_standby_client: MakeStandbyClient, service_url: str
+    make_standby_client: MakeStandbyClient,
+    service_url: str,
+    primary: PostgreSQL,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It has been restored from a dump, and the reign with it."""
+    database = Database(DatabaseSettings(database_url=service_url))
+    with database.transaction() as db:
+        queries.reign.begin(db)
+    database.close()
+    ((nonce, timeline),) = run_sql(service_url, "SELECT nonce, timeline FROM reign")
     with PostgreSQL.launch() as other:
         migrations.upgrade(other.create_database("counterfoil"))
-        role = make_url(service_url).username
-        run_sql(other.url("postgres"), f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
-        grant(url_of(other), role or "")
+        role = str(make_url(service_url).username)
+        run_sql(url_of(other), f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+        grant(url_of(other), role)
+        run_sql(url_of(other), f"INSERT INTO reign VALUES (1, 1, '{nonce}', '{timeline}')")
         with other.launch_standby() as foreign:
+            while not has_replayed(primary, foreign):
+                run_sql(
+                    url_of(other),
+                    "SELECT pg_logical_emit_message(true, '', ''); SELECT pg_switch_wal()",
+                )
+                until(lambda: has_replayed(other, foreign))
             client = make_standby_client(foreign.port)
             tokens = client.sign_up()
-            until(lambda: run_sql(service_url, "SELECT nonce FROM reign"))
-            ((nonce, timeline),) = run_sql(service_url, "SELECT nonce, timeline FROM reign")
-            run_sql(url_of(other), f"INSERT INTO reign VALUES (1, 1, '{nonce}', '{timeline}')")
-            until(lambda: run_sql(url_of(foreign), "SELECT 1 FROM reign"))
-            run_sql(url_of(other), "SELECT pg_switch_wal()")
+            until(lambda: "does not follow the primary" in caplog.text)
             assert client.me(tokens).status_code == 200
             assert gauge(client, "usable_standbys") == 0
 

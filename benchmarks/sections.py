@@ -191,7 +191,7 @@ def write_standbys(result: Result) -> list[str]:
         *table(["processor seconds of 1,000 requests", "service", "primary", "standbys"], rows),
         "Requests per second, relative to those without standbys, with all servers on these cores:",
         f"{', '.join(ratios)}. A login writes {cell(figures, 'standbys.log_bytes')} bytes to the",
-        "write-ahead log of the primary.",
+        "write-ahead log of the primary, mostly images of pages after a checkpoint.",
         "",
     ]
 

@@ -53,6 +53,7 @@ class Metrics(Instrumentation):
         self._registry = CollectorRegistry()
         self._exposed = _add_up_workers() or self._registry
         self._request_children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._batch_children: dict[tuple[str, str], Any] = {}
         self._mount_paths: dict[Any, str] = {}
         self._define_requests()
         self._define_lookups()
@@ -96,7 +97,11 @@ class Metrics(Instrumentation):
             self._lookup_seconds(seconds)
 
     def batch_finished(self, *, server: str, outcome: Outcome) -> None:
-        self._batches.labels(server, outcome).inc()
+        count = self._batch_children.get((server, outcome))
+        if count is None:
+            count = self._batches.labels(server, outcome).inc
+            self._batch_children[server, outcome] = count
+        count()
 
     def mark_finished(self, *, seconds: float, reign: int) -> None:
         self._marks.observe(seconds)

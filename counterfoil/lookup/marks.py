@@ -19,6 +19,8 @@ MARK = (
     f" WHERE timeline = {TIMELINE}"
 )
 
+PREPARE_WAIT = "PREPARE wait (pg_lsn, uuid, interval) AS SELECT wait_for_mark($1, $2, $3)"
+
 
 class Mark(NamedTuple):
     """`number` counts the reigns; `system` identifies the cluster, with all its copies."""
@@ -28,9 +30,10 @@ class Mark(NamedTuple):
     number: int
     system: int
 
-    def wait(self, patience_ms: int) -> str:
+    def wait(self, patience_ms: int, *, is_prepared: bool) -> str:
         """The statement that fails on a standby that does not reach this mark so soon."""
-        return f"SELECT wait_for_mark('{self.position}', '{self.nonce}', '{patience_ms} ms')"
+        call = "EXECUTE wait" if is_prepared else "SELECT wait_for_mark"
+        return f"{call} ('{self.position}', '{self.nonce}', '{patience_ms} ms')"
 
 
 class Outcome(StrEnum):

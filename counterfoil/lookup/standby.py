@@ -6,7 +6,7 @@ again, so that no request waits for finding that out.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -14,7 +14,14 @@ import psycopg2
 from counterfoil.errors import DatabaseUnavailable
 from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.lookup.connection import LookupConnection, read_credentials
-from counterfoil.lookup.marks import REASONS, SQLSTATES, Mark, Outcome, StandbyFailed
+from counterfoil.lookup.marks import (
+    PREPARE_WAIT,
+    REASONS,
+    SQLSTATES,
+    Mark,
+    Outcome,
+    StandbyFailed,
+)
 from counterfoil.lookup.postgresql import ConnectionPool
 
 log = logging.getLogger("counterfoil.lookup")
@@ -44,12 +51,19 @@ class StandbyConnection(LookupConnection):
         self, mark: Mark, kind: CredentialKind, digests: Sequence[bytes]
     ) -> asyncio.Future[list[LiveCredential]]:
         # Two statements: the snapshot of the second is taken when the first has ended.
-        statements = f"{mark.wait(self._patience_ms)}; {self._lookup(kind, digests)}"
+        statements = f"{self._wait(mark)}; {self._lookup(kind, digests)}"
         return self._ask(mark, statements, read_credentials)
 
     def reach(self, mark: Mark) -> asyncio.Future[list[Any]]:
         """Look nothing up."""
-        return self._ask(mark, mark.wait(self._patience_ms), list)
+        return self._ask(mark, self._wait(mark), list)
+
+    def _wait(self, mark: Mark) -> str:
+        return mark.wait(self._patience_ms, is_prepared=self._prepared_statements)
+
+    def _prepared(self) -> Iterator[str]:
+        yield from super()._prepared()
+        yield PREPARE_WAIT
 
     def _ask(
         self, mark: Mark, statements: str, read: Callable[[Sequence[Any]], list[Any]]
@@ -124,7 +138,7 @@ class Standby(ConnectionPool[StandbyConnection]):
             return
         self.is_usable = False
         usable_seconds = asyncio.get_running_loop().time() - self._usable_since
-        if usable_seconds > _LONGEST_REST_SECONDS:
+        if usable_seconds > self._rest_seconds:
             self._rest_seconds = _FIRST_REST_SECONDS
         self._note(outcome)
         self._failed.set()

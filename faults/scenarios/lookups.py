@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from statistics import quantiles
 
 import httpx2
 import psutil
+import psycopg2
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import make_url
 
@@ -116,11 +117,8 @@ def _conflicts(_standby: PostgreSQL, _relay: Relay, url: str) -> Iterator[None]:
             observe.run_sql(url, "UPDATE sessions SET user_agent = 'x'")
             observe.run_sql(url, "VACUUM sessions", autocommit=True)
 
-    thread = threading.Thread(target=vacuum)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
+    with _running(vacuum, stop):
+        yield
 
 
 @contextmanager
@@ -280,7 +278,9 @@ def _revoke_all(
             local.caller = Caller(service.url)
         before.append(local.caller.use(token))
         if number % 3 == 0:
-            assert local.caller.log_out(token).status == 204
+            # Repeated until it is acknowledged. What a 503 has left open may have been done.
+            while local.caller.log_out(token).status not in {204, 401}:
+                time.sleep(0.05)
         else:
             commit = "off" if number % 3 == 1 else "on"
             statement = f"SET synchronous_commit = {commit}; {_REVOKE}"
@@ -298,14 +298,24 @@ def _writer(url: str) -> Iterator[None]:
     stop = threading.Event()
 
     def write() -> None:
-        while not stop.wait(0.01):
-            observe.run_sql(url, "SELECT pg_logical_emit_message(true, '', repeat('x', 8000))")
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not stop.wait(0.01):
+                cursor.execute("SELECT pg_logical_emit_message(true, '', repeat('x', 8000))")
 
-    thread = threading.Thread(target=write)
+    with _running(write, stop):
+        yield
+
+
+@contextmanager
+def _running(work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    thread = threading.Thread(target=work)
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _wait_for_standbys(service: Server, count: int) -> None:

@@ -219,15 +219,18 @@ def test_the_primary_answers_when_the_last_standby_is_lost(
         assert client.me(tokens).status_code == 200
 
 
-def test_a_standby_that_follows_the_former_primary_is_not_asked(
-    make_standby_client: MakeStandbyClient, primary: PostgreSQL, standby: PostgreSQL
+def test_after_a_promotion_neither_the_new_primary_nor_a_standby_of_the_old_is_asked(
+    make_standby_client: MakeStandbyClient,
+    primary: PostgreSQL,
+    standby: PostgreSQL,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its position in the log is beyond that of the new primary, with another content."""
+    """The position of the latter is beyond that of the new primary, in a log of another content."""
     with Relay(primary.port) as address, primary.launch_standby() as successor:
-        client = make_standby_client(standby.port, primary_port=address.port)
+        client = make_standby_client(standby.port, successor.port, primary_port=address.port)
         revoked = [client.sign_up(), client.log_in(), client.log_in()]
         kept = client.log_in()
-        wait_for_standbys(client, 1)
+        wait_for_standbys(client, 2)
         until(lambda: has_replayed(primary, successor))
         successor.promote()
         run_sql(url_of(primary), "SELECT pg_switch_wal(); CHECKPOINT")
@@ -241,20 +244,8 @@ def test_a_standby_that_follows_the_former_primary_is_not_asked(
             seen.append(client.me(tokens).status_code)
         assert seen == [401, 401, 401]
         until(lambda: gauge(client, "usable_standbys") == 0)
-
-
-def test_a_promoted_standby_is_not_asked(
-    make_standby_client: MakeStandbyClient, primary: PostgreSQL
-) -> None:
-    with primary.launch_standby() as promoted:
-        client = make_standby_client(promoted.port)
-        tokens = client.sign_up()
-        wait_for_standbys(client, 1)
-        promoted.promote()
-        client.http.post("/logout", headers=tokens.headers)
-        assert client.me(tokens).status_code == 401
-        assert batches(client, outcome="not_a_standby") == 1
-        assert gauge(client, "usable_standbys") == 0
+        until(lambda: "it is not a standby" in caplog.text)
+        until(lambda: "it does not follow the primary" in caplog.text)
 
 
 def test_a_server_of_another_cluster_is_not_asked(

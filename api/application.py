@@ -20,6 +20,9 @@ from api.pages import application as pages
 from api.request import client_address
 from api.routers import (
     admin,
+    admin_accounts,
+    admin_exports,
+    admin_roles,
     api_keys,
     browser_session,
     docs,
@@ -31,6 +34,7 @@ from api.routers import (
     metrics,
     oauth,
     sessions,
+    start,
     tokens,
     users,
 )
@@ -158,10 +162,8 @@ def create_app(settings: Settings | None = None, *, is_attached: bool = False) -
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    nouns = [
-        *(users, oauth, tokens, sessions, api_keys, factors, admin, health, introspection),
-        forward_auth,
-    ]
+    nouns = [users, oauth, tokens, sessions, api_keys, factors, health, introspection]
+    nouns += [forward_auth, admin, admin_accounts, admin_roles, admin_exports, start]
     if settings.api.browser_sessions:
         nouns.append(browser_session)
     if settings.mail.is_on:

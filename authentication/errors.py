@@ -25,6 +25,8 @@ CounterfoilError
 │   ├── ReleasedNameLimitReached  the user has given up as many names as allowed
 │   ├── RoleTaken
 │   ├── RoleRequired            new accounts get this role
+│   ├── RolesReadOnly           the service's role in the database may not change roles
+│   ├── PasswordSet             somebody can log in to this account
 │   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── TotpLimitReached        the user has as many authenticator apps as allowed
@@ -194,6 +196,16 @@ class RoleTaken(Conflict):
 class RoleRequired(Conflict):
     code = "role_required"
     detail = "New accounts get this role, so it cannot be deleted."
+
+
+class RolesReadOnly(Conflict):
+    code = "roles_read_only"
+    detail = "Roles are changed by a command here: the service may not change what they grant."
+
+
+class PasswordSet(Conflict):
+    code = "password_set"
+    detail = "This account has a password, so its owner creates its API keys."
 
 
 class NotEmpty(Conflict):

@@ -5,6 +5,7 @@ tables, that cannot change what a role of users may do, and that can only append
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from sqlalchemy import Connection, text
 
@@ -17,12 +18,13 @@ _READ_ONLY = (version_table.NAME, *_VIEWS)
 _FUNCTIONS = ("counterfoil_resolve(text)", "counterfoil_resolve_digests(bytea[])")
 
 
-def grant(connection: Connection, role: str) -> None:
+def grant(connection: Connection, role: str, *, manage_roles: bool = False) -> None:
     """Give the role what it needs on the objects that exist now, and take everything else on them.
 
-    Has to be called by their owner, and again after each migration.
+    With `manage_roles` it may also create, change and delete the roles of users. Has to be called
+    by their owner, and again after each migration.
     """
-    _execute(connection, role, statements)
+    _execute(connection, role, partial(statements, manage_roles=manage_roles))
 
 
 def grant_to_resolve(connection: Connection, role: str) -> None:
@@ -39,7 +41,7 @@ def _execute(
         connection.execute(text(statement))
 
 
-def statements(role: str, schema: str = "public") -> Iterator[str]:
+def statements(role: str, schema: str = "public", *, manage_roles: bool = False) -> Iterator[str]:
     """The statements, for a role and a schema whose names are quoted where they need it."""
     special = (AuditEvent.__tablename__, Role.__tablename__)
     tables = [table.name for table in Base.metadata.sorted_tables]
@@ -58,6 +60,9 @@ def statements(role: str, schema: str = "public") -> Iterator[str]:
     yield f"GRANT UPDATE (description) ON roles TO {role}"
     yield f"GRANT INSERT (event, actor, subject, ip, detail) ON audit_events TO {role}"
     yield f"GRANT EXECUTE ON FUNCTION prune_audit_events(timestamptz, integer) TO {role}"
+    if manage_roles:
+        yield f"GRANT INSERT, UPDATE, DELETE ON roles TO {role}"
+        yield f"GRANT USAGE ON SEQUENCE roles_id_seq TO {role}"
 
 
 def resolver_statements(role: str, schema: str = "public") -> Iterator[str]:

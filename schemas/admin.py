@@ -1,6 +1,7 @@
 """Bodies and parameters of administration. None of them holds a password, a hash or a token."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -18,12 +19,20 @@ from pydantic import (
 from database import limits
 from schemas.base import Schema
 from schemas.sessions import SessionRead
-from schemas.text import Name, Printable, Scopes
+from schemas.text import Email, LongText, Name, Printable, ShortText, Username
 from schemas.users import Profile, RoleNames
 
 T = TypeVar("T")
 
 EVERYTHING = "*"
+
+
+class UserOrder(StrEnum):
+    """The orders of users."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    EMAIL = "email"
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -61,7 +70,12 @@ class Paging(Schema):
     """The `next_cursor` of the page before. Without one, the first page is returned."""
 
 
-class UserQuery(Paging):
+class _Filters(Schema):
+    # As of Paging.
+    model_config = ConfigDict(extra="forbid")
+
+
+class UserFilters(_Filters):
     """Which users to list."""
 
     q: Name | None = Field(
@@ -76,7 +90,16 @@ class UserQuery(Paging):
     """A role that the users have."""
 
 
-class SessionQuery(Paging):
+class UserQuery(UserFilters, Paging):
+    """Which users to list, in which order."""
+
+    order: UserOrder = UserOrder.NEWEST
+    """Newest first, oldest first, or by e-mail address."""
+
+    with_total: bool = Field(False, description="Whether to count all that match; see `total`.")
+
+
+class SessionFilters(_Filters):
     """Which live sessions to list."""
 
     q: Name | None = Field(None, description="The user: as for `/admin/users`.", examples=["love"])
@@ -89,17 +112,21 @@ class SessionQuery(Paging):
     )
 
 
-class AuditQuery(Paging):
+class SessionQuery(SessionFilters, Paging):
+    """Which live sessions to list, page by page."""
+
+
+class AuditFilters(_Filters):
     """Which events to list."""
 
     event: Name | None = Field(None, examples=["login.failed"])
     """The name of the event."""
 
     actor: Name | None = Field(None, examples=["user:42"])
-    """Who did it."""
+    """Who did it: also the e-mail address of a user."""
 
     subject: Name | None = Field(None, examples=["user:42"])
-    """To whom it was done."""
+    """To whom it was done: also the e-mail address of a user."""
 
     ip: Name | None = Field(None, examples=["192.0.2.7"])
     """From which IP address."""
@@ -108,6 +135,10 @@ class AuditQuery(Paging):
     """Inclusive."""
 
     until: Moment | None = Field(None, description="Exclusive.")
+
+
+class AuditQuery(AuditFilters, Paging):
+    """Which events to list, page by page."""
 
 
 class Page(Schema, Generic[T]):
@@ -128,6 +159,9 @@ class AdminUserRead(Profile):
     is_active: bool
     """Whether the user may log in."""
 
+    has_password: bool
+    """Whether the user can log in with a password; service accounts have none."""
+
     roles: RoleNames
     """The roles of the user."""
 
@@ -136,6 +170,35 @@ class AdminUserRead(Profile):
 
     updated_at: datetime
     """When it was last changed."""
+
+
+class AdminUserCreate(Schema):
+    """An account without a password."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"email": "reports@example.org", "name": "Nightly reports"}]
+        },
+    )
+
+    email: Email
+    """The e-mail address, which must not belong to another account."""
+
+    name: Name
+    """The first name, or the whole name, or what a service account is for."""
+
+    surname: ShortText | None = None
+    """The surname."""
+
+    username: Username | None = None
+    """A name to log in with, in place of the e-mail address."""
+
+    website: LongText | None = None
+    """The address of a page."""
+
+    roles: list[RoleName] = Field(["user"], max_length=50)
+    """All roles that the user is to have."""
 
 
 class AdminUserUpdate(Schema):
@@ -151,6 +214,29 @@ class AdminUserUpdate(Schema):
 
     roles: list[RoleName] | None = Field(None, max_length=50)
     """All roles that the user is to have."""
+
+    email: Email | None = None
+    """Another e-mail address, which is not verified then. Its former owner is not told."""
+
+    name: Name | None = None
+    """Another first name, or whole name."""
+
+    surname: ShortText | None = None
+    """Another surname; null removes it."""
+
+    username: Username | None = None
+    """Another username; null removes it."""
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """The names that were sent. null means to remove one that need not be."""
+        sent = self.model_fields_set & {"email", "name", "surname", "username"}
+        named = {field: getattr(self, field) for field in sorted(sent)}
+        return {
+            field: value
+            for field, value in named.items()
+            if value is not None or field in {"surname", "username"}
+        }
 
 
 class AdminSessionRead(SessionRead):
@@ -228,27 +314,13 @@ class AuditEventRead(Schema):
     """More about it, by its name."""
 
 
-class RoleRead(Schema):
-    """A role and the scopes that it grants."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    """The name of the role."""
-
-    description: str
-    """What it is for."""
-
-    scopes: Scopes
-    """The scopes that it grants."""
-
-    requires_second_factor: bool
-    """Whether it gives nothing to a session in which no second factor was given."""
-
-
 # With names of their own, by which generated clients call them.
 class AdminUserPage(Page[AdminUserRead]):
     """A page of users."""
+
+    total: int | None = Field(
+        description="With `with_total`: how many users match; null if there are more than 10,000."
+    )
 
 
 class AdminSessionPage(Page[AdminSessionRead]):

@@ -37,6 +37,9 @@ def migrate(
         str | None,
         typer.Option(metavar="ROLE", help="The PostgreSQL role that serves: see Database roles."),
     ] = None,
+    manage_roles: Annotated[
+        bool, typer.Option(help="With --grant-to: let it change the roles of users as well.")
+    ] = False,
     grant_resolve_to: Annotated[
         str | None,
         typer.Option(metavar="ROLE", help="A PostgreSQL role that may only judge tokens."),
@@ -59,7 +62,8 @@ def migrate(
             migrations.upgrade(settings.database_url)
         typer.echo("The tables are at the newest migration.", err=True)
         if grant_to is not None:
-            migrations.in_turn(settings.database_url, partial(grants.grant, role=grant_to))
+            grant = partial(grants.grant, role=grant_to, manage_roles=manage_roles)
+            migrations.in_turn(settings.database_url, grant)
             typer.echo(f"The role {grant_to} can serve.", err=True)
         if grant_resolve_to is not None:
             grant = partial(grants.grant_to_resolve, role=grant_resolve_to)

@@ -1,6 +1,5 @@
 """The command `serve`: checks what must hold, says what is served, and hands over to the server."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from api.commands import support
 from api.settings import Settings, load, url_of
 from authentication.accounts import users
 from database.engine.session import Database
-from database.settings import PREFIX, WRONG_SETTINGS_STATUS, InvalidSettings
+from database.settings import WRONG_SETTINGS_STATUS, InvalidSettings
 
 
 def serve(
@@ -26,13 +25,13 @@ def serve(
     from api import startup
     from api.server import inherited_sockets, launcher
 
-    _set(host=host, port=port, workers=workers)
+    launcher.set_for_workers(host=host, port=port, workers=workers)
     try:
         settings = load()
         sockets = inherited_sockets.take_over()
         if sockets:
             host, port = sockets[0].getsockname()[:2]
-            _set(host=host, port=port)
+            launcher.set_for_workers(host=host, port=port)
             settings = load()
         # Here as well as in each worker, which uvicorn would start again and again.
         startup.prepare_database_now(settings.database)
@@ -42,13 +41,6 @@ def serve(
         support.fail(str(error))
     _announce(settings)
     launcher.run(settings, sockets=sockets, reload=reload)
-
-
-def _set(**given: str | int | None) -> None:
-    """Make options settings of the workers too, whose issuer is this address unless one is set."""
-    for name, value in given.items():
-        if value is not None:
-            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
 
 
 def _announce(settings: Settings) -> None:

@@ -6,10 +6,13 @@ from fastapi.responses import RedirectResponse
 from api.console import errors, rendering
 from api.console.pages import (
     account,
+    accounts,
     api_keys,
     events,
+    exports,
     outbox,
     overview,
+    roles,
     sessions,
     sign_in,
     users,
@@ -23,7 +26,18 @@ def install(app: FastAPI) -> None:
     console = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     console.state = app.state
     errors.install(console)
-    nouns = [sign_in, overview, users, sessions, events, account, api_keys]
+    nouns = [
+        sign_in,
+        overview,
+        users,
+        accounts,
+        roles,
+        sessions,
+        events,
+        exports,
+        account,
+        api_keys,
+    ]
     if app.state.settings.mail.is_on:
         nouns.append(outbox)
     for pages in nouns:

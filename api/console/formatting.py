@@ -30,6 +30,13 @@ NOTICES: dict[str, tuple[str, str]] = {
     ),
     "user-disabled": ("The account is disabled. Its sessions have ended.", ""),
     "user-enabled": ("The account is enabled.", ""),
+    "user-created": ("The account is created. It has no password.", ""),
+    "user-invited": ("The account is created, and a mail to set a password is on its way.", ""),
+    "user-renamed": ("The names are changed.", ""),
+    "user-deleted": ("The account is deleted, with everything that belonged to it.", ""),
+    "role-created": ("The role is created. Nobody has it yet.", ""),
+    "role-changed": ("The role is changed, from the next request of its users on.", ""),
+    "role-deleted": ("The role is deleted, and nobody has it any more.", ""),
     "roles-changed": ("The roles are changed, from the next request on.", ""),
     "password-changed": (
         "Your password is changed. Your other sessions have ended.",
@@ -146,6 +153,11 @@ def moment(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%-d %b, %H:%M" if this_year else "%-d %b %Y, %H:%M")
 
 
+def second(at: datetime) -> str:
+    """A point in time in UTC to the second, as the audit log has it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def distance(at: datetime | None, now: datetime | None = None) -> str:
     """A point in time relative to now: "3 minutes ago", "in 2 days". "never" for None."""
     if at is None:
@@ -208,6 +220,7 @@ def _parser() -> "Parser":
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "second": second,
     "agent": agent,
     "compact": compact,
     "count": count,

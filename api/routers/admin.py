@@ -6,12 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.dependencies import AdministratorActor, SessionDep, requires
+from api.dependencies import AdministratorActor, ServiceDep, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId, SessionId, UserId
 from authentication import permissions
-from authentication.accounts import roles
 from authentication.administration import factors, operations
 from authentication.administration.operations import (
     AuditFilter,
@@ -21,6 +20,7 @@ from authentication.administration.operations import (
     UserSession,
 )
 from counterfoil.identity import Identity
+from database.queries.users import Order
 from schemas.admin import (
     AdminSessionPage,
     AdminSessionRead,
@@ -29,7 +29,6 @@ from schemas.admin import (
     AdminUserUpdate,
     AuditEventPage,
     AuditQuery,
-    RoleRead,
     SessionQuery,
     SessionsRevoke,
     SessionsRevoked,
@@ -60,10 +59,14 @@ _Administrator = Annotated[Identity, _is_administrator]
     responses=problems(422),
 )
 def list_users(db: SessionDep, query: Annotated[UserQuery, Query()]) -> AdminUserPage:
-    """Newest first. `q` matches the beginnings of words of names and e-mail addresses."""
-    wanted = UserFilter(text=query.q, active=query.active, role=query.role)
+    """Newest first, unless asked otherwise. `q` matches the beginnings of words of names and e-mail
+    addresses.
+    """
+    wanted = UserFilter(query.q, query.active, query.role, Order(query.order))
     page = operations.list_users(db, wanted, limit=query.limit, cursor=query.cursor)
-    return AdminUserPage.model_validate(page)
+    total = operations.count_users(db, wanted) if query.with_total else None
+    items = [AdminUserRead.model_validate(user) for user in page.items]
+    return AdminUserPage(items=items, next_cursor=page.next_cursor, total=total)
 
 
 @router.get(
@@ -79,19 +82,24 @@ def read_user(db: SessionDep, user_id: UserId) -> AdminUserRead:
 
 @router.patch(
     "/users/{user_id}",
-    summary="Disable or enable a user, change their roles",
+    summary="Change a user: names, roles, whether they may log in",
     response_description="The user after the change.",
     responses=problems(404, 408, 409, 413, 415, 422, 429),
 )
 def change_user(
-    actor: AdministratorActor, db: SessionDep, user_id: UserId, body: AdminUserUpdate
+    actor: AdministratorActor,
+    service: ServiceDep,
+    db: SessionDep,
+    user_id: UserId,
+    body: AdminUserUpdate,
 ) -> AdminUserRead:
     """Takes effect on the user's next request. The last active administrator cannot be removed.
 
     The session must be fresh: see `POST /sessions/confirm`.
     """
-    change = UserChange(is_active=body.is_active, roles=body.roles)
-    return AdminUserRead.model_validate(operations.change_user(db, actor, user_id, change))
+    change = UserChange(is_active=body.is_active, roles=body.roles, names=body.names)
+    changed = operations.change_user(db, service.settings, actor, user_id, change)
+    return AdminUserRead.model_validate(changed)
 
 
 @router.delete(
@@ -170,7 +178,8 @@ def revoke_sessions(
 )
 def list_audit_events(db: SessionDep, query: Annotated[AuditQuery, Query()]) -> AuditEventPage:
     """Newest first. Events contain no token and no password, and remain when users are deleted."""
-    wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    filters = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    wanted = operations.with_named_users(db, filters)
     page = operations.list_audit_events(db, wanted, limit=query.limit, cursor=query.cursor)
     return AuditEventPage.model_validate(page)
 
@@ -232,16 +241,6 @@ def remove_factors(actor: AdministratorActor, db: SessionDep, user_id: UserId) -
     session must be fresh: see `POST /sessions/confirm`.
     """
     return FactorsRemoved(removed=factors.remove_all(db, actor, user_id))
-
-
-@router.get(
-    "/roles",
-    summary="List roles",
-    response_description="All roles.",
-)
-def list_roles(db: SessionDep) -> list[RoleRead]:
-    """All roles, with the scopes that they grant."""
-    return [RoleRead.model_validate(role) for role in roles.list_all(db)]
 
 
 def _session(found: UserSession, *, current: UUID | None) -> AdminSessionRead:

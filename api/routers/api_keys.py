@@ -95,7 +95,7 @@ def rotate_current_api_key(
     """
     overlap_seconds = body.overlap_seconds if body else None
     new = api_keys.rotate_itself(db, service.settings, actor, overlap_seconds=overlap_seconds)
-    return _show(new)
+    return show(new)
 
 
 @router.get(
@@ -125,8 +125,8 @@ def create_api_key(
 
     The session must be fresh: see `POST /sessions/confirm`.
     """
-    request = _request(body, service.settings)
-    return _show(api_keys.create(db, service.settings, actor, request))
+    request = key_request(body, service.settings)
+    return show(api_keys.create(db, service.settings, actor, request))
 
 
 @router.delete(
@@ -161,10 +161,11 @@ def rotate_api_key(
     """
     overlap_seconds = body.overlap_seconds if body else None
     new = api_keys.rotate(db, service.settings, actor, api_key_id, overlap_seconds=overlap_seconds)
-    return _show(new)
+    return show(new)
 
 
-def _request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest:
+def key_request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest:
+    """What a body asks for, with the defaults of the settings."""
     lifetime = None
     if not body.never_expires:
         lifetime = policies.api_key_lifetime(settings, days=body.expires_in_days)
@@ -176,6 +177,7 @@ def _uses(found: Sequence[ApiKeyUse]) -> list[ApiKeyUses]:
     return [ApiKeyUses.model_validate(one) for one in found]
 
 
-def _show(new: NewKey) -> ApiKeyCreated:
+def show(new: NewKey) -> ApiKeyCreated:
+    """The only response with the key."""
     stored = ApiKeyRead.model_validate(new.stored)
     return ApiKeyCreated(key=new.text, **stored.model_dump())

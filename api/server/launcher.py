@@ -15,6 +15,14 @@ from api.observability import logs, metrics
 from api.server.draining import Server, Supervisor, ignore_hangup
 from api.server.protocol import Protocol
 from api.settings import Settings
+from database.settings import PREFIX
+
+
+def set_for_workers(**given: str | int | None) -> None:
+    """Make options settings, of the workers too: the issuer is this address unless one is set."""
+    for name, value in given.items():
+        if value is not None:
+            os.environ[f"{PREFIX}{name.upper()}"] = str(value)
 
 
 def run(settings: Settings, *, sockets: list[socket], reload: bool) -> None:

@@ -3,22 +3,26 @@
 No function here returns a token or a password hash, and none sets a password.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.accounts import roles, users
+from authentication.accounts import renaming, roles, users
 from authentication.administration import paging
 from authentication.administration.paging import Page
+from authentication.administration.statistics import MAX_COUNTED
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.actor import Actor, Targets
+from authentication.emails import LoginName
 from authentication.errors import NotFound
+from authentication.settings import AuthenticationSettings
 from database import queries
 from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
@@ -34,14 +38,16 @@ class UserFilter:
     text: str | None = None
     active: bool | None = None
     role: str | None = None
+    order: queries.users.Order = queries.users.Order.NEWEST
 
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """None means no change. `roles` replaces all roles of the user."""
+    """None means no change. `roles` replaces all roles of the user, `names` only those in it."""
 
     is_active: bool | None = None
     roles: Sequence[str] | None = None
+    names: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +99,22 @@ class Revoked:
 def list_users(
     db: Session, wanted: UserFilter, *, limit: int, cursor: str | None = None
 ) -> Page[User]:
-    """Users with their roles, newest first. Raises InvalidField for an invalid cursor."""
-    found = queries.users.search(
-        db,
-        text=wanted.text,
-        active=wanted.active,
-        role=wanted.role,
-        before_id=paging.decode_id(cursor),
-        limit=limit + 1,
-    )
+    """Users with their roles. Raises InvalidField for an invalid cursor."""
+    after = paging.decode_id(cursor)
+    found = queries.users.search(db, _selected(db, wanted), wanted.order, after, limit=limit + 1)
     items, last = _cut(found, limit)
     return Page(items, paging.encode(last.id) if last else None)
+
+
+def count_users(db: Session, wanted: UserFilter) -> int | None:
+    """How many users match; None if there are more than MAX_COUNTED."""
+    return queries.users.count(_selected(db, wanted), db, most=MAX_COUNTED)
+
+
+def _selected(db: Session, wanted: UserFilter) -> Select[User]:
+    return queries.users.select_matching(
+        db, text=wanted.text, active=wanted.active, role=wanted.role
+    )
 
 
 def get_user(db: Session, user_id: int) -> User:
@@ -114,10 +125,17 @@ def get_user(db: Session, user_id: int) -> User:
     return user
 
 
-def change_user(db: Session, actor: Actor, user_id: int, change: UserChange) -> User:
+def change_user(
+    db: Session,
+    settings: AuthenticationSettings,
+    actor: Actor,
+    user_id: int,
+    change: UserChange,
+) -> User:
     """Apply a change, for an actor who has given their password a short while ago.
 
-    Raises LastAdministrator, NotFound, and InvalidField for an unknown role.
+    Raises LastAdministrator, NotFound, EmailTaken, UsernameTaken, and InvalidField, also for an
+    unknown role.
     """
     of_user = queries.sessions.select_of_user(user_id)
     disables = change.is_active is False
@@ -127,6 +145,8 @@ def change_user(db: Session, actor: Actor, user_id: int, change: UserChange) -> 
         roles.set_roles(db, user_id, change.roles, origin=actor.origin)
     if change.is_active is not None:
         users.set_active(db, user_id, active=change.is_active, origin=actor.origin)
+    if change.names:
+        renaming.rename(db, settings, user_id, change.names, origin=actor.origin)
     return get_user(db, user_id)
 
 
@@ -226,6 +246,21 @@ def list_audit_events(
     rows, last = _cut(found, limit)
     items = [event for event, _ in rows]
     return Page(items, paging.encode(last[1], last[0].id) if last else None)
+
+
+def with_named_users(db: Session, wanted: AuditFilter) -> AuditFilter:
+    """The same filter by ids, where it names users by their e-mail addresses."""
+    return replace(
+        wanted, actor=_name_in_log(db, wanted.actor), subject=_name_in_log(db, wanted.subject)
+    )
+
+
+def _name_in_log(db: Session, text: str | None) -> str | None:
+    """An address that nobody has stays what it is, and matches nothing."""
+    if text is None or "@" not in text:
+        return text
+    user = users.find_by_name(db, LoginName.parse(text))
+    return audit.user(user.id) if user else text
 
 
 def count_live_sessions(db: Session, user_ids: Sequence[int]) -> dict[int, int]:

@@ -15,6 +15,7 @@ from authentication.passwords import foreign
 from authentication.passwords.foreign import ForeignHashes
 from authentication.settings import MAX_BCRYPT_ROUNDS, AuthenticationSettings
 from database import limits
+from database.models import user as stored_user
 
 with warnings.catch_warnings():
     # passlib imports the standard library's crypt, which Python 3.13 has dropped.
@@ -27,8 +28,7 @@ with warnings.catch_warnings():
 # time to each start.
 _DUMMY_HASH = f"$bcrypt-sha256$v=2,t=2b,r={{rounds}}${'.' * 22}${'.' * 31}"
 
-# What is stored for a user who has no password, such as one for API keys alone.
-NO_PASSWORD = "!"
+NO_PASSWORD = stored_user.NO_PASSWORD
 
 _LOWEST_ROUNDS = 4
 _SAMPLE_ROUNDS = 9

@@ -11,6 +11,9 @@ from database.models.known_address import KnownAddress
 from database.models.role import Role, user_roles
 from database.search import word_index
 
+# Stored for a user who has no password, such as one for API keys alone.
+NO_PASSWORD = "!"
+
 
 class User(Base):
     """`session_epoch` is copied to each session; incrementing it invalidates all of them.
@@ -50,6 +53,11 @@ class User(Base):
         secondary=user_roles, lazy="raise", order_by=Role.name, passive_deletes=True
     )
     known_addresses: Mapped[list[KnownAddress]] = relationship(lazy="raise", viewonly=True)
+
+    @property
+    def has_password(self) -> bool:
+        """Whether there is a password by which to log in."""
+        return self.hashed_password != NO_PASSWORD
 
     @property
     def is_email_verified(self) -> bool:

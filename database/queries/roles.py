@@ -31,6 +31,13 @@ def list_with_counts(db: Session) -> Sequence[tuple[Role, int]]:
     return [(role, count) for role, count in db.execute(query)]
 
 
+def can_be_changed(db: Session) -> bool:
+    """Whether the role may change what roles grant, where the database has roles."""
+    if db.get_bind().dialect.name == "sqlite":
+        return True
+    return bool(db.scalar(select(func.has_table_privilege(Role.__tablename__, "DELETE"))))
+
+
 def delete(db: Session, role: Role) -> None:
     """Delete a role. Foreign keys take it from the users that have it."""
     db.execute(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -144,26 +145,46 @@ def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None =
     return {name for row in rows for name in row}.intersection(names)
 
 
+class Order(StrEnum):
+    """The orders in which users can be sorted."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    EMAIL = "email"
+
+
 def search(
-    db: Session,
-    *,
-    text: str | None = None,
-    active: bool | None = None,
-    role: str | None = None,
-    before_id: int | None = None,
-    limit: int,
+    db: Session, matching: Select[User], order: Order, after_id: int | None, *, limit: int
 ) -> Sequence[User]:
-    """Users with roles, newest first. `text` is matched with the beginnings of words in names."""
-    query = select(User).options(selectinload(User.roles))
+    """Users with roles, in this order, after the one with this id."""
+    query = matching.options(selectinload(User.roles)).limit(limit)
+    key: Any = func.lower(User.email) if order is Order.EMAIL else User.id
+    query = query.order_by(key.desc() if order is Order.NEWEST else key)
+    if after_id is not None:
+        last = select(key).where(User.id == after_id).scalar_subquery()
+        query = query.where(key < last if order is Order.NEWEST else key > last)
+    return db.scalars(query).all()
+
+
+def count(matching: Select[User], db: Session, *, most: int) -> int | None:
+    """How many users match; None if there are more than `most`."""
+    counted = matching.with_only_columns(User.id).limit(most + 1).subquery()
+    found = db.scalar(select(func.count()).select_from(counted)) or 0
+    return found if found <= most else None
+
+
+def select_matching(
+    db: Session, *, text: str | None, active: bool | None, role: str | None
+) -> Select[User]:
+    """Selects users. `text` is matched with the beginnings of words in names."""
+    query = select(User)
     if text is not None:
         query = query.where(User.id.in_(matching_ids(db, text)))
     if active is not None:
         query = query.where(User.is_active.is_(active))
     if role is not None:
         query = query.where(User.roles.any(Role.name == role))
-    if before_id is not None:
-        query = query.where(User.id < before_id)
-    return db.scalars(query.order_by(User.id.desc()).limit(limit)).all()
+    return query
 
 
 def find_emails(db: Session, user_ids: Sequence[int]) -> dict[int, str]:

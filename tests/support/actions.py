@@ -82,6 +82,10 @@ OF_ADMINISTRATORS = [
     Action("POST", "/admin/sessions/revoke", {"ids": ["*"]}),
     Action("DELETE", "/admin/api-keys/{api_key_id}"),
     Action("DELETE", "/admin/users/{user_id}/factors"),
+    Action("PATCH", "/admin/users/{user_id}", {"name": "Mallory"}),
+    Action("POST", "/admin/users", {"email": "mallory@example.org", "name": "Mallory"}),
+    Action("POST", "/admin/users/{user_id}/reset"),
+    Action("DELETE", "/admin/users/{user_id}"),
 ]
 BY_API_KEY = [Action(a.method, a.route, a.body, by_key=True) for a in OF_ADMINISTRATORS]
 OF_USERS = [
@@ -114,6 +118,9 @@ ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/api-keys/{api_key_id}/revoke"),
     Action("POST", "/console/sessions/end", {"only": "{ids.grace_session}"}),
     Action("POST", "/console/sessions/end-everybody"),
+    Action("POST", "/console/users/{user_id}/names", {"email": "m@example.org", "name": "M"}),
+    Action("POST", "/console/new-user", {"email": "m@example.org", "name": "M"}),
+    Action("POST", "/console/users/{user_id}/delete"),
 ]
 PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
 ON_PAGES = [

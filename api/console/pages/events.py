@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
 from api.console import formatting, parameters
 from api.console.rendering import page
@@ -25,14 +26,7 @@ def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Re
     """Audit events, newest first. `since` and `until` are dates in UTC, and both are included."""
     names = ("event", "subject", "actor", "ip", "since", "until")
     query = {name: parameters.text(request, name) for name in names}
-    wanted = AuditFilter(
-        event=query["event"],
-        subject=_actor(query["subject"]),
-        actor=_actor(query["actor"]),
-        ip=query["ip"],
-        since=parameters.day(request, "since"),
-        until=parameters.day(request, "until", after=1),
-    )
+    wanted = read_filter(db, request)
     cursor = parameters.text(request, "cursor")
     found = operations.list_audit_events(db, wanted, limit=PAGE, cursor=cursor)
     return page(
@@ -44,7 +38,22 @@ def list_events(request: Request, admin: AdministratorDep, db: SessionDep) -> Re
         query=query,
         is_filtered=any(query.values()),
         is_first=cursor is None,
+        trail=parameters.trail(request),
+        cursor=cursor,
     )
+
+
+def read_filter(db: Session, request: Request) -> AuditFilter:
+    """What the query parameters of the page ask for. Users are named by id or by address."""
+    wanted = AuditFilter(
+        event=parameters.text(request, "event"),
+        subject=_actor(parameters.text(request, "subject")),
+        actor=_actor(parameters.text(request, "actor")),
+        ip=parameters.text(request, "ip"),
+        since=parameters.day(request, "since"),
+        until=parameters.day(request, "until", after=1),
+    )
+    return operations.with_named_users(db, wanted)
 
 
 def users_in(events: Iterable[AuditEvent]) -> list[int]:

@@ -32,8 +32,8 @@ ConfirmedForm = Annotated[Form, confirmed("end the sessions of everybody")]
 def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
     """Live sessions, sorted and filtered by query parameters, so that a view can be shared."""
     query = {name: parameters.text(request, name) for name in ("q", "client", "ip")}
-    order = parameters.choice(request, "order", Order.NEWEST)
-    wanted = SessionFilter(text=query["q"], client=query["client"], ip=query["ip"], order=order)
+    wanted = read_filter(request)
+    order = wanted.order
     cursor = parameters.text(request, "cursor")
     found = operations.list_sessions(db, wanted, limit=PAGE, cursor=cursor)
     return page(
@@ -46,6 +46,18 @@ def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> 
         is_sorted=found.order is order,
         is_first=cursor is None,
         orders=[(one.value, name) for one, name in ORDERS.items()],
+        trail=parameters.trail(request),
+        cursor=cursor,
+    )
+
+
+def read_filter(request: Request) -> SessionFilter:
+    """What the query parameters of the page ask for."""
+    return SessionFilter(
+        text=parameters.text(request, "q"),
+        client=parameters.text(request, "client"),
+        ip=parameters.text(request, "ip"),
+        order=parameters.choice(request, "order", Order.NEWEST),
     )
 
 

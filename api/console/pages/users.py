@@ -27,6 +27,7 @@ from authentication.credentials import api_keys
 from authentication.credentials.sessions import Order
 from authentication.errors import NotFound
 from database.models import AuditEvent
+from database.queries.users import Order as UserOrder
 
 router = APIRouter(prefix="/users", dependencies=[Depends(get_administrator)])
 
@@ -35,16 +36,19 @@ SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
 KEYS_SHOWN = 25
 
+ORDERS = {
+    UserOrder.NEWEST: "Newest first",
+    UserOrder.OLDEST: "Oldest first",
+    UserOrder.EMAIL: "By e-mail address",
+}
 _STATES = {"active": True, "disabled": False}
 
 
 @router.get("")
 def list_users(request: Request, db: SessionDep) -> Response:
-    """Users, newest first, filtered by query parameters."""
+    """Users, sorted and filtered by query parameters."""
+    wanted = read_filter(request)
     query = {name: parameters.text(request, name) for name in ("q", "role", "state")}
-    wanted = UserFilter(
-        text=query["q"], role=query["role"], active=_STATES.get(query["state"] or "")
-    )
     cursor = parameters.text(request, "cursor")
     found = operations.list_users(db, wanted, limit=PAGE, cursor=cursor)
     return page(
@@ -53,9 +57,23 @@ def list_users(request: Request, db: SessionDep) -> Response:
         found=found,
         live=operations.count_live_sessions(db, [user.id for user in found.items]),
         roles=roles.list_all(db),
-        query=query,
+        total=operations.count_users(db, wanted),
+        query={**query, "order": wanted.order.value},
         is_filtered=any(query.values()),
         is_first=cursor is None,
+        orders=[(one.value, name) for one, name in ORDERS.items()],
+        trail=parameters.trail(request),
+        cursor=cursor,
+    )
+
+
+def read_filter(request: Request) -> UserFilter:
+    """What the query parameters of the page ask for."""
+    return UserFilter(
+        text=parameters.text(request, "q"),
+        role=parameters.text(request, "role"),
+        active=_STATES.get(parameters.text(request, "state") or ""),
+        order=parameters.choice(request, "order", UserOrder.NEWEST),
     )
 
 
@@ -97,14 +115,17 @@ def _latest_events(db: Session, user_id: int) -> Page[AuditEvent]:
 class UserAction:
     """What an administrator's form does to a user, followed by a redirect to the user's page."""
 
-    def __init__(self, request: Request, db: SessionDep, actor: ConsoleAdministrator) -> None:
+    def __init__(
+        self, request: Request, db: SessionDep, actor: ConsoleAdministrator, service: ServiceDep
+    ) -> None:
         self.request = request
+        self.settings = service.settings
         self.db = db
         self.actor = actor
 
     def change(self, user_id: int, change: UserChange, notice: str) -> Response:
         """Change the account and redirect."""
-        operations.change_user(self.db, self.actor, user_id, change)
+        operations.change_user(self.db, self.settings, self.actor, user_id, change)
         return self.redirect(user_id, notice)
 
     def redirect(self, user_id: int, notice: str, count: int | None = None) -> Response:

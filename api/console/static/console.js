@@ -8,6 +8,15 @@ document.addEventListener("change", (event) => {
   for (const box of boxes) box.checked = event.target.checked;
 });
 
+// The button that ends the selected sessions says how many these are.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form");
+  const counter = form?.querySelector(".selected");
+  if (!counter) return;
+  const number = form.querySelectorAll("tbody .tick input:checked").length;
+  counter.textContent = number ? ` (${number})` : "";
+});
+
 // Controls that need scripts are hidden until this script runs.
 function showControls() {
   for (const hidden of document.querySelectorAll(".tick-all, .copy")) hidden.hidden = false;

@@ -14,11 +14,15 @@ pytestmark = pytest.mark.one_database
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
-ADMIN_PAGES = ["/users", "/users/1", "/sessions", "/events", "/events?event=login.failed"]
+ADMIN_PAGES = [
+    *("/users", "/users/1", "/new-user", "/roles", "/sessions"),
+    *("/events", "/events?event=login.failed"),
+]
+EXPORTS = ["/users.csv", "/sessions.csv", "/events.csv"]
 
 
 def test_pages_of_administrators_are_for_them_alone(ada: ConsoleClient) -> None:
-    for path in ADMIN_PAGES:
+    for path in [*ADMIN_PAGES, *EXPORTS]:
         assert ada.open(path).status_code == 403
         assert "This needs the scope admin." in ada.text
 
@@ -35,7 +39,7 @@ def test_forms_of_administrators_are_for_them_alone(ada: ConsoleClient, sql: Sql
 
 
 def test_nobody_sees_a_page_without_signing_in(console: ConsoleClient) -> None:
-    for path in (*ADMIN_PAGES, "/", "/account", "/account/password"):
+    for path in (*ADMIN_PAGES, *EXPORTS, "/", "/account", "/account/password"):
         assert console.open(path).url.path == "/console/sign-in"
 
 

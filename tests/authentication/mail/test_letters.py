@@ -22,6 +22,7 @@ SAYS: dict[str, Any] = {
     "hours": 24,
     "address": "ada@example.org",
     "name": "Nightly <b>report</b>",
+    "ends": "2026-12-03",
     "ip": "192.0.2.1",
     "at": "2026-11-26 09:30 UTC",
 }

@@ -1,0 +1,73 @@
+"""The page of roles: what each grants, and who has it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.console.forms import Form, confirmed
+from api.console.rendering import page, redirect
+from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
+from api.dependencies import SessionDep
+from api.request.parameters import RoleName
+from authentication.accounts import roles
+from authentication.administration import accounts
+
+router = APIRouter(prefix="/roles", dependencies=[Depends(get_administrator)])
+
+
+@router.get("")
+def list_roles(request: Request, admin: AdministratorDep, db: SessionDep) -> Response:
+    """All roles, each with how many users have it."""
+    return page(
+        request,
+        "roles.html",
+        roles=roles.list_with_counts(db),
+        required=roles.DEFAULT_ROLE,
+        can_change=accounts.can_change_roles(db),
+    )
+
+
+@router.post("/new")
+def create(
+    request: Request,
+    form: Annotated[Form, confirmed("create a role")],
+    actor: ConsoleAdministrator,
+    db: SessionDep,
+) -> Response:
+    """Create a role that nobody has yet."""
+    accounts.create_role(
+        db,
+        actor,
+        form.text("name"),
+        description=form.text("description"),
+        scopes=form.text("scopes"),
+    )
+    return redirect(request, "/roles", notice="role-created")
+
+
+@router.post("/{name}/change")
+def change(
+    request: Request,
+    form: Annotated[Form, confirmed("change what a role grants")],
+    actor: ConsoleAdministrator,
+    db: SessionDep,
+    name: RoleName,
+) -> Response:
+    """Change what a role grants, from the next request of its users on."""
+    accounts.change_role(
+        db, actor, name, description=form.text("description"), scopes=form.text("scopes")
+    )
+    return redirect(request, "/roles", notice="role-changed")
+
+
+@router.post("/{name}/delete")
+def delete(
+    request: Request,
+    form: Annotated[Form, confirmed("delete a role")],
+    actor: ConsoleAdministrator,
+    db: SessionDep,
+    name: RoleName,
+) -> Response:
+    """Delete a role, and so take it from everybody."""
+    accounts.delete_role(db, actor, name)
+    return redirect(request, "/roles", notice="role-deleted")

@@ -11,6 +11,7 @@ import pytest
 _REPOSITORY = Path(__file__).resolve().parents[1]
 NODE_PACKAGES = _REPOSITORY / ".venv-node" / "node_modules"
 OPENAPI_ENVIRONMENT = _REPOSITORY / ".venv-openapi"
+MOVING_ENVIRONMENT = _REPOSITORY / ".venv-moving"
 DOCS_ENVIRONMENT = _REPOSITORY / ".venv-docs"
 
 
@@ -45,6 +46,17 @@ def require_openapi_client() -> Path:
     if not program.exists():
         _skip_or_fail("openapi-python-client")
     return program
+
+
+def require_other_services() -> Path:
+    """The Python that has other makers' services, which scripts/test installs beside ours.
+
+    They take an older SQLAlchemy than we do.
+    """
+    python = MOVING_ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        _skip_or_fail("fastapi-users with django-rest-knox")
+    return python
 
 
 def require_mkdocs() -> Path:

@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,10 @@ def folder(client: Client, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = {"password.txt": f"{PASSWORD} too", "token.txt": tokens.access_token, "key.txt": key}
     for name, content in files.items():
         (tmp_path / name).write_text(f"{content}\n")
+    (tmp_path / "users.csv").write_text("email,name\ngrace@example.org,Grace\n")
+    with closing(sqlite3.connect(tmp_path / "django.db")) as django:
+        django.execute("CREATE TABLE auth_user (id, email)")
+        django.execute("CREATE TABLE knox_authtoken (digest, created, expiry, user_id)")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -129,6 +135,7 @@ def run(line: str, database_url: str) -> tuple[int, str]:
     environment = {
         "DATABASE_URL": database_url,
         "COUNTERFOIL_BCRYPT_ROUNDS": "4",
+        "COUNTERFOIL_FOREIGN_TOKENS_UNTIL": "2999-12-31",
         "COUNTERFOIL_MAIL_URL": "file:mail",
         "COUNTERFOIL_SECRET_KEYS": SECRET_KEY,
         "COUNTERFOIL_MAIL_FROM": "no-reply@example.org",

@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 from sqlalchemy.orm import Session
 
-from api.commands import support
+from api.commands import output, support
 from authentication import policies
 from authentication.audit import COMMAND, Reason
 from authentication.credentials import api_keys
@@ -49,15 +49,24 @@ def create_api_key(
         typer.echo(f"It acts for {user.email} until {until}, scopes: {_scopes(new)}.", err=True)
 
 
-def list_api_keys(user: support.UserOption = None) -> None:
+def list_api_keys(
+    user: support.UserOption = None,
+    limit: output.LimitOption = output.DEFAULT_LISTED,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
+) -> None:
     """List live API keys, newest first: id, user, name, hint, scopes, last use, expiry."""
     with support.connected() as (database, _), database.transaction(read_only=True) as db:
         user_id = support.get_user(db, user).id if user else None
-        for key, owner in api_keys.list_everywhere(db, user_id=user_id):
-            last_used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "-"
-            until = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "-"
-            what = f"{support.printable(key.name)}\t...{key.hint}\t{support.printable(key.scopes)}"
-            typer.echo(f"{key.id}\t{owner.email}\t{what}\t{last_used}\t{until}")
+        rows = [
+            (
+                *(key.id, owner.email, key.name, f"...{key.hint}", key.scopes),
+                *(key.last_used_at, key.expires_at),
+            )
+            for key, owner in api_keys.list_everywhere(db, user_id=user_id, limit=limit + 1)
+        ]
+        columns = ("id", "user", "name", "hint", "scopes", "last_used_at", "expires_at")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
 
 
 def revoke_api_keys(

@@ -18,7 +18,7 @@ def demo(
 ) -> None:
     """Fill an empty database with invented users, for a demonstration. Prints how to sign in."""
     password = secrets.token_urlsafe(12)
-    with support.connected() as (database, settings):
+    with support.connected(may_create=True) as (database, settings):
         _make_tables(database.settings)
         hashed = PasswordHasher(settings).hash(password)
         with (

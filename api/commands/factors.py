@@ -2,22 +2,27 @@
 
 import typer
 
-from api.commands import support
+from api.commands import output, support
 from authentication.audit import COMMAND, Reason
 from authentication.factors import changes, listing, sealing, totp_secrets
 from authentication.factors.sealing import Sealer
 
 
-def list_factors(who: support.UserArgument) -> None:
+def list_factors(
+    who: support.UserArgument,
+    limit: output.LimitOption = output.DEFAULT_LISTED,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
+) -> None:
     """List the second factors of a user: id, kind, name, when it was added."""
     with (
         support.connected() as (database, _),
         database.transaction(read_only=True) as db,
     ):
         found = listing.read(db, support.get_user(db, who).id)
-        for factor in found.factors:
-            name = support.printable(factor.name)
-            typer.echo(f"{factor.id}\t{factor.kind}\t{name}\t{factor.created_at:%Y-%m-%d %H:%M}")
+        rows = [(one.id, one.kind, one.name, one.created_at) for one in found.factors]
+        columns = ("id", "kind", "name", "created_at")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
     typer.echo(f"{found.recovery_codes_left} recovery codes are left.", err=True)
 
 

@@ -5,15 +5,13 @@ from typing import Annotated
 
 import typer
 
-from api.commands import support
+from api.commands import output, support
 from authentication.mail import senders
 from authentication.mail.letters import Envelope, Letter, Letters
 from authentication.mail.senders import SendingFailed
 from authentication.mail.settings import MailSettings
 from database import queries
 from database.models import OutgoingMail
-
-_LISTED = 100
 
 
 def send_test_mail(
@@ -43,17 +41,21 @@ async def _send(settings: MailSettings, envelope: Envelope) -> None:
 
 def list_mails(
     unsent: Annotated[bool, typer.Option("--unsent", help="Only those that are not sent.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest ones.")] = _LISTED,
+    limit: output.LimitOption = 100,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
 ) -> None:
     """List mails of the outbox, newest first: id, kind, address, state, attempts, last error."""
     with (
         support.connected_with_mail() as (database, _),
         database.transaction(read_only=True) as db,
     ):
-        for mail, _stored in queries.outbox.search(db, unsent=unsent, limit=limit):
-            address = support.printable(mail.address)
-            state = f"{_state(mail)}\t{mail.attempts}\t{mail.error_code or '-'}"
-            typer.echo(f"{mail.id}\t{mail.kind}\t{address}\t{state}")
+        rows = [
+            (mail.id, mail.kind, mail.address, _state(mail), mail.attempts, mail.error_code)
+            for mail, _stored in queries.outbox.search(db, unsent=unsent, limit=limit + 1)
+        ]
+        columns = ("id", "kind", "address", "state", "attempts", "error")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
 
 
 def _state(mail: OutgoingMail) -> str:

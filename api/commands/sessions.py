@@ -6,23 +6,33 @@ from uuid import UUID
 import typer
 from sqlalchemy.orm import Session
 
-from api.commands import support
+from api.commands import output, support
 from authentication.audit import COMMAND, Reason
 from authentication.credentials import sessions
 from counterfoil import tokens
 
 
-def list_sessions(user: support.UserOption = None) -> None:
+def list_sessions(
+    user: support.UserOption = None,
+    limit: output.LimitOption = output.DEFAULT_LISTED,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
+) -> None:
     """List live sessions, newest first: id, user, client, IP address, last use, expiry."""
     with (
         support.connected() as (database, _),
         database.transaction(read_only=True) as db,
     ):
         user_id = support.get_user(db, user).id if user else None
-        for session, owner in sessions.list_everywhere(db, user_id=user_id):
-            times = f"{session.last_used_at:%Y-%m-%d %H:%M}\t{session.expires_at:%Y-%m-%d %H:%M}"
-            origin = f"{support.printable(session.client_id)}\t{session.ip or '-'}"
-            typer.echo(f"{session.id}\t{owner.email}\t{origin}\t{times}")
+        rows = [
+            (
+                *(session.id, owner.email, session.client_id, session.ip),
+                *(session.last_used_at, session.expires_at),
+            )
+            for session, owner in sessions.list_everywhere(db, user_id=user_id, limit=limit + 1)
+        ]
+        columns = ("id", "user", "client", "ip", "last_used_at", "expires_at")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
 
 
 def revoke_sessions(

@@ -4,6 +4,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from api.settings import load
 from authentication.accounts import users
 from authentication.emails import LoginName
 from authentication.errors import NotFound
+from authentication.importing.rows import UnreadableFile
 from authentication.mail.notices import Notices
 from authentication.mail.outbox import Outbox
 from authentication.mail.settings import MailSettings
@@ -32,6 +34,7 @@ BEHIND = "the database is behind the newest migration: run `python api.py migrat
 WHO = "E-mail, username or id. Digits alone are always an id."
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help=WHO)]
 UserOption = Annotated[str | None, typer.Option(help=WHO)]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @contextmanager
@@ -45,10 +48,12 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
     except InvalidSettings as error:
         fail(str(error), status=WRONG_SETTINGS_STATUS)
     found = loaded.database, loaded.authentication
+    origin = " (DATABASE_URL is not set)" if loaded.database.is_default else ""
+    typer.echo(f"Database: {loaded.database.address}{origin}", err=True)
     try:
         with deadlines.interruptible():
             yield found
-    except (CounterfoilError, UnsuitableDatabase) as error:
+    except (CounterfoilError, UnsuitableDatabase, UnreadableFile) as error:
         fail(str(error))
     except (DatabaseUnavailable, DatabaseError) as error:
         fail(_diagnose(found[0], error))
@@ -61,6 +66,7 @@ def connected_with_mail() -> Iterator[tuple[Database, MailSettings]]:
         mail = load().mail
         if not mail.is_on:
             fail("there is no mail: set COUNTERFOIL_MAIL_URL")
+        _demand_file(database_settings)
         database = Database(database_settings)
         try:
             yield database, mail
@@ -69,15 +75,27 @@ def connected_with_mail() -> Iterator[tuple[Database, MailSettings]]:
 
 
 @contextmanager
-def connected() -> Iterator[tuple[Database, AuthenticationSettings]]:
-    """The database beside the settings of the rules."""
+def connected(*, may_create: bool = False) -> Iterator[tuple[Database, AuthenticationSettings]]:
+    """The database beside the settings of the rules. Fails if SQLite has no file yet."""
     with settings() as (database_settings, authentication_settings):
+        if not may_create:
+            _demand_file(database_settings)
         database = Database(database_settings)
         _tell_of_changes(database, authentication_settings)
         try:
             yield database, authentication_settings
         finally:
             database.close()
+
+
+def _demand_file(settings: DatabaseSettings) -> None:
+    """SQLite would create an empty file of a misspelt name, or in the wrong directory."""
+    if settings.url.get_backend_name() == "sqlite" and not settings.url.query:
+        if not Path(settings.url.database or "").exists():
+            fail(
+                f"{settings.address} cannot be used: there is no such file;"
+                " run `python api.py migrate` to create it"
+            )
 
 
 def _tell_of_changes(database: Database, settings: AuthenticationSettings) -> None:
@@ -122,6 +140,15 @@ def _find_by_id(db: Session, text: str) -> User | None:
     return users.find_by_id(db, int(text))
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal before something is deleted; elsewhere --yes is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give --yes, or run this at a terminal")
+    typer.confirm(question, abort=True, err=True)
+
+
 def read_line(what: str) -> str:
     """One line of standard input, without its end."""
     try:
@@ -131,11 +158,6 @@ def read_line(what: str) -> str:
     except UnicodeError:
         raise typer.BadParameter(f"{what} on standard input is not UTF-8") from None
     return line
-
-
-def printable(text: str | None) -> str:
-    """Text that a client chose, without what would move a terminal's cursor or divide columns."""
-    return "".join(c if c.isprintable() else "?" for c in text) if text else "-"
 
 
 def fail(message: str, *, status: int = 1) -> NoReturn:

@@ -75,9 +75,16 @@ def count_of_user(db: Session, user_id: int) -> int:
     return queries.api_keys.count_live(db, user_id=user_id, with_replaced=True)
 
 
-def list_everywhere(db: Session, *, user_id: int | None = None) -> Sequence[tuple[ApiKey, User]]:
-    """Every live key with its user, or those of one user, newest first."""
-    return queries.api_keys.list_live_with_user(db, user_id=user_id)
+def list_everywhere(
+    db: Session, *, user_id: int | None = None, limit: int
+) -> Sequence[tuple[ApiKey, User]]:
+    """Live keys with their users, or those of one user, newest first."""
+    return queries.api_keys.list_live_with_user(db, user_id=user_id, limit=limit)
+
+
+def count_live(db: Session, user_id: int) -> int:
+    """How many keys of a user work, also of those that have been rotated."""
+    return queries.api_keys.count_live(db, user_id=user_id, with_replaced=True)
 
 
 def create(

@@ -32,10 +32,10 @@ def list_own(
 
 
 def list_everywhere(
-    db: Session, *, user_id: int | None = None
+    db: Session, *, user_id: int | None = None, limit: int
 ) -> Sequence[tuple[LoginSession, User]]:
-    """Every live session with its user, or those of one user, newest first."""
-    return queries.sessions.list_live_with_user(db, user_id=user_id)
+    """Live sessions with their users, or those of one user, newest first."""
+    return queries.sessions.list_live_with_user(db, user_id=user_id, limit=limit)
 
 
 def get_id_by_token(db: Session, text: str) -> UUID:

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from counterfoil.errors import CounterfoilError
 from database import limits
 from database.text import is_comparable
 
@@ -18,10 +17,8 @@ _TRUE = {"true", "t", "yes", "y", "on", "1"}
 _FALSE = {"false", "f", "no", "n", "off", "0"}
 
 
-class UnreadableFile(CounterfoilError):
-    """The message says what is wrong with the whole file."""
-
-    code = "unreadable_file"
+class UnreadableFile(Exception):
+    """The message is one line for an operator, about the whole file."""
 
 
 @dataclass(frozen=True, slots=True)

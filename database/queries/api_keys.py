@@ -27,13 +27,13 @@ def list_live(
 
 
 def list_live_with_user(
-    db: Session, *, user_id: int | None = None
+    db: Session, *, user_id: int | None = None, limit: int
 ) -> Sequence[tuple[ApiKey, User]]:
     """Live keys with their users, newest first. Of all users unless one is given."""
     query = select(ApiKey, User).join_from(ApiKey, User).where(live.api_key_is_usable())
     if user_id is not None:
         query = query.where(ApiKey.user_id == user_id)
-    rows = db.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id))
+    rows = db.execute(query.order_by(ApiKey.created_at.desc(), ApiKey.id).limit(limit))
     return [(key, user) for key, user in rows]
 
 

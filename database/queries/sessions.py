@@ -339,11 +339,11 @@ def find_user_id(db: Session, session_id: UUID) -> int | None:
 
 
 def list_live_with_user(
-    db: Session, *, user_id: int | None = None
+    db: Session, *, user_id: int | None = None, limit: int
 ) -> Sequence[tuple[LoginSession, User]]:
     """Live sessions with their users, newest first. Of all users unless one is given."""
     query = select(LoginSession, User).join(LoginSession.user).where(live.session_is_usable())
     if user_id is not None:
         query = query.where(LoginSession.user_id == user_id)
-    rows = db.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id))
+    rows = db.execute(query.order_by(LoginSession.created_at.desc(), LoginSession.id).limit(limit))
     return [(session, user) for session, user in rows]

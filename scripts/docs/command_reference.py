@@ -19,8 +19,14 @@ _HEAD = """\
 [settings](settings.md). `python` is the one of `.venv`, which `scripts/serve` creates. `--help`
 after a command shows the same text as this page.
 
+Options that stand before the command: `--version` prints the version, and `--settings-file FILE`
+reads settings from a file, such as that of
+[the systemd unit](../how-to/deployment.md#with-systemd); the environment takes precedence.
+
 Results go to standard output, one row per line with tabs between the columns; messages go to
-standard error. The exit status is
+standard error, first of all which database is meant. Lists have `--json`, `--limit` and, on a
+terminal or with `--headers`, the names of the columns. No command but `migrate`, `serve` and `demo`
+creates an SQLite file. The exit status is
 
 | status | meaning |
 |---|---|

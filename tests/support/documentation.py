@@ -38,6 +38,10 @@ NOT_RUN = {
     ("docs/how-to/deployment.md", "cd /opt/counterfoil && git pull"): "the same",
     ("docs/how-to/deployment.md", "kubectl apply "): "needs a cluster",
     ("docs/how-to/deployment.md", ".venv/bin/python -m pip install "): "fetches packages",
+    (
+        "docs/how-to/deployment.md",
+        "ln -s /opt/counterfoil",
+    ): "tests/api/commands/test_administration.py runs that program",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
     ("docs/how-to/deployment.md", "cp deploy/counterfoil.socket "): "needs systemd",
 }

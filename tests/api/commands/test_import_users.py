@@ -86,9 +86,8 @@ def test_a_user_without_a_hash_has_no_password(
         {"email": "b@example.org", "hashed_password": "!b8NZ0"},
     )
     assert command("import-users", path).stdout == "2\n"
-    for email in ("a@example.org", "b@example.org"):
-        for password in ("!", "", "!b8NZ0"):
-            assert client.try_to_log_in(email, password).status_code in {401, 422}
+    for email, password in (("a@example.org", "!"), ("b@example.org", "!b8NZ0")):
+        assert client.try_to_log_in(email, password).status_code == 401
 
 
 def test_what_is_in_the_way_is_listed_by_row_and_nothing_is_imported(

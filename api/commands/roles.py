@@ -1,0 +1,95 @@
+"""Commands about roles: list, create, change, grant, revoke, delete."""
+
+from typing import Annotated
+
+import typer
+
+from api.commands import output, support
+from authentication.accounts import roles
+from authentication.audit import COMMAND
+from database.models import Role
+
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE")]
+ScopeOption = Annotated[
+    list[str] | None, typer.Option(help="May be repeated. Several in one are divided by spaces.")
+]
+
+
+def list_roles(
+    limit: output.LimitOption = output.DEFAULT_LISTED,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
+) -> None:
+    """List roles by name: name, scopes, how many users have it, description."""
+    with support.connected() as (database, _), database.transaction(read_only=True) as db:
+        rows = [
+            (role.name, role.scopes.split(), count, role.description)
+            for role, count in roles.list_with_counts(db)
+        ]
+        columns = ("name", "scopes", "users", "description")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
+
+
+def create_role(
+    name: RoleArgument,
+    scope: ScopeOption = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+) -> None:
+    """Create a role, which nobody has at first."""
+    with support.connected() as (database, _):
+        with database.transaction() as db:
+            role = roles.create(
+                db,
+                name,
+                description=description,
+                scopes=" ".join(scope or []),
+                origin=COMMAND,
+            )
+        typer.echo(f"Created the role {role.name}, scopes: {role.scopes or 'none'}.", err=True)
+
+
+def change_role(
+    name: RoleArgument,
+    scope: ScopeOption = None,
+    no_scopes: Annotated[bool, typer.Option("--no-scopes", help="Take all scopes.")] = False,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+) -> None:
+    """Give a role other scopes, which hold from the next request on, or another description."""
+    if no_scopes and scope:
+        raise typer.BadParameter("give one of --scope and --no-scopes")
+    if not (no_scopes or scope or description is not None):
+        raise typer.BadParameter("give --scope, --no-scopes or --description")
+    scopes = "" if no_scopes else " ".join(scope) if scope else None
+    with support.connected() as (database, _):
+        with database.transaction() as db:
+            role = roles.change(db, name, description=description, scopes=scopes, origin=COMMAND)
+        typer.echo(f"{role.name} has the scopes: {role.scopes or 'none'}.", err=True)
+
+
+def grant_role(who: support.UserArgument, name: RoleArgument) -> None:
+    """Give a user a role, from the next request on."""
+    with support.connected() as (database, _):
+        with database.transaction() as db:
+            user = roles.grant(db, support.get_user(db, who).id, name, origin=COMMAND)
+        typer.echo(f"{user.email} has the roles {_names(user.roles)}.", err=True)
+
+
+def revoke_role(who: support.UserArgument, name: RoleArgument) -> None:
+    """Take a role from a user, from the next request on."""
+    with support.connected() as (database, _):
+        with database.transaction() as db:
+            user = roles.revoke(db, support.get_user(db, who).id, name, origin=COMMAND)
+        typer.echo(f"{user.email} has the roles {_names(user.roles)}.", err=True)
+
+
+def delete_role(name: RoleArgument, yes: support.YesOption = False) -> None:
+    """Delete a role, and so take it from everybody who has it."""
+    with support.connected() as (database, _):
+        support.confirm(f"Delete the role {name}?", yes=yes)
+        with database.transaction() as db:
+            roles.delete(db, name, origin=COMMAND)
+        typer.echo(f"Deleted the role {name}.", err=True)
+
+
+def _names(found: list[Role]) -> str:
+    return ", ".join(sorted(role.name for role in found)) or "-"

@@ -55,6 +55,9 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
             yield found
     except (CounterfoilError, UnsuitableDatabase, UnreadableFile) as error:
         fail(str(error))
+    except UnicodeEncodeError:
+        # Where the locale is not UTF-8, Python lets other bytes through in disguise.
+        fail("an argument is not UTF-8")
     except (DatabaseUnavailable, DatabaseError) as error:
         fail(_diagnose(found[0], error))
 
@@ -90,12 +93,12 @@ def connected(*, may_create: bool = False) -> Iterator[tuple[Database, Authentic
 
 def _demand_file(settings: DatabaseSettings) -> None:
     """SQLite would create an empty file of a misspelt name, or in the wrong directory."""
-    if settings.url.get_backend_name() == "sqlite" and not settings.url.query:
-        if not Path(settings.url.database or "").exists():
-            fail(
-                f"{settings.address} cannot be used: there is no such file;"
-                " run `python api.py migrate` to create it"
-            )
+    is_path = settings.url.get_backend_name() == "sqlite" and not settings.url.query
+    if is_path and not Path(settings.url.database or "").exists():
+        fail(
+            f"{settings.address} cannot be used: there is no such file;"
+            " run `python api.py migrate` to create it"
+        )
 
 
 def _tell_of_changes(database: Database, settings: AuthenticationSettings) -> None:

@@ -236,6 +236,25 @@ def test_the_script_for_a_shell_asks_by_the_variable_that_is_answered(
     assert command("completion", "cmd").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("users list --search {}", "users list --role {}", "users show {}", "roles grant {} user"),
+        *("audit list --event {}", "audit list --actor {}", "audit list --ip {}"),
+        *("users rename ada@example.org --name {}", "roles create x --description {}"),
+        *("import-users {}", "import-tokens {} --from knox"),
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_said_in_one_line(
+    command: Command, client: Client, line: str
+) -> None:
+    client.register()
+    done = command(*line.format("\udcff").split())
+    assert done.stdout in {"", "0\n"}
+    assert done.exit_code in {0, 1}, done.exception
+    assert done.exit_code == 0 or done.stderr.splitlines()[-1].startswith("counterfoil: ")
+
+
 def test_no_user_is_deleted_by_a_name_that_is_unknown(command: Command, sql: Sql) -> None:
     for words in (("users", "delete", "nobody", "--yes"), ("users", "rename", "x", "--name", "y")):
         assert command(*words).exit_code == 1

@@ -119,6 +119,9 @@ def read(path: Path, *, required: Collection[str], known: Collection[str]) -> It
 
     Raises UnreadableFile, also for a column that is missing or unknown.
     """
+    # It is read more than once.
+    if path.exists() and not path.is_file():
+        raise UnreadableFile(f"{path} is no regular file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _read_csv(file) if path.suffix.lower() == ".csv" else _read_json(file)

@@ -214,6 +214,8 @@ class TokenImport:
     def _insert(
         self, db: Session, found: Sequence[_Token], users: Mapping[str, tuple[int, int]]
     ) -> None:
+        # In the order of users, in which others lock them too.
+        found = sorted(found, key=lambda token: users[token.email])
         sessions = [self._session(token, *users[token.email]) for token in found]
         tokens = [
             {

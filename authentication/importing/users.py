@@ -59,6 +59,7 @@ class UserImport:
     _seen: dict[str, set[object]] = field(
         default_factory=lambda: {"id": set(), "email": set(), "username": set()}
     )
+    _has_ids: bool | None = None
     _highest_id: int = 0
 
     def count(self) -> int:
@@ -102,6 +103,13 @@ class UserImport:
         account = parser.parse(row)
         if account is None:
             return None
+        has_id = "id" in account.values
+        if has_id != self._has_ids and self._has_ids is not None:
+            # One that is generated could be that of a later row.
+            text = "either all rows have an id, or none"
+            parser.problems.append(Problem(row.number, "id", text))
+            return None
+        self._has_ids = has_id
         for column, key in _keys(account).items():
             if key in self._seen[column]:
                 parser.problems.append(Problem(row.number, column, "an earlier row has it too"))

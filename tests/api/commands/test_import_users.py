@@ -139,6 +139,20 @@ def test_what_is_in_the_way_is_listed_by_row_and_nothing_is_imported(
     assert count(sql, "users") == 2
 
 
+def test_ids_are_those_of_all_rows_or_of_none(command: Command, sql: Sql, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "users.json",
+        {"email": "a@example.org"},
+        {"email": "b@example.org", "id": 1},
+        {"email": "c@example.org"},
+    )
+    assert problems(command("import-users", path)) == [
+        "row 2: id: either all rows have an id, or none"
+    ]
+    assert command("import-users", path, "--skip-faulty").stdout == "2\n"
+    assert count(sql, "users") == 2
+
+
 def test_a_dry_run_imports_nothing_and_a_second_run_goes_on(
     command: Command, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,3 +200,4 @@ def test_a_file_that_cannot_be_read_is_said_in_one_line(
     else:
         assert (result.exit_code, result.stdout) == (0, "0\n")
     assert "cannot be read" in command("import-users", str(tmp_path / "none.csv")).stderr
+    assert "no regular file" in command("import-users", str(tmp_path)).stderr

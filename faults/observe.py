@@ -44,12 +44,9 @@ def is_503_with_retry_after(answer: Answer) -> bool:
     return answer.status == 503 and bool(answer.retry_after)
 
 
-def run_sql(
-    url: str, statement: str, parameters: Any = None, *, autocommit: bool = False
-) -> list[tuple[Any, ...]]:
+def run_sql(url: str, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
     """Run one statement on a new connection. Returns the rows, if any."""
     with closing(psycopg2.connect(url)) as connection, connection:
-        connection.autocommit = autocommit
         cursor = connection.cursor()
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []

@@ -30,9 +30,12 @@ log = logging.getLogger("counterfoil.lookup")
 # primary needs the rest.
 _SILENT_SHARE = 0.1
 _FIRST_REST_SECONDS = 0.25
-_LONGEST_REST_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 1.0
 # These do not pass by themselves.
 _LASTING = frozenset({Outcome.NOT_A_STANDBY, Outcome.OTHER_REIGN})
+_LASTING_REST_SECONDS = 5.0
+# These are worth a line in the log only if they are still there after a rest.
+_MOMENTARY = frozenset({Outcome.BEHIND, Outcome.CONFLICT})
 
 
 class StandbyConnection(LookupConnection):
@@ -115,6 +118,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         self._rest_seconds = _FIRST_REST_SECONDS
         self._usable_since = 0.0
         self._failed_with: Outcome | None = None
+        self._is_announced = False
         self._failed = asyncio.Event()
         self._attendance: asyncio.Task[None] | None = None
 
@@ -140,8 +144,13 @@ class Standby(ConnectionPool[StandbyConnection]):
         usable_seconds = asyncio.get_running_loop().time() - self._usable_since
         if usable_seconds > self._rest_seconds:
             self._rest_seconds = _FIRST_REST_SECONDS
-        self._note(outcome)
+        if outcome not in _MOMENTARY:
+            self._note(outcome)
         self._failed.set()
+        if outcome is Outcome.SILENT:
+            # The others are probably dead, too, and each would have to be waited for.
+            for connection in list(self._free):
+                connection.close()
         self.on_free()
 
     async def _attend(self) -> None:
@@ -153,6 +162,9 @@ class Standby(ConnectionPool[StandbyConnection]):
                 await self._failed.wait()
             elif outcome is not None:
                 self._note(outcome)
+            if self._failed_with in _LASTING:
+                await asyncio.sleep(_LASTING_REST_SECONDS)
+                continue
             await asyncio.sleep(self._rest_seconds)
             if outcome is not None:
                 self._rest_seconds = min(2 * self._rest_seconds, _LONGEST_REST_SECONDS)
@@ -161,7 +173,9 @@ class Standby(ConnectionPool[StandbyConnection]):
         self.is_usable, self._failed_with = True, None
         self._usable_since = asyncio.get_running_loop().time()
         self._failed.clear()
-        log.info("the standby %s answers lookups", self.name)
+        if not self._is_announced:
+            self._is_announced = True
+            log.info("the standby %s answers lookups", self.name)
         self.on_free()
 
     async def _try_out(self) -> Outcome | None:
@@ -184,10 +198,8 @@ class Standby(ConnectionPool[StandbyConnection]):
         return Outcome.ANSWERED
 
     def _note(self, outcome: Outcome) -> None:
-        if outcome in _LASTING:
-            self._rest_seconds = _LONGEST_REST_SECONDS
         if outcome is not self._failed_with:
-            self._failed_with = outcome
+            self._failed_with, self._is_announced = outcome, False
             log.warning("the standby %s answers no lookups: %s", self.name, REASONS[outcome])
 
     def _replace(self, connection: StandbyConnection) -> None:

@@ -113,9 +113,11 @@ def _conflicts(_standby: PostgreSQL, _relay: Relay, url: str) -> Iterator[None]:
     stop = threading.Event()
 
     def vacuum() -> None:
-        while not stop.is_set():
-            observe.run_sql(url, "UPDATE sessions SET user_agent = 'x'")
-            observe.run_sql(url, "VACUUM sessions", autocommit=True)
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not stop.is_set():
+                cursor.execute("UPDATE sessions SET user_agent = 'x'")
+                cursor.execute("VACUUM sessions")
 
     with _running(vacuum, stop):
         yield
@@ -146,7 +148,8 @@ def _withstand(context: ScenarioContext, fault: Fault) -> Outcome:
         with fault(faulty, relay, url):
             time.sleep(_FAULT_SECONDS)
             ended = time.monotonic()
-        back = seconds_until(lambda: _usable_standbys(service) == 2)
+        answered = _answered(service, relay.port)
+        back = seconds_until(lambda: _answered(service, relay.port) > answered)
     calm = observe.sent_between(load.answers, began - _FAULT_SECONDS, began)
     meanwhile = observe.sent_between(load.answers, began, ended)
     violations = load.history.find_violations(service.url)
@@ -330,11 +333,18 @@ def _usable_standbys(service: Server) -> float:
 
 def _share_of_standbys(service: Server) -> float:
     """What part of all batches standbys have answered."""
-    answered = {True: 0.0, False: 0.0}
-    for name, labels, value in _metrics(service):
-        if name == "counterfoil_lookup_batches_total" and labels["outcome"] == "answered":
-            answered[labels["server"] != "primary"] += value
-    return answered[True] / (answered[True] + answered[False])
+    return 1 - _answered(service, "primary") / _answered(service)
+
+
+def _answered(service: Server, server: str | int | None = None) -> float:
+    """How many batches a server has answered: `primary`, a standby by its port, or all of them."""
+    return sum(
+        value
+        for name, labels, value in _metrics(service)
+        if name == "counterfoil_lookup_batches_total"
+        and labels["outcome"] == "answered"
+        and (server is None or labels["server"].rpartition(":")[2] == str(server))
+    )
 
 
 def _metrics(service: Server) -> Iterator[tuple[str, dict[str, str], float]]:

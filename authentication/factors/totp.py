@@ -55,7 +55,7 @@ def find_step(secret: bytes, code: str, now: datetime) -> int | None:
     """The step that a cleaned code is of, if it is accepted at this time."""
     current = int(now.timestamp()) // STEP_SECONDS
     totp = TOTP(encode(secret))
-    for step in range(current, current - _STEPS_BACK - 1, -1):
+    for step in range(current, max(current - _STEPS_BACK, 0) - 1, -1):
         if hmac.compare_digest(totp.generate_otp(step), code):
             return step
     return None

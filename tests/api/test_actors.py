@@ -41,7 +41,7 @@ from tests.support.actions import (
     in_turn,
     losses,
 )
-from tests.support.administrator import Sql
+from tests.support.administrator import Sql, run_sql
 from tests.support.factors import SECRET_KEY
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import until
@@ -243,7 +243,7 @@ EVERY_LOCK = [*OF_ADMINISTRATORS, *OF_USERS, *WITH_EVERY_LOSS[3:], BY_API_KEY[0]
 @on_postgresql
 @pytest.mark.parametrize("action", EVERY_LOCK, ids=str)
 def test_what_is_taken_while_a_request_writes_waits_for_it(
-    stage: Stage, action: Action, interruption: Interruption, sql: Sql
+    stage: Stage, action: Action, interruption: Interruption, sql: Sql, database_url: str
 ) -> None:
     for name, statement in losses(action).items():
         ids = stage.begin()
@@ -254,7 +254,9 @@ def test_what_is_taken_while_a_request_writes_waits_for_it(
             def take(
                 statement: str = statement, ids: Ids = ids, taken: Any = taken, thread: Any = thread
             ) -> None:
-                taken.append(thread.submit(sql, statement.format(id=ids.eve)))
+                # On another connection than the one that is asked who waits.
+                taking = thread.submit(run_sql, database_url, statement.format(id=ids.eve))
+                taken.append(taking)
                 until(lambda: sql(WAITING))
 
             interruption.at(ids.eve, holds_of(action) - 1, after=take)

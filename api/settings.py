@@ -1,6 +1,5 @@
 """How the service is reached over HTTP; and all settings of all layers together."""
 
-import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode
 
 from api.request.hosts import is_loopback
+from authentication import origins
 from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings, Registration
 from database.settings import (
@@ -79,26 +79,6 @@ def _local_url(settings: dict[str, Any]) -> str:
 def url_of(host: str, port: int) -> str:
     """The URL of an address to listen on. An IPv6 address stands in brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-# As browsers write it (RFC 6454, 6.2): a scheme, a name in lower case or an address, and a port.
-_is_origin = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
-).fullmatch
-_PORTS_OF_SCHEMES = {"http": 80, "https": 443}
-
-
-def _read_origin(value: str) -> str:
-    if value in {"*", "null"}:
-        raise ValueError(f"{value} stands for pages of anybody; name each origin")
-    if not _is_origin(value):
-        raise ValueError(
-            "an origin is scheme://host or scheme://host:port, in lower case and without a path"
-        )
-    url = urlsplit(value)
-    if url.port is not None and url.port == _PORTS_OF_SCHEMES.get(url.scheme):
-        raise ValueError(f"browsers leave out the port {url.port} in an origin of {url.scheme}")
-    return value
 
 
 class ApiSettings(LayerSettings):
@@ -203,7 +183,7 @@ class ApiSettings(LayerSettings):
     @field_validator("cors_origins")
     @classmethod
     def _reject_invalid_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_read_origin(origin) for origin in value)
+        return tuple(origins.read(origin) for origin in value)
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -5,9 +5,10 @@ from enum import StrEnum
 from os import cpu_count
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from authentication import origins
 from authentication.factors import sealing
 from database.limits import MAX_API_KEY_DAYS
 from database.settings import LayerSettings
@@ -126,6 +127,33 @@ class AuthenticationSettings(LayerSettings):
 
     Separated by commas; `python api.py secret-key` makes one. Without any there are no such apps.
     """
+
+    passkey_rp_id: Annotated[str, AfterValidator(origins.read_domain)] | None = None
+    """The domain that passkeys are made for, if it is not the host of the issuer.
+
+    With `example.org`, pages of all its subdomains can use the same passkeys, if their origins are
+    listed below. If it is changed, all passkeys are lost.
+    """
+
+    passkey_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(origins.read_of_passkeys)], ...],
+        NoDecode,
+        BeforeValidator(_split),
+    ] = ()
+    """Origins whose pages may use passkeys, in addition to that of the issuer.
+
+    Separated by commas. An Android app is `android:apk-key-hash:` and the digest of its signing
+    certificate in base64url.
+    """
+
+    max_passkeys_per_user: Annotated[int, Field(ge=1, le=100)] = 20
+    """How many passkeys a user may have."""
+
+    passkey_options_per_address: Annotated[int, Field(ge=1)] = 300
+    """Logins with a passkey that one IP address (IPv6: one /64) may begin in the period below."""
+
+    passkey_options_window_seconds: Annotated[int, Field(ge=1, le=DAY)] = 900
+    """The period in which they are counted."""
 
     bcrypt_rounds: Annotated[int, Field(ge=4, le=MAX_BCRYPT_ROUNDS)] = 12
     """The cost of a password hash; each step doubles it. Less than 12 is only for tests."""

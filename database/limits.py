@@ -46,3 +46,9 @@ ROLE_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9._:+-]{{0,{MAX_ROLE_LENGTH - 1}}}"
 # No "@" and not digits alone, so that a username is never taken for an e-mail address or for an id;
 # and no two that look the same.
 USERNAME_PATTERN = rf"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._+-]{{0,{MAX_USERNAME_LENGTH - 1}}}"
+
+MAX_CREDENTIAL_ID_LENGTH = 1023
+"""In bytes, of a passkey (Web Authentication Level 3, 4)."""
+
+MAX_PUBLIC_KEY_LENGTH = 1024
+"""In bytes, of a passkey. An RSA key of 4096 bits has half of that."""

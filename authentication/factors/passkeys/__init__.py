@@ -1,0 +1,1 @@
+"""Passkeys: a device signs a challenge instead of a user typing a password (Web Authentication)."""

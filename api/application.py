@@ -33,6 +33,7 @@ from api.routers import (
     mail,
     metrics,
     oauth,
+    passkeys,
     sessions,
     start,
     tokens,
@@ -162,7 +163,7 @@ def create_app(settings: Settings | None = None, *, is_attached: bool = False) -
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    nouns = [users, oauth, tokens, sessions, api_keys, factors, health, introspection]
+    nouns = [users, oauth, tokens, sessions, api_keys, factors, passkeys, health, introspection]
     nouns += [forward_auth, admin, admin_accounts, admin_roles, admin_exports, start]
     if settings.api.browser_sessions:
         nouns.append(browser_session)

@@ -29,6 +29,8 @@ STATUSES: dict[type[CounterfoilError], HTTPStatus] = {
     errors.InvalidCode: HTTPStatus.UNAUTHORIZED,
     errors.WrongCode: HTTPStatus.FORBIDDEN,
     errors.TotpUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InvalidPasskey: HTTPStatus.UNAUTHORIZED,
+    errors.InvalidPasskeyRegistration: HTTPStatus.BAD_REQUEST,
     errors.EmailUnverified: HTTPStatus.FORBIDDEN,
     errors.InvalidMailToken: HTTPStatus.BAD_REQUEST,
     errors.RegistrationClosed: HTTPStatus.FORBIDDEN,
@@ -79,6 +81,7 @@ def headers_of(error: CounterfoilError) -> dict[str, str]:
             | errors.SecondFactorRequired()
             | errors.InvalidMfaToken()
             | errors.InvalidCode()
+            | errors.InvalidPasskey()
         ):
             return {"WWW-Authenticate": "Bearer"}
         case errors.InvalidRefreshToken():

@@ -56,6 +56,8 @@ class Event(StrEnum):
     FACTOR_REFUSED = "factor.refused"
     RECOVERY_CODE_USED = "factor.recovery_code_used"
     RECOVERY_CODES_REPLACED = "factor.recovery_codes_replaced"
+    PASSKEY_RENAMED = "passkey.renamed"
+    PASSKEY_CLONED = "passkey.clone_suspected"
     RESET_REQUESTED = "mail.reset_requested"
     PASSWORD_RESET = "user.password_reset"
     EMAIL_VERIFIED = "user.email_verified"
@@ -79,6 +81,9 @@ class Reason(StrEnum):
     SESSION_LIMIT_REACHED = "session_limit_reached"
     EMAIL_UNVERIFIED = "email_unverified"
     WRONG_CODE = "wrong code"
+    UNKNOWN_PASSKEY = "unknown passkey"
+    INVALID_PASSKEY = "invalid passkey"
+    CLONED_PASSKEY = "cloned passkey"
 
     # A refresh was rejected. An invalid scope is above.
     EXPIRED = "expired"

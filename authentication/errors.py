@@ -8,6 +8,8 @@ CounterfoilError
 ├── InvalidCode                 the second factor of a login is wrong
 ├── WrongCode                   the second factor that confirms a session is wrong
 ├── TotpUnavailable             the secrets of authenticator apps cannot be read
+├── InvalidPasskey              a login with a passkey that failed, for whichever reason
+├── InvalidPasskeyRegistration  what a browser sent as a new passkey cannot be accepted
 ├── EmailUnverified             the password is right, and the address is not verified
 ├── InvalidMailToken            a link or a code of a mail: unknown, used, expired or void
 ├── RegistrationClosed          clients may not create accounts
@@ -31,6 +33,8 @@ CounterfoilError
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── TotpLimitReached        the user has as many authenticator apps as allowed
 │   ├── LastFactor              a role of the user requires a second factor
+│   ├── PasskeyLimitReached     the user has as many passkeys as allowed
+│   ├── CredentialKnown         the authenticator's credential is registered already
 │   ├── ApiKeyReplaced          it has been rotated before
 │   └── LastAdministrator       no administrator would remain
 ├── NotFound                    no such thing, or not yours
@@ -106,6 +110,14 @@ class WrongCode(CounterfoilError):
 class TotpUnavailable(CounterfoilError):
     code = "totp_unavailable"
     detail = "Codes of authenticator apps cannot be checked at the moment. Use another factor."
+class InvalidPasskey(CounterfoilError):
+    code = "invalid_passkey"
+    detail = "This passkey was not accepted. Try again, or sign in in another way."
+
+
+class InvalidPasskeyRegistration(CounterfoilError):
+    code = "invalid_passkey_registration"
+    detail = "This passkey cannot be added. Start again: what was to be signed works once."
 
 
 class EmailUnverified(CounterfoilError):
@@ -226,6 +238,14 @@ class TotpLimitReached(Conflict):
 class LastFactor(Conflict):
     code = "last_factor"
     detail = "One of your roles requires a second factor. Add another one first."
+class PasskeyLimitReached(Conflict):
+    code = "passkey_limit_reached"
+    detail = "You have as many passkeys as allowed. Remove one of them first."
+
+
+class CredentialKnown(Conflict):
+    code = "credential_known"
+    detail = "This passkey is registered already."
 
 
 class ApiKeyReplaced(Conflict):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.factors.sealing import Sealer
+from authentication.factors.passkeys.relying_party import RelyingParty
 from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.mail import outbox
 from authentication.mail.mailing import Mailing
@@ -48,6 +49,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self.instrumentation = instrumentation
+        self.relying_party = RelyingParty.of(settings, public_url)
         self.database = Database(database_settings)
         event.listen(self.database.sessions, "after_commit", self._report_events)
         self._mailing: Mailing | None = None

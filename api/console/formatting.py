@@ -85,6 +85,8 @@ EVENTS: dict[str, str] = {
     Event.API_KEY_EXPIRING: "API key about to expire",
     Event.API_KEY_ROTATED: "API key rotated",
     Event.API_KEY_REVOKED: "API key revoked",
+    Event.PASSKEY_RENAMED: "Passkey renamed",
+    Event.PASSKEY_CLONED: "Passkey may have been copied",
     Event.RESET_REQUESTED: "New password asked for",
     Event.PASSWORD_RESET: "Password set by mail",
     Event.EMAIL_VERIFIED: "Address confirmed",
@@ -96,7 +98,7 @@ EVENTS: dict[str, str] = {
 }
 _FAILURES = {
     *(Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED),
-    Event.FACTOR_REFUSED,
+    *(Event.FACTOR_REFUSED, Event.PASSKEY_CLONED),
 }
 _WARNINGS = {
     *(Event.FACTOR_REMOVED, Event.FACTORS_REMOVED, Event.RECOVERY_CODE_USED),

@@ -14,3 +14,4 @@ RoleName = Annotated[
 ]
 ApiKeyId = Annotated[UUID, Path(description="The id of the API key.")]
 FactorId = Annotated[UUID, Path(description="The id of the authenticator app.")]
+PasskeyId = Annotated[UUID, Path(description="The id of the passkey.")]

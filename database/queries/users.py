@@ -264,6 +264,18 @@ def set_pending_email(
     _change_quietly(db, user, pending_email=address, pending_email_expires_at=expires_at)
 
 
+def give_webauthn_handle(db: Session, user_id: int, handle: bytes) -> bytes:
+    """Name a user to authenticators, unless they have a name already. Returns that which holds."""
+    named = func.coalesce(User.webauthn_handle, handle)
+    named_by = db.scalars(
+        update(User)
+        .where(User.id == user_id)
+        .values(_keep_updated_at(webauthn_handle=named))
+        .returning(User.webauthn_handle)
+    )
+    return named_by.one() or handle
+
+
 def _change_quietly(db: Session, user: User, **values: Any) -> None:
     db.execute(
         update(User)

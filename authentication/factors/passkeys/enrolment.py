@@ -1,0 +1,148 @@
+"""Adds, lists, renames and removes the passkeys of a user."""
+
+import secrets
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import audit, labels
+from authentication.audit import Event, Origin
+from authentication.credentials.actor import Actor, Held
+from authentication.errors import (
+    CredentialKnown,
+    InvalidPasskeyRegistration,
+    NotFound,
+    PasskeyLimitReached,
+)
+from authentication.factors.passkeys import challenges, options, verification
+from authentication.factors.passkeys.challenges import ChallengeKind
+from authentication.factors.passkeys.options import Options
+from authentication.factors.passkeys.verification import (
+    InvalidResponse,
+    NewCredential,
+    Registration,
+)
+from authentication.service import Service
+from authentication.settings import AuthenticationSettings
+from database import limits, queries
+from database.models import Passkey
+
+_HANDLE_LENGTH = 32
+_NOT_THEIRS = "There is no such passkey, or it is not yours."
+
+
+def begin(db: Session, service: Service, actor: Actor) -> Options:
+    """What the user's browser needs to make a passkey. The session must be fresh.
+
+    Raises PasskeyLimitReached.
+    """
+    held = actor.hold(db, fresh=True)
+    _check_limit(db, service.settings, held.user.id)
+    handle = queries.users.give_webauthn_handle(
+        db, held.user.id, secrets.token_bytes(_HANDLE_LENGTH)
+    )
+    challenge = challenges.begin(
+        db, ChallengeKind.ADD, user_id=held.user.id, session_id=held.identity.session_id
+    )
+    known = queries.passkeys.list_of_user(db, held.user.id)
+    return options.for_registration(service.relying_party, held.user, handle, known, challenge)
+
+
+async def add(service: Service, actor: Actor, *, name: str, registration: Registration) -> Passkey:
+    """Add a passkey that the user's browser has made. The session must be fresh.
+
+    Raises InvalidPasskeyRegistration, CredentialKnown, PasskeyLimitReached, InvalidField.
+    """
+    name = labels.clean("name", name, least=1)
+    try:
+        challenge = verification.read_challenge(registration.client_data)
+        created = verification.verify_registration(
+            service.relying_party, registration, challenge=challenge
+        )
+    except InvalidResponse as error:
+        raise InvalidPasskeyRegistration from error
+
+    def store(db: Session) -> Passkey:
+        held = actor.hold(db, fresh=True)
+        _take(db, held, challenge)
+        _check_limit(db, service.settings, held.user.id)
+        passkey = _store(db, held.user.id, name, registration, created)
+        _record(db, Event.PASSKEY_ADDED, passkey, actor.origin)
+        return passkey
+
+    return await service.database.run(store)
+
+
+def list_own(db: Session, user_id: int) -> Sequence[Passkey]:
+    """The passkeys of a user, oldest first."""
+    return queries.passkeys.list_of_user(db, user_id)
+
+
+def rename(db: Session, actor: Actor, passkey_id: UUID, name: str) -> Passkey:
+    """Rename one of the actor's passkeys. Raises NotFound, InvalidField."""
+    name = labels.clean("name", name, least=1)
+    user = actor.hold(db).user
+    passkey = queries.passkeys.rename(db, passkey_id, user_id=user.id, name=name)
+    if passkey is None:
+        raise NotFound(_NOT_THEIRS)
+    _record(db, Event.PASSKEY_RENAMED, passkey, actor.origin)
+    return passkey
+
+
+def remove(db: Session, actor: Actor, passkey_id: UUID) -> None:
+    """Remove one of the actor's passkeys. The session must be fresh. Raises NotFound."""
+    user = actor.hold(db, fresh=True).user
+    passkey = queries.passkeys.remove(db, passkey_id, user_id=user.id)
+    if passkey is None:
+        raise NotFound(_NOT_THEIRS)
+    _record(db, Event.PASSKEY_REMOVED, passkey, actor.origin)
+
+
+def _check_limit(db: Session, settings: AuthenticationSettings, user_id: int) -> None:
+    if queries.passkeys.count_of_user(db, user_id) >= settings.max_passkeys_per_user:
+        raise PasskeyLimitReached
+
+
+def _take(db: Session, held: Held, challenge: bytes) -> None:
+    taken = queries.challenges.take(
+        db,
+        challenges.digest(challenge),
+        kind=ChallengeKind.ADD,
+        user_id=held.user.id,
+        session_id=held.identity.session_id,
+    )
+    if taken is None:
+        raise InvalidPasskeyRegistration
+
+
+def _store(
+    db: Session, user_id: int, name: str, registration: Registration, created: NewCredential
+) -> Passkey:
+    transports = " ".join(registration.transports)[: limits.MAX_LABEL_LENGTH]
+    passkey = queries.passkeys.add(
+        db,
+        user_id=user_id,
+        credential_id=created.credential_id,
+        public_key=created.public_key,
+        sign_count=created.sign_count,
+        backup_eligible=created.backup_eligible,
+        backed_up=created.backed_up,
+        aaguid=created.aaguid,
+        transports=transports or None,
+        name=name,
+    )
+    if passkey is None:
+        raise CredentialKnown
+    return passkey
+
+
+def _record(db: Session, event: Event, passkey: Passkey, origin: Origin) -> None:
+    audit.record(
+        db,
+        event,
+        origin=origin,
+        subject=audit.user(passkey.user_id),
+        passkey=str(passkey.id),
+        name=passkey.name,
+    )

@@ -1,0 +1,138 @@
+"""Checks a signature by a passkey: once without holding anything, then where its use is stored.
+
+`examine` finds the challenge and the passkey and verifies the signature; what is unknown costs no
+transaction that writes. `accept` is called in the transaction of what the signature is for, such as
+a login. It uses the challenge up, and compares and stores the counter, each by one statement.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from authentication import audit
+from authentication.audit import Event, Origin, Reason
+from authentication.errors import InvalidPasskey
+from authentication.factors.passkeys import challenges, verification
+from authentication.factors.passkeys.challenges import ChallengeKind
+from authentication.factors.passkeys.verification import (
+    Assertion,
+    InvalidResponse,
+    KnownCredential,
+    Signed,
+)
+from authentication.service import Service
+from database import queries
+from database.models import Passkey, User
+from database.queries.passkeys import Owned
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For whom a challenge was made: anybody; or a user, perhaps in a session of theirs."""
+
+    kind: ChallengeKind
+    user_id: int | None = None
+    session_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A signature for a challenge that existed. `signed` is None if it is not valid."""
+
+    asked: Asked
+    challenge_digest: bytes
+    owned: Owned | None
+    signed: Signed | None
+    why: str | None = None
+
+    @property
+    def user(self) -> User | None:
+        """Who has signed. None if the signature is not valid."""
+        return self.owned.user if self.owned is not None and self.signed is not None else None
+
+    def accept(self, db: Session, origin: Origin) -> Passkey | Reason | None:
+        """Use the signature up. Returns why it is rejected; None if it has been used before.
+
+        The owner must be locked, so that the rows of their passkeys are locked after them.
+        """
+        is_taken = queries.challenges.take(
+            db,
+            self.challenge_digest,
+            kind=self.asked.kind,
+            user_id=self.asked.user_id,
+            session_id=self.asked.session_id,
+        )
+        if is_taken is None:
+            return None
+        if self.owned is None:
+            return Reason.UNKNOWN_PASSKEY
+        if self.signed is None:
+            return Reason.INVALID_PASSKEY
+        passkey, signed = self.owned.passkey, self.signed
+        if queries.passkeys.advance(
+            db, passkey.id, sign_count=signed.sign_count, backed_up=signed.backed_up
+        ):
+            return passkey
+        queries.passkeys.suspect_clone(db, passkey.id)
+        audit.record(
+            db,
+            Event.PASSKEY_CLONED,
+            origin=origin,
+            subject=audit.user(passkey.user_id),
+            passkey=str(passkey.id),
+            name=passkey.name,
+        )
+        return Reason.CLONED_PASSKEY
+
+
+async def examine(
+    service: Service, assertion: Assertion, asked: Asked, *, origin: Origin
+) -> Examined:
+    """Verify a signature. Raises InvalidPasskey if its challenge is unknown, used or expired.
+
+    Raises TooManyAttempts for too many of those from one network.
+    """
+    limit = service.settings.refresh_misses_per_minute
+    service.unknown_tokens.reject_flood("passkey", origin, limit=limit)
+    try:
+        challenge = verification.read_challenge(assertion.client_data)
+    except InvalidResponse:
+        challenge = b""
+    digest = challenges.digest(challenge)
+
+    def find(db: Session) -> tuple[bool, Owned | None]:
+        is_known = queries.challenges.is_usable(
+            db, digest, kind=asked.kind, user_id=asked.user_id, session_id=asked.session_id
+        )
+        return is_known, queries.passkeys.find_owned(db, assertion.credential_id)
+
+    is_known, owned = await service.database.run(find, read_only=True, is_untrusted=True)
+    if not is_known:
+        service.unknown_tokens.count_in("passkey", origin, limit=limit)
+        raise InvalidPasskey
+    if owned is not None and asked.user_id not in {None, owned.user.id}:
+        owned = None
+    if owned is None:
+        return Examined(asked, digest, None, None)
+    try:
+        signed = _verify(service, assertion, owned, challenge, asked)
+    except InvalidResponse as error:
+        return Examined(asked, digest, owned, None, why=str(error))
+    return Examined(asked, digest, owned, signed)
+
+
+def _verify(
+    service: Service, assertion: Assertion, owned: Owned, challenge: bytes, asked: Asked
+) -> Signed:
+    passkey, user = owned
+    known = KnownCredential(
+        passkey.public_key, passkey.backup_eligible, user.webauthn_handle or b""
+    )
+    return verification.verify_assertion(
+        service.relying_party,
+        assertion,
+        known,
+        challenge=challenge,
+        needs_user_handle=asked.user_id is None,
+    )

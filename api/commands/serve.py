@@ -44,7 +44,9 @@ def serve(
 
 
 def _announce(settings: Settings) -> None:
-    url = url_of(settings.api.host, settings.api.port)
+    host = settings.api.host
+    # No browser makes passkeys for an address.
+    url = url_of("localhost" if host == "127.0.0.1" else host, settings.api.port)
     typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {url}/docs", err=True)

@@ -84,6 +84,7 @@ class Reason(StrEnum):
     UNKNOWN_PASSKEY = "unknown passkey"
     INVALID_PASSKEY = "invalid passkey"
     CLONED_PASSKEY = "cloned passkey"
+    CHALLENGE_USED = "challenge used"
 
     # A refresh was rejected. An invalid scope is above.
     EXPIRED = "expired"

@@ -110,6 +110,8 @@ class WrongCode(CounterfoilError):
 class TotpUnavailable(CounterfoilError):
     code = "totp_unavailable"
     detail = "Codes of authenticator apps cannot be checked at the moment. Use another factor."
+
+
 class InvalidPasskey(CounterfoilError):
     code = "invalid_passkey"
     detail = "This passkey was not accepted. Try again, or sign in in another way."
@@ -238,6 +240,8 @@ class TotpLimitReached(Conflict):
 class LastFactor(Conflict):
     code = "last_factor"
     detail = "One of your roles requires a second factor. Add another one first."
+
+
 class PasskeyLimitReached(Conflict):
     code = "passkey_limit_reached"
     detail = "You have as many passkeys as allowed. Remove one of them first."

@@ -7,8 +7,9 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
-from authentication.factors.sealing import Sealer
+from authentication.factors.passkeys.login_challenges import LoginChallenges
 from authentication.factors.passkeys.relying_party import RelyingParty
+from authentication.factors.sealing import Sealer
 from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.mail import outbox
 from authentication.mail.mailing import Mailing
@@ -87,6 +88,9 @@ class Service:
         )
         self.throttle = Throttle(settings, self.database, self.hashing)
         self.mail_requests = Lane(is_in_demand=self.resolver.is_in_demand)
+        self.login_challenges = LoginChallenges(
+            settings, self.database, is_in_demand=self.resolver.is_in_demand
+        )
 
     @property
     def has_mail(self) -> bool:

@@ -8,14 +8,12 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from database import limits
 from schemas.base import Schema
+from schemas.passkeys import MfaToken, SignedCredential
 from schemas.text import Name, Printable
 
 _MFA_TOKEN = "cft_9sVhE2u7kLx0PqYtR4mWc6nBzA1dJf3gKo8iXwNe5l2Hv4Tq"
 _RECOVERY_CODE = "K5QW-2M7T-ZR4H-XD3P-6LJA-VB2C"
 
-MfaToken = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
-]
 Code = Annotated[
     str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True), Printable
 ]
@@ -31,6 +29,9 @@ class GivenFactor(Schema):
 
     recovery_code: Code | None = None
     """One of the recovery codes. It works once."""
+
+    passkey: SignedCredential | None = None
+    """What the browser returned for the options of `POST /passkeys/login/options`."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from database import limits
 from schemas.base import Schema
@@ -36,6 +36,11 @@ Base64Url = Annotated[
     bytes,
     BeforeValidator(_decode),
     WithJsonSchema({"type": "string", "format": "base64url", "maxLength": _MAX_LENGTH}),
+]
+MfaToken = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=limits.MAX_LABEL_LENGTH, strip_whitespace=True),
+    Printable,
 ]
 Transport = Annotated[str, Field(max_length=32, pattern=r"^[a-z-]+$")]
 
@@ -123,7 +128,7 @@ class PasskeyLoginOptions(Schema):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
-    mfa_token: Annotated[str, Field(max_length=limits.MAX_LABEL_LENGTH), Printable] | None = None
+    mfa_token: MfaToken | None = None
     """Of a login that was answered with `second_factor_required`. The user is known then."""
 
 
@@ -178,6 +183,13 @@ class PasskeyRead(Schema):
 
     clone_suspected_at: datetime | None
     """When a signature was last rejected because a copy of the passkey may have made it."""
+
+
+class PasskeyCreated(PasskeyRead):
+    """A new passkey."""
+
+    recovery_codes: list[str] = Field(examples=[["K5QW-2M7T-ZR4H-XD3P-6LJA-VB2C"]])
+    """Codes in place of a passkey that is lost, each for once. Empty if the user has some."""
 
 
 class RelyingParty(Schema):

@@ -34,6 +34,7 @@ TAGS = [
     {"name": "mail", "description": "Passwords that are set anew, and addresses, by mail."},
     {"name": "sessions", "description": "See where you are logged in, and revoke sessions."},
     {"name": "factors", "description": "What logins ask for beside the password."},
+    {"name": "passkeys", "description": "Sign in by a device instead of a password."},
     {"name": "api_keys", "description": "Credentials for integrations that act for you."},
     {"name": "oauth", "description": "For OAuth clients, resource servers and holders of tokens."},
     {"name": "forward_auth", "description": "For reverse proxies, which ask about each request."},

@@ -14,6 +14,7 @@ from authentication.credentials import sessions
 from authentication.factors import confirmation
 from authentication.factors.confirmation import Confirmation
 from schemas.paging import ListQuery
+from schemas.passkeys import RequestOptions
 from schemas.sessions import SessionConfirm, SessionRead, SessionsEnded
 
 router = APIRouter(prefix="/sessions", tags=["sessions"])
@@ -70,6 +71,17 @@ def end_sessions(
 ) -> SessionsEnded:
     """With `keep_current=true`, all except that of the caller. Stops logins in progress, too."""
     return SessionsEnded(ended=sessions.revoke_all_own(db, actor, keep_current=keep_current))
+
+
+@router.post(
+    "/confirm/options",
+    summary="Begin to confirm who you are by a passkey",
+    response_description="What the browser needs.",
+    responses=problems(400, 401, 403, 422, 429, 503),
+)
+async def begin_confirmation(actor: AccountRevoker, service: ServiceDep) -> RequestOptions:
+    """What the browser returns is the `passkey` of `POST /sessions/confirm`."""
+    return RequestOptions.model_validate(await confirmation.begin_passkey(service, actor))
 
 
 @router.post(

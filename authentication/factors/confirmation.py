@@ -13,6 +13,9 @@ from authentication.audit import Event
 from authentication.credentials.actor import Actor
 from authentication.errors import SecondFactorRequired, TooManyAttempts, WrongCode
 from authentication.factors import methods, proofs
+from authentication.factors.passkeys import challenges, options
+from authentication.factors.passkeys.challenges import ChallengeKind
+from authentication.factors.passkeys.options import Options
 from authentication.factors.proofs import Proof
 from authentication.service import Service
 from authentication.throttling import attempts, counting
@@ -45,6 +48,20 @@ async def confirm(service: Service, actor: Actor, given: Confirmation) -> None:
     await password_change.confirm(service, actor, given.password or "")
 
 
+async def begin_passkey(service: Service, actor: Actor) -> Options:
+    """What a browser needs so that the actor can confirm their session by a passkey."""
+
+    def begin(db: Session) -> Options:
+        user = actor.hold(db).user
+        challenge = challenges.begin(
+            db, ChallengeKind.CONFIRM, user_id=user.id, session_id=actor.session_id
+        )
+        known = queries.passkeys.list_of_user(db, user.id)
+        return options.for_login(service.relying_party, known, challenge)
+
+    return await service.database.run(begin)
+
+
 async def _confirm_by_factor(service: Service, actor: Actor, proof: Proof) -> None:
     def run(db: Session) -> CounterfoilError | None:
         user = actor.hold(db).user
@@ -52,7 +69,9 @@ async def _confirm_by_factor(service: Service, actor: Actor, proof: Proof) -> No
         exceeded = counting.count(db, counted, origin=actor.origin)
         if exceeded:
             return TooManyAttempts(counting.longest_retry_after(exceeded))
-        words = proofs.verify(db, service, user, proof, origin=actor.origin)
+        words = proofs.verify(
+            db, service, user, proof, origin=actor.origin, session_id=actor.session_id
+        )
         if words is None:
             return reject(db, actor)
         counting.record_success(db, counted)

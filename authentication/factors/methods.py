@@ -9,6 +9,9 @@ PASSWORD = "pwd"
 ONE_TIME_CODE = "otp"
 """That of an authenticator app, and a recovery code as well."""
 
+PASSKEY = ("pop", "user")
+"""A key that the user possesses, on a device that has verified them."""
+
 _SEVERAL = "mfa"
 
 

@@ -6,6 +6,7 @@ the user locked, and after the attempt has been counted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,9 @@ from authentication import audit
 from authentication.audit import Event, Origin
 from authentication.errors import TotpUnavailable
 from authentication.factors import methods, recovery_codes, totp, totp_secrets
+from authentication.factors.passkeys import signing
+from authentication.factors.passkeys.signing import Asked
+from authentication.factors.passkeys.verification import Assertion
 from authentication.factors.sealing import CannotOpen, Sealer
 from authentication.service import Service
 from database import clock, queries
@@ -25,6 +29,7 @@ class Proof:
 
     code: str | None = None
     recovery_code: str | None = None
+    passkey: Assertion | None = None
 
 
 Words = Sequence[str]
@@ -32,13 +37,26 @@ Words = Sequence[str]
 
 
 def verify(
-    db: Session, service: Service, user: User, proof: Proof, *, origin: Origin
+    db: Session,
+    service: Service,
+    user: User,
+    proof: Proof,
+    *,
+    origin: Origin,
+    session_id: UUID | None = None,
 ) -> Words | None:
-    """What was given, if it is right. Raises TotpUnavailable."""
+    """What was given, if it is right. `session_id` is where; none at a login.
+
+    Raises TotpUnavailable.
+    """
     if proof.code is not None:
         return _use_code(db, service.sealer, user, proof.code)
     if proof.recovery_code is not None:
         return _use_recovery_code(db, user, proof.recovery_code, origin)
+    if proof.passkey is not None:
+        asked = Asked.of(user.id, session_id)
+        rejected = signing.use(db, service, proof.passkey, asked, origin=origin)
+        return None if rejected else methods.PASSKEY
     return None
 
 

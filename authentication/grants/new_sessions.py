@@ -11,7 +11,7 @@ from authentication import audit, permissions, policies
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
-from authentication.errors import InvalidScope, SessionLimitReached
+from authentication.errors import EmailUnverified, InvalidScope, SessionLimitReached
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings, SessionLimitPolicy
 from authentication.throttling import known_networks
@@ -72,7 +72,25 @@ class NewSession:
             self.record_failure(db, user, reason=Reason(error.code))
             return error
 
-    def record_failure(self, db: Session, user: User | None, *, reason: Reason) -> None:
+    def demands_verification(self, user: User) -> bool:
+        """Whether the user has to verify their address first."""
+        if not self.service.has_mail or user.is_email_verified:
+            return False
+        return self.service.mailing.settings.require_verified_email
+
+    def reject_unverified(self, db: Session, user: User) -> EmailUnverified:
+        """Send a mail by which the address can be verified, as no session can ask for one.
+
+        The user must be locked. If there were too many for the address already, the latest of them
+        still works.
+        """
+        self.service.mailing.outbox.add_verification(db, user, origin=self.origin)
+        self.record_failure(db, user, reason=Reason.EMAIL_UNVERIFIED)
+        return EmailUnverified()
+
+    def record_failure(
+        self, db: Session, user: User | None, *, reason: Reason, why: str | None = None
+    ) -> None:
         """Record why the login has failed."""
         audit.record(
             db,
@@ -83,6 +101,7 @@ class NewSession:
             # People type passwords into the field for the name; only a known name is recorded.
             identifier=self.identifier if user else None,
             client_id=self.client_id,
+            why=why,
         )
 
     def _issue(self, db: Session, user: User, session: LoginSession) -> TokenPair:

@@ -9,7 +9,7 @@ from authentication import audit, labels
 from authentication.audit import Event, Origin, Reason
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
-from authentication.errors import EmailUnverified, InvalidCredentials, TooManyAttempts
+from authentication.errors import InvalidCredentials, TooManyAttempts
 from authentication.factors import methods, pending_logins
 from authentication.factors.pending_logins import PendingLogin
 from authentication.grants.new_sessions import NewSession
@@ -126,7 +126,7 @@ class _Login:
         user = admission.user
         if user is None or not check.is_right or not user.is_active:
             return self._reject(db, user, reason=_reason(user, check))
-        if self._demands_verification(user):
+        if self._new_session.demands_verification(user):
             return self._reject_unverified(db, user, admission)
         session = self._new_session.add(db, user)
         if session is None:
@@ -183,11 +183,6 @@ class _Login:
             old, new = user.hashed_password, check.upgraded_hash
             queries.users.upgrade_hash(db, user.id, old=old, new=new)
 
-    def _demands_verification(self, user: User) -> bool:
-        if not self.service.has_mail or user.is_email_verified:
-            return False
-        return self.service.mailing.settings.require_verified_email
-
     def _reject_unverified(
         self, db: Session, user: User, admission: Admission[User | None]
     ) -> CounterfoilError:
@@ -196,10 +191,7 @@ class _Login:
         if locked is None:
             return self._reject(db, user, reason=Reason.ENDED_WHILE_LOGGING_IN)
         admission.undo(db)
-        # If there were too many for the address already, the latest of them still works.
-        self.service.mailing.outbox.add_verification(db, locked, origin=self.origin)
-        self._reject(db, user, reason=Reason.EMAIL_UNVERIFIED)
-        return EmailUnverified()
+        return self._new_session.reject_unverified(db, locked)
 
     def _reject(self, db: Session, user: User | None, *, reason: Reason) -> InvalidCredentials:
         self._new_session.record_failure(db, user, reason=reason)

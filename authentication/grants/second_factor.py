@@ -9,6 +9,9 @@ from authentication.audit import Origin, Reason
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidCode, InvalidMfaToken, TooManyAttempts
 from authentication.factors import methods, pending_logins, proofs
+from authentication.factors.passkeys import challenges, options
+from authentication.factors.passkeys.challenges import ChallengeKind
+from authentication.factors.passkeys.options import Options
 from authentication.factors.pending_logins import PendingLogin
 from authentication.factors.proofs import Proof
 from authentication.grants import console
@@ -35,11 +38,8 @@ async def complete(
     Raises InvalidMfaToken, InvalidCode, TooManyAttempts, TotpUnavailable, InvalidScope,
     SessionLimitReached.
     """
-    limit = service.settings.refresh_misses_per_minute
-    service.unknown_tokens.reject_flood("mfa", origin, limit=limit)
-    found = await _find(service, mfa_token, kind)
-    if found is None:
-        service.unknown_tokens.count_in("mfa", origin, limit=limit)
+    found = await _find(service, mfa_token, origin)
+    if found.login.session_kind != kind:
         raise InvalidMfaToken
     completion = _Completion(service, found, proof, origin)
     # A failure is returned, so that its count and its audit event are committed.
@@ -47,6 +47,27 @@ async def complete(
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
+
+
+async def begin_passkey(service: Service, mfa_token: str, *, origin: Origin) -> Options:
+    """What a browser needs so that a passkey of the user completes the login.
+
+    Raises InvalidMfaToken, TooManyAttempts, HashingBusy.
+    """
+    found = await _find(service, mfa_token, origin)
+
+    def begin(db: Session) -> Options | None:
+        user = queries.users.hold(db, found.user_id)
+        if user is None:
+            return None
+        challenge = challenges.begin(db, ChallengeKind.LOGIN, user_id=user.id)
+        known = queries.passkeys.list_of_user(db, user.id)
+        return options.for_login(service.relying_party, known, challenge)
+
+    begun = await service.login_challenges.begin(origin, begin)
+    if begun is None:
+        raise InvalidMfaToken
+    return begun
 
 
 class _Found:
@@ -58,20 +79,26 @@ class _Found:
         self.login = PendingLogin.of(challenge)
 
 
-async def _find(service: Service, mfa_token: str, kind: SessionKind) -> _Found | None:
-    """Only reads: a token that is unknown must not cost a transaction that writes."""
+async def _find(service: Service, mfa_token: str, origin: Origin) -> _Found:
+    """Only reads: a token that is unknown must not cost a transaction that writes.
+
+    Raises InvalidMfaToken, TooManyAttempts.
+    """
+    limit = service.settings.refresh_misses_per_minute
+    service.unknown_tokens.reject_flood("mfa", origin, limit=limit)
     digest = pending_logins.digest(mfa_token)
-    if digest is None:
-        return None
 
     def look_up(db: Session) -> _Found | None:
-        challenge = queries.challenges.find(db, digest, kind=pending_logins.KIND)
-        if challenge is None or challenge.user_id is None:
+        challenge = digest and queries.challenges.find(db, digest, kind=pending_logins.KIND)
+        if not challenge or challenge.user_id is None:
             return None
-        found = _Found(challenge, challenge.user_id)
-        return found if found.login.session_kind == kind else None
+        return _Found(challenge, challenge.user_id)
 
-    return await service.database.run(look_up, read_only=True, is_untrusted=True)
+    found = await service.database.run(look_up, read_only=True, is_untrusted=True)
+    if found is None:
+        service.unknown_tokens.count_in("mfa", origin, limit=limit)
+        raise InvalidMfaToken
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from authentication.errors import MailBusy
+from counterfoil.errors import CounterfoilError
 
 T = TypeVar("T")
 
@@ -24,17 +25,20 @@ _SPREAD_SECONDS = 0.4
 class Lane:
     """Belongs to the event loop on which it is used. `is_in_demand`: whether tokens are checked."""
 
-    def __init__(self, *, is_in_demand: Callable[[], bool]) -> None:
+    def __init__(
+        self, *, is_in_demand: Callable[[], bool], error: type[CounterfoilError] = MailBusy
+    ) -> None:
         self._is_in_demand = is_in_demand
+        self._error = error
         self._turn = asyncio.Lock()
         self._waiting = 0
 
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work once it is its turn. Raises MailBusy if too many wait already."""
+        """Do the work once it is its turn. Raises the error if too many wait already."""
         if self._waiting >= _MAX_WAITING:
             # Rejecting all at once would delay everything else.
             await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311
-            raise MailBusy
+            raise self._error
         self._waiting += 1
         try:
             await self._turn.acquire()

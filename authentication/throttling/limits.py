@@ -94,6 +94,17 @@ def for_registration(settings: AuthenticationSettings, origin: Origin) -> list[L
     )
 
 
+def for_passkey_logins(settings: AuthenticationSettings, origin: Origin) -> list[Limit]:
+    """The limits on logins with a passkey that begin in a network, each of which is a row."""
+    return _for_networks(
+        "passkey logins per address",
+        "passkey login",
+        settings.passkey_options_per_address,
+        settings.passkey_options_window_seconds,
+        origin,
+    )
+
+
 def for_recipients(settings: MailSettings, address: str) -> list[Limit]:
     """The limits on mails that are asked for to one address, whether anybody has it or not."""
     return [

@@ -95,11 +95,14 @@ def rename(db: Session, passkey_id: UUID, *, user_id: int, name: str) -> Passkey
     )
 
 
-def remove(db: Session, passkey_id: UUID, *, user_id: int) -> Passkey | None:
-    """Delete a passkey of this user, and return it. None if there is no such passkey of theirs."""
-    return db.scalar(
-        delete(Passkey)
-        .where(Passkey.id == passkey_id, Passkey.user_id == user_id)
-        .returning(Passkey)
-        .execution_options(synchronize_session=False)
+def find_of_user(db: Session, passkey_id: UUID, *, user_id: int) -> Passkey | None:
+    """A passkey of this user."""
+    query = select(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id)
+    return db.scalar(query)
+
+
+def delete_one(db: Session, passkey_id: UUID) -> None:
+    """Delete a passkey."""
+    db.execute(
+        delete(Passkey).where(Passkey.id == passkey_id).execution_options(synchronize_session=False)
     )

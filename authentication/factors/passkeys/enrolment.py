@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from authentication import audit, labels
-from authentication.audit import Event, Origin
+from authentication.audit import Event
 from authentication.credentials.actor import Actor, Held
 from authentication.errors import (
     CredentialKnown,
@@ -15,6 +16,7 @@ from authentication.errors import (
     NotFound,
     PasskeyLimitReached,
 )
+from authentication.factors import changes, confirmation, methods, recovery_codes
 from authentication.factors.passkeys import challenges, options, verification
 from authentication.factors.passkeys.challenges import ChallengeKind
 from authentication.factors.passkeys.options import Options
@@ -28,6 +30,7 @@ from authentication.settings import AuthenticationSettings
 from database import limits, queries
 from database.models import Passkey
 
+KIND = "passkey"
 _HANDLE_LENGTH = 32
 _NOT_THEIRS = "There is no such passkey, or it is not yours."
 
@@ -49,9 +52,17 @@ def begin(db: Session, service: Service, actor: Actor) -> Options:
     return options.for_registration(service.relying_party, held.user, handle, known, challenge)
 
 
-async def add(service: Service, actor: Actor, *, name: str, registration: Registration) -> Passkey:
+class Added(NamedTuple):
+    """A new passkey, and recovery codes for a user who had none. The codes are shown this once."""
+
+    passkey: Passkey
+    recovery_codes: Sequence[str]
+
+
+async def add(service: Service, actor: Actor, *, name: str, registration: Registration) -> Added:
     """Add a passkey that the user's browser has made. The session must be fresh.
 
+    Logins by a password ask for it from now on. Revokes the user's other sessions.
     Raises InvalidPasskeyRegistration, CredentialKnown, PasskeyLimitReached, InvalidField.
     """
     name = labels.clean("name", name, least=1)
@@ -63,13 +74,14 @@ async def add(service: Service, actor: Actor, *, name: str, registration: Regist
     except InvalidResponse as error:
         raise InvalidPasskeyRegistration from error
 
-    def store(db: Session) -> Passkey:
-        held = actor.hold(db, fresh=True)
+    def store(db: Session) -> Added:
+        held = actor.hold(db, changes.targets(actor), fresh=True)
         _take(db, held, challenge)
         _check_limit(db, service.settings, held.user.id)
         passkey = _store(db, held.user.id, name, registration, created)
-        _record(db, Event.PASSKEY_ADDED, passkey, actor.origin)
-        return passkey
+        confirmation.store(db, actor, methods.PASSKEY)
+        changes.record_added(db, service.settings, actor, kind=KIND, name=name)
+        return Added(passkey, recovery_codes.create_if_none(db, held.user.id))
 
     return await service.database.run(store)
 
@@ -86,17 +98,30 @@ def rename(db: Session, actor: Actor, passkey_id: UUID, name: str) -> Passkey:
     passkey = queries.passkeys.rename(db, passkey_id, user_id=user.id, name=name)
     if passkey is None:
         raise NotFound(_NOT_THEIRS)
-    _record(db, Event.PASSKEY_RENAMED, passkey, actor.origin)
+    audit.record(
+        db,
+        Event.PASSKEY_RENAMED,
+        origin=actor.origin,
+        subject=audit.user(user.id),
+        passkey=str(passkey.id),
+        name=name,
+    )
     return passkey
 
 
-def remove(db: Session, actor: Actor, passkey_id: UUID) -> None:
-    """Remove one of the actor's passkeys. The session must be fresh. Raises NotFound."""
-    user = actor.hold(db, fresh=True).user
-    passkey = queries.passkeys.remove(db, passkey_id, user_id=user.id)
+def remove(db: Session, settings: AuthenticationSettings, actor: Actor, passkey_id: UUID) -> None:
+    """Remove one of the actor's passkeys. The session must be fresh.
+
+    Raises NotFound, LastFactor.
+    """
+    user = actor.hold(db, changes.targets(actor), fresh=True).user
+    passkey = queries.passkeys.find_of_user(db, passkey_id, user_id=user.id)
     if passkey is None:
         raise NotFound(_NOT_THEIRS)
-    _record(db, Event.PASSKEY_REMOVED, passkey, actor.origin)
+    changes.reject_last(db, user.id)
+    name = passkey.name
+    queries.passkeys.delete_one(db, passkey_id)
+    changes.record_removed(db, settings, actor, kind=KIND, name=name)
 
 
 def _check_limit(db: Session, settings: AuthenticationSettings, user_id: int) -> None:
@@ -135,14 +160,3 @@ def _store(
     if passkey is None:
         raise CredentialKnown
     return passkey
-
-
-def _record(db: Session, event: Event, passkey: Passkey, origin: Origin) -> None:
-    audit.record(
-        db,
-        event,
-        origin=origin,
-        subject=audit.user(passkey.user_id),
-        passkey=str(passkey.id),
-        name=passkey.name,
-    )

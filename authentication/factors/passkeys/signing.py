@@ -6,6 +6,7 @@ a login. It uses the challenge up, and compares and stores the counter, each by 
 """
 
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -35,6 +36,12 @@ class Asked:
     user_id: int | None = None
     session_id: UUID | None = None
 
+    @classmethod
+    def of(cls, user_id: int, session_id: UUID | None) -> Self:
+        """For a user, to confirm a session of theirs; or, without one, to complete a login."""
+        kind = ChallengeKind.LOGIN if session_id is None else ChallengeKind.CONFIRM
+        return cls(kind, user_id, session_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -45,14 +52,15 @@ class Examined:
     owned: Owned | None
     signed: Signed | None
     why: str | None = None
+    """What is wrong with the signature, for the audit log."""
 
     @property
     def user(self) -> User | None:
         """Who has signed. None if the signature is not valid."""
         return self.owned.user if self.owned is not None and self.signed is not None else None
 
-    def accept(self, db: Session, origin: Origin) -> Passkey | Reason | None:
-        """Use the signature up. Returns why it is rejected; None if it has been used before.
+    def accept(self, db: Session, origin: Origin) -> Reason | None:
+        """Use the signature up. Returns why it is rejected, or None.
 
         The owner must be locked, so that the rows of their passkeys are locked after them.
         """
@@ -64,16 +72,21 @@ class Examined:
             session_id=self.asked.session_id,
         )
         if is_taken is None:
-            return None
+            return Reason.CHALLENGE_USED
         if self.owned is None:
             return Reason.UNKNOWN_PASSKEY
         if self.signed is None:
             return Reason.INVALID_PASSKEY
-        passkey, signed = self.owned.passkey, self.signed
-        if queries.passkeys.advance(
+        return self._store(db, self.owned.passkey, self.signed, origin)
+
+    def _store(
+        self, db: Session, passkey: Passkey, signed: Signed, origin: Origin
+    ) -> Reason | None:
+        is_next = queries.passkeys.advance(
             db, passkey.id, sign_count=signed.sign_count, backed_up=signed.backed_up
-        ):
-            return passkey
+        )
+        if is_next:
+            return None
         queries.passkeys.suspect_clone(db, passkey.id)
         audit.record(
             db,
@@ -95,25 +108,36 @@ async def examine(
     """
     limit = service.settings.refresh_misses_per_minute
     service.unknown_tokens.reject_flood("passkey", origin, limit=limit)
+    examined = await service.database.run(
+        lambda db: _examine(db, service, assertion, asked), read_only=True, is_untrusted=True
+    )
+    if examined is None:
+        service.unknown_tokens.count_in("passkey", origin, limit=limit)
+        raise InvalidPasskey
+    return examined
+
+
+def use(
+    db: Session, service: Service, assertion: Assertion, asked: Asked, *, origin: Origin
+) -> Reason | None:
+    """Verify a signature of a user, who must be locked, and use it up. Returns why not, or None."""
+    examined = _examine(db, service, assertion, asked)
+    return Reason.CHALLENGE_USED if examined is None else examined.accept(db, origin)
+
+
+def _examine(db: Session, service: Service, assertion: Assertion, asked: Asked) -> Examined | None:
+    """None if the challenge is unknown, used or expired."""
     try:
         challenge = verification.read_challenge(assertion.client_data)
     except InvalidResponse:
-        challenge = b""
+        return None
     digest = challenges.digest(challenge)
-
-    def find(db: Session) -> tuple[bool, Owned | None]:
-        is_known = queries.challenges.is_usable(
-            db, digest, kind=asked.kind, user_id=asked.user_id, session_id=asked.session_id
-        )
-        return is_known, queries.passkeys.find_owned(db, assertion.credential_id)
-
-    is_known, owned = await service.database.run(find, read_only=True, is_untrusted=True)
-    if not is_known:
-        service.unknown_tokens.count_in("passkey", origin, limit=limit)
-        raise InvalidPasskey
-    if owned is not None and asked.user_id not in {None, owned.user.id}:
-        owned = None
-    if owned is None:
+    if not queries.challenges.is_usable(
+        db, digest, kind=asked.kind, user_id=asked.user_id, session_id=asked.session_id
+    ):
+        return None
+    owned = queries.passkeys.find_owned(db, assertion.credential_id)
+    if owned is None or asked.user_id not in {None, owned.user.id}:
         return Examined(asked, digest, None, None)
     try:
         signed = _verify(service, assertion, owned, challenge, asked)

@@ -9,6 +9,7 @@ from httpx2 import Response
 
 from tests.support import factors
 from tests.support.administrator import Sql, give_role, user_id
+from tests.support.authenticator import Passkey
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.console import ConsoleClient
 
@@ -95,6 +96,11 @@ OF_USERS = [
     Action("PUT", "/users/me/password", PASSWORDS),
     Action("DELETE", "/users/me"),
     Action("POST", "/sessions/confirm", {"password": PASSWORD}),
+    Action("POST", "/sessions/confirm/options"),
+    Action("POST", "/passkeys/options"),
+    Action("POST", "/passkeys", {"name": "Another"}),
+    Action("PATCH", "/passkeys/{passkey_id}", {"name": "Mine"}),
+    Action("DELETE", "/passkeys/{passkey_id}"),
     Action("PATCH", "/users/me", {"email": "m@example.org"}),
     Action("POST", "/email/verification"),
     Action("DELETE", "/sessions"),
@@ -195,6 +201,8 @@ class Stage:
         self.client = Client(self.browser.http)
         self.sql = sql
         self.root: Tokens
+        self.passkey_id = ""
+        self.credential: dict[str, Any] = {}
 
     def begin(self) -> Ids:
         """Make everybody anew. Eve is an administrator, signed in to the API and the console."""
@@ -232,15 +240,32 @@ class Stage:
         return next(str(one["id"]) for one in found if one["current"])
 
     def prepare(self, action: Action) -> None:
-        """Sign Eve in to the console if the action needs that, or give her a second factor."""
+        """Sign Eve in to the console if the action needs that, or give her a factor."""
         if action.route == "/factors/recovery-codes":
             self.sql("UPDATE totp_factors SET confirmed_at = created_at")
+        if action.route.startswith("/passkeys"):
+            self.prepare_passkeys(action.route)
         if action.route.startswith("/console"):
             assert self.browser.sign_in(EVE).status_code == 200
             self.browser.open("/account")
 
+    def prepare_passkeys(self, route: str) -> None:
+        """Give Eve a passkey to change, or one that is about to be added."""
+        made = Passkey.synced().register(self._send("/passkeys/options").json())
+        if route == "/passkeys":
+            self.credential = made
+        elif "{passkey_id}" in route:
+            added = self._send("/passkeys", {"name": "Phone", "credential": made}).json()
+            self.passkey_id = added["id"]
+
+    def _send(self, path: str, body: dict[str, Any] | None = None) -> Response:
+        return self.client.http.post(path, headers=self.eve.headers, json=body)
+
     def act(self, action: Action, ids: Ids) -> Response:
         path, fields = action.path(ids), action.fields(ids)
+        path = path.replace("{passkey_id}", self.passkey_id)
+        if action.route == "/passkeys":
+            fields["credential"] = self.credential
         if action.route.startswith("/console"):
             form = {"csrf_token": self.browser.form_token, **fields}
             return self.client.http.post(path, data=form, follow_redirects=False)
@@ -265,6 +290,8 @@ class Stage:
                 "SELECT id, confirmed_at, last_step FROM totp_factors ORDER BY id"
             ),
             "recovery_codes": self.sql("SELECT count(*) FROM recovery_codes"),
+            "passkeys": self.sql("SELECT id, name FROM passkeys ORDER BY id"),
+            "challenges": self.sql("SELECT kind FROM challenges ORDER BY token_digest"),
             "api_keys": self.sql(
                 "SELECT id, revoked_at, expires_at, replaced_at FROM api_keys ORDER BY id"
             ),

@@ -53,6 +53,8 @@ WITHOUT_ACTOR = {
     ("POST", "/register"),
     ("POST", "/login"),
     ("POST", "/login/second-factor"),
+    ("POST", "/passkeys/login"),
+    ("POST", "/passkeys/login/options"),
     ("POST", "/token"),
     ("POST", "/logout"),
     ("POST", "/introspect"),

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from database import limits
 from schemas.base import Schema
@@ -50,6 +50,8 @@ class RoleUpdate(Schema):
     """What it is for."""
 
     scopes: Scope | None = Field(None, description="All scopes that it is to grant.")
+    requires_second_factor: StrictBool | None = None
+    """Whether it gives nothing to a session in which no second factor was given."""
 
 
 class RoleRead(Schema):

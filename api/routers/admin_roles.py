@@ -58,7 +58,12 @@ def change_role(
 ) -> RoleRead:
     """Takes effect on the next request of each user who has it. The session must be fresh."""
     changed = accounts.change_role(
-        db, actor, name, description=body.description, scopes=body.scopes
+        db,
+        actor,
+        name,
+        description=body.description,
+        scopes=body.scopes,
+        requires_second_factor=body.requires_second_factor,
     )
     return RoleRead.model_validate(changed)
 

@@ -69,11 +69,13 @@ def change(
     *,
     description: str | None = None,
     scopes: str | None = None,
+    requires_second_factor: bool | None = None,
     origin: Origin,
 ) -> Role:
     """Give a role another description or other scopes, which hold from the next request on.
 
-    None means no change. Raises NotFound, InvalidField, LastAdministrator.
+    One that requires a second factor gives nothing to a session in which none was given. None means
+    no change. Raises NotFound, InvalidField, LastAdministrator.
     """
     had_administrator = _lock_administrators(db)
     role = _lock(db, name)
@@ -82,6 +84,8 @@ def change(
         role.description = _clean_description(description)
     if scopes is not None:
         role.scopes = _clean_scopes(scopes)
+    if requires_second_factor is not None:
+        role.requires_second_factor = requires_second_factor
     db.flush()
     _demand_administrator(db, had_one=had_administrator)
     audit.record(
@@ -91,6 +95,7 @@ def change(
         subject=audit.role(role.name),
         scopes=role.scopes,
         scopes_before=before if before != role.scopes else None,
+        requires_second_factor=requires_second_factor,
     )
     return role
 

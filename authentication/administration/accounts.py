@@ -70,14 +70,27 @@ def create_role(db: Session, actor: Actor, name: str, *, description: str, scope
 
 
 def change_role(
-    db: Session, actor: Actor, name: str, *, description: str | None, scopes: str | None
+    db: Session,
+    actor: Actor,
+    name: str,
+    *,
+    description: str | None,
+    scopes: str | None,
+    requires_second_factor: bool | None = None,
 ) -> Role:
     """Change a role. None means no change.
 
     Raises RolesReadOnly, NotFound, InvalidField, LastAdministrator.
     """
     _hold_roles(db, actor)
-    return roles.change(db, name, description=description, scopes=scopes, origin=actor.origin)
+    return roles.change(
+        db,
+        name,
+        description=description,
+        scopes=scopes,
+        requires_second_factor=requires_second_factor,
+        origin=actor.origin,
+    )
 
 
 def delete_role(db: Session, actor: Actor, name: str) -> None:

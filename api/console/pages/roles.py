@@ -55,7 +55,12 @@ def change(
 ) -> Response:
     """Change what a role grants, from the next request of its users on."""
     accounts.change_role(
-        db, actor, name, description=form.text("description"), scopes=form.text("scopes")
+        db,
+        actor,
+        name,
+        description=form.text("description"),
+        scopes=form.text("scopes"),
+        requires_second_factor=bool(form.text("requires_second_factor")),
     )
     return redirect(request, "/roles", notice="role-changed")
 

@@ -35,6 +35,9 @@ def test_a_role_is_created_changed_and_deleted(admin: ConsoleClient) -> None:
     assert "The role is created." in admin.text
     admin.submit("/roles/support/change", description="Writes", scopes="orders:write")
     assert 'value="orders:write"' in admin.page.text
+    ticked = {"scopes": "orders:write", "requires_second_factor": "yes"}
+    assert "checked>" in admin.submit("/roles/support/change", **ticked).text
+    assert "checked>" not in admin.submit("/roles/support/change", scopes="").text
     assert "0 users have it" in admin.text
     admin.submit("/roles/support/delete")
     assert "/roles/support/" not in admin.page.text

@@ -269,3 +269,16 @@ def test_an_export_is_cut_off_when_its_reader_is_demoted(
     monkeypatch.setattr(exports, "_user", demote_and_make_row)
     answer = call(client, admin, "GET", "/admin/users.csv")
     assert [line.partition(",")[0] for line in answer.text.splitlines()] == ["id", "6", "5"]
+
+
+@pytest.mark.usefixtures("may_change_roles")
+def test_a_role_can_require_a_second_factor(client: Client, admin: Tokens) -> None:
+    assert call(client, admin, "GET", "/admin/roles").json()[0]["requires_second_factor"] is False
+    wrong = call(client, admin, "PATCH", "/admin/roles/admin", {"requires_second_factor": "yes"})
+    assert wrong.status_code == 422
+    body = {"requires_second_factor": True}
+    changed = call(client, admin, "PATCH", "/admin/roles/moderator", body).json()
+    assert (changed["requires_second_factor"], changed["scopes"]) == (True, ["moderate"])
+    # It holds for the session that has changed it as well.
+    assert call(client, admin, "PATCH", "/admin/roles/admin", body).status_code == 200
+    assert call(client, admin, "GET", "/admin/roles").status_code == 403

@@ -148,10 +148,13 @@ class PasswordHasher:
     @cached_property
     def _work(self) -> int:
         """What the check of any password takes."""
+        usual = self._foreign.usual_seconds
+        if not usual:
+            return 1 << self._rounds
         # The first use of a scheme computes more hashes, to see whether the library works, and
         # would be measured with it.
         self._compute(_LOWEST_ROUNDS)
-        return max(1 << self._rounds, self._work_of(self._foreign.usual_seconds))
+        return max(1 << self._rounds, self._work_of(usual))
 
     def _work_of(self, seconds: float) -> int:
         """As many seconds of this thread in work, by a measurement, which is part of the work.

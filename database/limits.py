@@ -25,6 +25,12 @@ MAX_LABEL_LENGTH = 200
 MAX_TEXT_LENGTH = 2000
 """Addresses of websites, and lists of scopes."""
 
+MAX_CLIENT_ID_LENGTH = 64
+"""The ids of registered clients. The label of a client that is not registered may be longer."""
+
+CODE_CHALLENGE_LENGTH = 43
+"""Of S256: a SHA-256 digest in base64url (RFC 7636, 4.2)."""
+
 MAX_ROLE_LENGTH = 64
 MAX_MAIL_KIND_LENGTH = 32
 MAX_CHALLENGE_KIND_LENGTH = 16

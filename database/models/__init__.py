@@ -4,9 +4,13 @@ from database.models.access_token import AccessToken
 from database.models.api_key import ApiKey
 from database.models.api_key_use import ApiKeyUse
 from database.models.audit_event import AuditEvent
+from database.models.authorization import AuthorizationCode, AuthorizationRequest
 from database.models.challenge import Challenge
+from database.models.consent import Consent
+from database.models.device_code import DeviceCode
 from database.models.known_address import KnownAddress
 from database.models.mail_token import MailToken
+from database.models.oauth_client import OAuthClient
 from database.models.outgoing_mail import OutgoingMail
 from database.models.passkey import Passkey
 from database.models.pruning_scan import PruningScan
@@ -25,10 +29,15 @@ __all__ = [
     "ApiKey",
     "ApiKeyUse",
     "AuditEvent",
+    "AuthorizationCode",
+    "AuthorizationRequest",
     "Challenge",
+    "Consent",
+    "DeviceCode",
     "KnownAddress",
     "LoginSession",
     "MailToken",
+    "OAuthClient",
     "OutgoingMail",
     "Passkey",
     "PruningScan",

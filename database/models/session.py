@@ -18,7 +18,8 @@ class LoginSession(Base):
     `confirmed_at` is when the user last confirmed who they are in this session, by the strongest
     factor that they have; `second_factor_at` is when that was more than a password. `amr` names
     what was given, separated by spaces (RFC 8176). `kind` is where its tokens are accepted: see
-    counterfoil.identity.SessionKind.
+    counterfoil.identity.SessionKind. `oauth_client_id` is the registered client that it is bound
+    to, with which it is deleted.
 
     No index may contain `last_used_at`: its frequent updates would then change every index.
     """
@@ -40,6 +41,9 @@ class LoginSession(Base):
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     amr: Mapped[str | None] = mapped_column(String(limits.MAX_AMR_LENGTH))
     kind: Mapped[str] = mapped_column(String(16), default="api", server_default=text("'api'"))
+    oauth_client_id: Mapped[str | None] = mapped_column(
+        String(limits.MAX_CLIENT_ID_LENGTH), ForeignKey("oauth_clients.id", ondelete="CASCADE")
+    )
 
     user: Mapped[User] = relationship(lazy="raise")
 
@@ -55,6 +59,17 @@ Index(
     LoginSession.expires_at,
     postgresql_where=LoginSession.revoked_at.isnot(None),
     sqlite_where=LoginSession.revoked_at.isnot(None),
+)
+
+# To find the sessions of a client with which they are deleted, and of one consent.
+_IS_BOUND = LoginSession.oauth_client_id.isnot(None)
+
+Index(
+    "ix_sessions_oauth_client_id",
+    LoginSession.oauth_client_id,
+    LoginSession.user_id,
+    postgresql_where=_IS_BOUND,
+    sqlite_where=_IS_BOUND,
 )
 
 # For lists and counts across all users, which would otherwise read all revoked sessions.

@@ -15,9 +15,9 @@ The types are those of PostgreSQL. SQLite has the same tables, with numbers as I
 as text in UTC (`2026-11-22 09:30:00.000000`), UUIDs as text with dashes, digests as BLOB, and
 booleans as 0 and 1.
 
-- Deleting a row deletes the rows that refer to it (`ON DELETE CASCADE`, for every foreign key):
-  with a user, their sessions, tokens and API keys are deleted. SQLite does this only with
-  `PRAGMA foreign_keys = ON`.
+- Deleting a row deletes the rows that refer to it (`ON DELETE CASCADE`, for every foreign key but
+  `oauth_clients.account_id`, which becomes NULL): with a user, their sessions, tokens and API keys
+  are deleted. SQLite does this only with `PRAGMA foreign_keys = ON`.
 - A digest is the 32 bytes of a SHA-256. No token and no API key is stored.
 - Timestamps are set and compared by the database's clock.
 - [Revoke by SQL](../how-to/revoke-by-sql.md) and [Move users to

@@ -15,9 +15,7 @@ from database.settings import DatabaseSettings
 metadata = models.User.metadata
 
 
-def can_be_compared(
-    item: Any, name: str | None, kind: str, is_reflected: bool, compared_to: Any
-) -> bool:
+def can_be_compared(item: Any, _name: str | None, kind: str, *_others: Any) -> bool:
     """SQLAlchemy reads neither name nor rule of a key that SQLite was given with its column."""
     return kind != "foreign_key_constraint" or item.column_keys != ["oauth_client_id"]
 

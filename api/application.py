@@ -24,7 +24,9 @@ from api.routers import (
     admin_exports,
     admin_roles,
     api_keys,
+    applications,
     browser_session,
+    clients,
     docs,
     factors,
     forward_auth,
@@ -163,8 +165,9 @@ def create_app(settings: Settings | None = None, *, is_attached: bool = False) -
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
-    nouns = [users, oauth, tokens, sessions, api_keys, factors, passkeys, health, introspection]
-    nouns += [forward_auth, admin, admin_accounts, admin_roles, admin_exports, start]
+    nouns = [users, applications, oauth, tokens, sessions, api_keys, factors, passkeys, health]
+    nouns += [introspection, forward_auth, admin, admin_accounts, admin_roles, admin_exports]
+    nouns += [clients, start]
     if settings.api.browser_sessions:
         nouns.append(browser_session)
     if settings.mail.is_on:

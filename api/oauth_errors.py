@@ -17,7 +17,10 @@ from counterfoil.problems import RETRY_AFTER, log_unavailable
 P = ParamSpec("P")
 
 # The endpoints that use `oauth_errors`, for the middleware, which responds before they are called.
-PATHS = frozenset({"/token", "/introspect", "/revoke"})
+PATHS = frozenset({"/token", "/introspect", "/revoke", "/device_authorization"})
+
+# What a client that did not prove who it is may try (RFC 6749, 5.2).
+BASIC_CHALLENGE = {"WWW-Authenticate": 'Basic realm="counterfoil"'}
 
 # The codes of RFC 6749, 5.2 for our errors; all others are an invalid_request.
 _CODES: dict[type[CounterfoilError], str] = {
@@ -27,6 +30,12 @@ _CODES: dict[type[CounterfoilError], str] = {
     errors.InvalidRefreshToken: "invalid_grant",
     errors.SessionLimitReached: "invalid_grant",
     errors.InvalidScope: "invalid_scope",
+    errors.InvalidGrant: "invalid_grant",
+    errors.UnauthorizedClient: "unauthorized_client",
+    errors.AuthorizationPending: "authorization_pending",
+    errors.SlowDown: "slow_down",
+    errors.AccessDenied: "access_denied",
+    errors.DeviceCodeExpired: "expired_token",
     errors.HashingBusy: "temporarily_unavailable",
 }
 
@@ -107,6 +116,10 @@ def _translate(error: CounterfoilError) -> OAuthException:
             error.detail,
             status=HTTPStatus.TOO_MANY_REQUESTS,
             headers=headers_of(error),
+        )
+    if isinstance(error, errors.InvalidClient):
+        return OAuthException(
+            error.code, error.detail, status=HTTPStatus.UNAUTHORIZED, headers=BASIC_CHALLENGE
         )
     if code == "temporarily_unavailable":
         return _unavailable(error.detail)

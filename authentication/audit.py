@@ -64,6 +64,22 @@ class Event(StrEnum):
     EMAIL_CHANGE_REQUESTED = "user.email_change_requested"
     EMAIL_CHANGED = "user.email_changed"
     EMAIL_REVERTED = "user.email_reverted"
+    CLIENT_CREATED = "client.created"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_DISABLED = "client.disabled"
+    CLIENT_ENABLED = "client.enabled"
+    CLIENT_DELETED = "client.deleted"
+    CLIENT_SECRET_ROTATED = "client.secret_rotated"
+    AUTHORIZATION_APPROVED = "authorization.approved"
+    AUTHORIZATION_DENIED = "authorization.denied"
+    CODE_REDEEMED = "code.redeemed"
+    CODE_REUSED = "code.reused"
+    CODE_REFUSED = "code.refused"
+    DEVICE_APPROVED = "device.approved"
+    DEVICE_DENIED = "device.denied"
+    DEVICE_CODE_REDEEMED = "device.redeemed"
+    CLIENT_TOKEN_ISSUED = "client.token_issued"
+    CONSENT_REVOKED = "consent.revoked"
     MAIL_FAILED = "mail.failed"
     MAIL_RETRIED = "mail.retried"
 
@@ -92,6 +108,11 @@ class Reason(StrEnum):
     ANOTHER_CLIENT = "another client"
     ANOTHER_KIND = "another kind of session"
 
+    # An authorization code or a device code was rejected. Some of the reasons are above.
+    ANOTHER_REDIRECT = "another redirect address"
+    WRONG_VERIFIER = "wrong verifier"
+    CODE_VOID = "void"
+
     # A session, a token or an API key was revoked.
     LOGOUT = "logout"
     COMMAND = "command"
@@ -105,6 +126,9 @@ class Reason(StrEnum):
     USER_DISABLED = "user_disabled"
     SESSION_LIMIT = "session_limit"
     REFRESH_TOKEN_REUSE = "refresh_token_reuse"
+    CODE_REUSE = "authorization_code_reuse"
+    CONSENT_REVOKED = "consent_revoked"
+    CLIENT_DISABLED = "client_disabled"
 
 
 @dataclass(frozen=True)
@@ -166,6 +190,11 @@ def user(user_id: int) -> str:
 def role(name: str) -> str:
     """How events name a role."""
     return f"role:{name}"
+
+
+def client(client_id: str) -> str:
+    """How events name a registered client."""
+    return f"client:{client_id}"
 
 
 def user_id_of(recorded: Recorded) -> int | None:

@@ -15,6 +15,16 @@ CounterfoilError
 ├── RegistrationClosed          clients may not create accounts
 ├── InvalidScope                a scope was asked for that cannot be given
 ├── InvalidRefreshToken         unknown, expired, used, revoked or another client's
+├── InvalidClient               a client that is unknown, disabled or does not prove who it is
+├── InvalidAuthorization        a request of an unknown client, or to an address it may not name
+├── UnauthorizedClient          a registered client may not get tokens in this way
+├── InvalidGrant                an authorization code or a device code is not valid
+├── AuthorizationPending        the user has not decided yet what a device asked for
+├── SlowDown                    a device asks more often than it may
+├── AccessDenied                the user has denied it
+├── DeviceCodeExpired           the user has not decided in time
+├── InvalidTransaction          the page of a request is too old, or another session's
+├── InvalidUserCode             no device shows this code
 ├── SessionLimitReached         the user has as many sessions as allowed
 ├── ApiKeyRequired              a session's token will not do
 ├── HashingBusy                 too many passwords are waiting to be hashed
@@ -29,6 +39,7 @@ CounterfoilError
 │   ├── RoleRequired            new accounts get this role
 │   ├── RolesReadOnly           the service's role in the database may not change roles
 │   ├── PasswordSet             somebody can log in to this account
+│   ├── ClientExists            a client with this id is registered already
 │   ├── NotEmpty                the database is not empty
 │   ├── ApiKeyLimitReached      the user has as many API keys as allowed
 │   ├── TotpLimitReached        the user has as many authenticator apps as allowed
@@ -147,6 +158,58 @@ class InvalidRefreshToken(CounterfoilError):
     detail = "The refresh token is not valid."
 
 
+class InvalidClient(CounterfoilError):
+    code = "invalid_client"
+    detail = "The client is unknown or disabled, or its secret is wrong."
+
+
+class InvalidAuthorization(CounterfoilError):
+    """Nothing may be sent to the address that the request names: it may be an attacker's."""
+
+    code = "invalid_authorization"
+    detail = "The application that sent you here is not registered in this way."
+
+
+class UnauthorizedClient(CounterfoilError):
+    code = "unauthorized_client"
+    detail = "This client may not get tokens in this way."
+
+
+class InvalidGrant(CounterfoilError):
+    code = "invalid_grant"
+    detail = "The code is not valid."
+
+
+class AuthorizationPending(CounterfoilError):
+    code = "authorization_pending"
+    detail = "The user has not decided yet."
+
+
+class SlowDown(CounterfoilError):
+    code = "slow_down"
+    detail = "Wait five seconds longer between two requests."
+
+
+class AccessDenied(CounterfoilError):
+    code = "access_denied"
+    detail = "The user has denied it."
+
+
+class DeviceCodeExpired(CounterfoilError):
+    code = "expired_token"
+    detail = "The device code has expired."
+
+
+class InvalidTransaction(CounterfoilError):
+    code = "invalid_transaction"
+    detail = "This page is too old. Go back to the application and start again."
+
+
+class InvalidUserCode(CounterfoilError):
+    code = "invalid_user_code"
+    detail = "No device shows this code, or it has expired."
+
+
 class SessionLimitReached(CounterfoilError):
     code = "session_limit_reached"
     detail = "This user has as many sessions as allowed. End one of them first."
@@ -220,6 +283,11 @@ class RolesReadOnly(Conflict):
 class PasswordSet(Conflict):
     code = "password_set"
     detail = "This account has a password, so its owner creates its API keys."
+
+
+class ClientExists(Conflict):
+    code = "client_exists"
+    detail = "A client with this id is registered already."
 
 
 class NotEmpty(Conflict):

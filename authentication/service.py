@@ -26,7 +26,7 @@ from authentication.resolution.standbys import StandbyObserver
 from authentication.settings import AuthenticationSettings
 from authentication.throttling.admission import Throttle
 from authentication.throttling.lane import Lane
-from authentication.throttling.memory import UnknownTokenCounter, WriteBudget
+from authentication.throttling.memory import UnknownTokenCounter, UserCodeBudget, WriteBudget
 from counterfoil.foreign_tokens import ForeignTokens
 from counterfoil.identity import CredentialKind, LiveCredential
 from counterfoil.lookup.replicated import ReplicatedLookup
@@ -68,6 +68,7 @@ class Service:
         self.public_host = urlsplit(public_url).hostname or ""
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.write_budget = WriteBudget(settings)
+        self.user_code_budget = UserCodeBudget(settings)
         self.issued_tokens = IssuedTokens(self.database)
         self.last_used = LastUsedWriter(settings, self.database, instrumentation)
         self.api_key_uses = ApiKeyUses(settings, self.database)

@@ -231,6 +231,15 @@ class AuthenticationSettings(LayerSettings):
     refresh_misses_per_minute: Annotated[int, Field(ge=1)] = 120
     """Unknown refresh tokens that one network may send to a worker, with the same limit to that."""
 
+    client_failures_per_minute: Annotated[int, Field(ge=1)] = 120
+    """Wrong client secrets, and unknown codes, that one network may send to a worker."""
+
+    device_requests_per_minute: Annotated[int, Field(ge=1)] = 30
+    """Device codes that one network may ask a worker for."""
+
+    user_codes_per_account: Annotated[int, Field(ge=1)] = 20
+    """Codes of devices that one account may enter at a worker in ten minutes, right or wrong."""
+
     writes_per_minute: Annotated[int, Field(ge=1)] = 300
     """Changes that one account, and each of its sessions and API keys, may make at a worker.
 

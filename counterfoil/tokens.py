@@ -23,6 +23,9 @@ class TokenKind(StrEnum):
     API_KEY = "cfk_"
     MAIL = "cfm_"
     TRANSACTION = "cft_"
+    CODE = "cfc_"
+    DEVICE_CODE = "cfd_"
+    CLIENT_SECRET = "cfs_"
 
 
 class NewToken(NamedTuple):
@@ -40,9 +43,9 @@ _CHECKSUM_LENGTH = 6
 # beginning of a text file.
 _WIDE_SPACES = "".join(map(chr, range(0x2000, 0x200C)))
 _WHITE_SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + _WIDE_SPACES
-_FORMAT = re.compile(r"(cf[akmrt]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
+_FORMAT = re.compile(r"(cf[acdkmrst]_)[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}", re.ASCII)
 # Also one that was cut off or misspelt.
-_LOOKALIKE = re.compile(r"(cf[akmrt]_)[A-Za-z0-9_-]{16,}")
+_LOOKALIKE = re.compile(r"(cf[acdkmrst]_)[A-Za-z0-9_-]{16,}")
 
 
 def create(kind: TokenKind) -> NewToken:

@@ -31,6 +31,9 @@ MAX_CLIENT_ID_LENGTH = 64
 CODE_CHALLENGE_LENGTH = 43
 """Of S256: a SHA-256 digest in base64url (RFC 7636, 4.2)."""
 
+MAX_SCOPES = 100
+"""That a client may be registered with."""
+
 MAX_ROLE_LENGTH = 64
 MAX_MAIL_KIND_LENGTH = 32
 MAX_CHALLENGE_KIND_LENGTH = 16

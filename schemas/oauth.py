@@ -51,7 +51,9 @@ class Introspection(Schema):
     """Whether the token is live at this moment."""
 
     scope: str | None = Field(None, description="The scopes that it has at this moment.")
-    client_id: str | None = Field(None, description="The label that the client chose, if any.")
+    client_id: str | None = Field(
+        None, description="The registered client, or the label that the client chose."
+    )
     username: str | None = Field(
         None, description="The username, or else the e-mail address, for display: see `sub`."
     )
@@ -114,17 +116,45 @@ class Introspection(Schema):
     )
 
 
+class DeviceAuthorizationRead(Schema):
+    """RFC 8628, 3.2."""
+
+    device_code: str = Field(examples=["cfd_5Lx2Qv..."])
+    """What the device asks for its tokens with."""
+
+    user_code: str = Field(examples=["WDJB-MJHT"])
+    """What the user types. Case and dashes do not matter."""
+
+    verification_uri: str
+    """Where the user types it."""
+
+    verification_uri_complete: str
+    """The same with the code in it, for a QR code."""
+
+    expires_in: int
+    """Seconds until both codes expire."""
+
+    interval: int
+    """How many seconds the device has to wait between two requests."""
+
+
 class ServerMetadata(Schema):
     """RFC 8414, 2."""
 
     issuer: str
     """The public URL of the service."""
 
+    authorization_endpoint: str
+    """Where clients send their users."""
+
     token_endpoint: str
     """The URL of `POST /token`."""
 
     token_endpoint_auth_methods_supported: list[str]
-    """How clients authenticate there: not at all."""
+    """How clients authenticate there; with `none` if they are public."""
+
+    device_authorization_endpoint: str
+    """The URL of `POST /device_authorization`."""
 
     introspection_endpoint: str
     """The URL of `POST /introspect`."""
@@ -136,13 +166,22 @@ class ServerMetadata(Schema):
     """The URL of `POST /revoke`."""
 
     revocation_endpoint_auth_methods_supported: list[str]
-    """How callers authenticate there: not at all."""
+    """How clients authenticate there; with `none`, anyone who holds a token may revoke it."""
 
     grant_types_supported: list[str]
     """The grant types that `POST /token` takes."""
 
     response_types_supported: list[str]
-    """Empty: there is no authorization endpoint."""
+    """What an authorization request may ask for."""
+
+    response_modes_supported: list[str]
+    """How the answer comes back."""
+
+    code_challenge_methods_supported: list[str]
+    """PKCE is demanded of every client, and `plain` is rejected."""
+
+    authorization_response_iss_parameter_supported: bool
+    """Answers name the issuer (RFC 9207)."""
 
     scopes_supported: list[str]
     """The scopes of the service itself."""

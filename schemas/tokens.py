@@ -101,8 +101,62 @@ class RefreshTokenGrant(Schema):
     """The label that the login named, if it did."""
 
 
-class TokenRead(Schema):
-    """RFC 6749, 5.1. The tokens are shown only once."""
+class AuthorizationCodeGrant(Schema):
+    """The form by which a registered client exchanges a code (RFC 6749, 4.1.3)."""
+
+    grant_type: Literal["authorization_code"]
+    """The grant."""
+
+    code: str
+    """The code, which works once."""
+
+    redirect_uri: str
+    """The same as in the authorization request."""
+
+    code_verifier: str
+    """What the challenge was made of (RFC 7636, 4.1)."""
+
+    client_id: ClientId | SkipJsonSchema[None] = None
+    """The client, unless it authenticates with HTTP Basic."""
+
+    client_secret: str | SkipJsonSchema[None] = None
+    """Its secret, if it has one."""
+
+
+class DeviceCodeGrant(Schema):
+    """The form with which a device asks for its tokens (RFC 8628, 3.4)."""
+
+    grant_type: Literal["urn:ietf:params:oauth:grant-type:device_code"]
+    """The grant."""
+
+    device_code: str
+    """The code of the device."""
+
+    client_id: ClientId | SkipJsonSchema[None] = None
+    """The client, unless it authenticates with HTTP Basic."""
+
+    client_secret: str | SkipJsonSchema[None] = None
+    """Its secret, if it has one."""
+
+
+class ClientCredentialsGrant(Schema):
+    """The form with which a client gets a token for its own account (RFC 6749, 4.4.2)."""
+
+    grant_type: Literal["client_credentials"]
+    """The grant."""
+
+    scope: str | SkipJsonSchema[None] = None
+    """Scopes, separated by spaces. Default: all that the client and its account have."""
+
+    client_id: ClientId | SkipJsonSchema[None] = None
+    """The client, unless it authenticates with HTTP Basic."""
+
+    client_secret: str | SkipJsonSchema[None] = None
+    """Its secret."""
+
+
+class AccessTokenRead(Schema):
+    """RFC 6749, 5.1. The token is shown only once. There is nothing to refresh it with."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -113,9 +167,13 @@ class TokenRead(Schema):
     """How it is sent."""
 
     expires_in: int = Field(description="Seconds until the access token expires.", examples=[3600])
-    refresh_token: str = Field(examples=["cfr_9bD1xw..."])
-    """Exchanged once for new tokens."""
-
     scope: str = Field(
         description="The scopes of the access token, separated by spaces.", examples=["account"]
     )
+
+
+class TokenRead(AccessTokenRead):
+    """RFC 6749, 5.1. The tokens are shown only once."""
+
+    refresh_token: str = Field(examples=["cfr_9bD1xw..."])
+    """Exchanged once for new tokens."""

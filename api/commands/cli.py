@@ -7,6 +7,7 @@ import typer
 from api.commands import (
     api_keys,
     audit,
+    clients,
     completion,
     demo,
     factors,
@@ -84,6 +85,19 @@ _add_group(
         "list": api_keys.list_api_keys,
         "create": api_keys.create_api_key,
         "revoke": api_keys.revoke_api_keys,
+    },
+)
+_add_group(
+    "clients",
+    "Register clients, and change, disable or delete them.",
+    {
+        "create": clients.create_client,
+        "list": clients.list_clients,
+        "change": clients.change_client,
+        "disable": clients.disable_client,
+        "enable": clients.enable_client,
+        "rotate-secret": clients.rotate_client_secret,
+        "delete": clients.delete_client,
     },
 )
 _add_group(

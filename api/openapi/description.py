@@ -38,6 +38,7 @@ TAGS = [
     {"name": "api_keys", "description": "Credentials for integrations that act for you."},
     {"name": "oauth", "description": "For OAuth clients, resource servers and holders of tokens."},
     {"name": "forward_auth", "description": "For reverse proxies, which ask about each request."},
+    {"name": "clients", "description": "Registered clients, for administrators."},
     {
         "name": "administration",
         "description": "Users, roles, sessions, API keys and the audit log.",

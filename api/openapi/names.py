@@ -23,15 +23,31 @@ _OTHER_CODES = {
 }
 # Never an answer: classes that only have children, and an error of a command.
 _NEVER_SENT = {errors.Conflict, errors.NotEmpty}
+# Only in the form of OAuth, or on pages.
+_OF_OAUTH = {
+    errors.AccessDenied,
+    errors.AuthorizationPending,
+    errors.DeviceCodeExpired,
+    errors.InvalidAuthorization,
+    errors.InvalidGrant,
+    errors.InvalidTransaction,
+    errors.InvalidUserCode,
+    errors.SlowDown,
+}
 
 _OAUTH_ERRORS = [
+    "access_denied",
+    "authorization_pending",
+    "expired_token",
     "insufficient_scope",
     "invalid_client",
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
     "second_factor_required",
+    "slow_down",
     "temporarily_unavailable",
+    "unauthorized_client",
     "unsupported_grant_type",
 ]
 
@@ -40,7 +56,7 @@ def add_to(schemas: dict[str, Any]) -> None:
     """Add the lists to the schemas of the components, and refer to them where they apply."""
     lists = {
         "ErrorCode": (error_codes(), "Programs must expect codes that are new, and go by status."),
-        "OAuthErrorCode": (_OAUTH_ERRORS, "RFC 6749, 5.2, and RFC 6750, 3.1."),
+        "OAuthErrorCode": (_OAUTH_ERRORS, "RFC 6749, 5.2, RFC 6750, 3.1, and RFC 8628, 3.5."),
         "EventName": (sorted(Event), "What the audit log records."),
     }
     for name, (values, description) in lists.items():
@@ -52,7 +68,9 @@ def add_to(schemas: dict[str, Any]) -> None:
 
 def error_codes() -> list[str]:
     """Every `code` of a response, in alphabetical order."""
-    found = {error.code for error in _tree(CounterfoilError) if error not in _NEVER_SENT}
+    found = {
+        error.code for error in _tree(CounterfoilError) if error not in _NEVER_SENT | _OF_OAUTH
+    }
     return sorted(found | _OTHER_CODES | {DatabaseUnavailable.code})
 
 

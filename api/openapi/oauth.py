@@ -22,7 +22,7 @@ _MEANINGS = {
         "The parameter token is missing.",
     ),
     401: _Meaning(
-        "The caller sent no credential, or one that is not live.",
+        "The caller or the client does not prove who it is.",
         "invalid_client",
         "This needs an API key that is live, with the scope introspect.",
     ),
@@ -91,6 +91,37 @@ ONE_TOKEN_FORM: dict[str, Any] = {
 }
 
 
+DEVICE_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "title": "DeviceAuthorizationRequest",
+                    "type": "object",
+                    "properties": {
+                        "client_id": {
+                            "type": "string",
+                            "description": "The client, unless it authenticates with HTTP Basic.",
+                        },
+                        "client_secret": {
+                            "type": "string",
+                            "description": "Its secret, if it has one.",
+                        },
+                        "scope": {
+                            "type": "string",
+                            "description": "Scopes, separated by spaces. Default: all that are "
+                            "registered for the client.",
+                        },
+                    },
+                },
+                "example": {"client_id": "calendar-cli"},
+            }
+        },
+    }
+}
+
+
 def oauth_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of an OAuth endpoint, for its `responses`."""
     return {status: _problem(status) for status in statuses}
@@ -128,6 +159,9 @@ TOKEN_FORM: dict[str, Any] = {
                     "oneOf": [
                         {"$ref": "#/components/schemas/PasswordGrant"},
                         {"$ref": "#/components/schemas/RefreshTokenGrant"},
+                        {"$ref": "#/components/schemas/AuthorizationCodeGrant"},
+                        {"$ref": "#/components/schemas/DeviceCodeGrant"},
+                        {"$ref": "#/components/schemas/ClientCredentialsGrant"},
                     ],
                 },
                 "examples": {

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from api.oauth_errors import OAuthException
 from api.request import media_types
+from authentication.clients.authentication import ClientCredentials
 from counterfoil import tokens
 from database import limits
 from schemas.text import has_control_characters
@@ -73,14 +74,20 @@ def required_token(form: dict[str, str], name: str) -> str:
     return tokens.strip(required(form, name))
 
 
-def client_id(request: Request, form: dict[str, str]) -> str | None:
-    """The label that the client gives itself, in the form or as the user name of HTTP Basic.
+def client_credentials(request: Request, form: dict[str, str]) -> ClientCredentials:
+    """What the request says about its client, in the form or by HTTP Basic, but not in both.
 
     Swagger UI sends `Basic Og==`, an empty name and secret, where its fields are left empty.
-    Clients are not registered, so there is no secret to check.
+    Without a registered client of that name, it is a label that the client gives itself.
     """
-    basic = basic_credentials(request)
-    sent = (form.get("client_id", ""), basic[0] if basic else "")
+    name, secret = basic_credentials(request) or ("", "")
+    if secret and form.get("client_secret"):
+        raise OAuthException("invalid_request", "The client authenticates in two ways. Use one.")
+    secret = secret or tokens.strip(form.get("client_secret", ""))
+    return ClientCredentials(_client_id(form.get("client_id", ""), name), secret or None)
+
+
+def _client_id(*sent: str) -> str | None:
     names = {name.strip() for name in sent if name.strip()}
     if len(names) > 1:
         raise OAuthException("invalid_request", "Two different values for client_id were sent.")

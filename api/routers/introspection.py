@@ -12,10 +12,18 @@ from api.oauth_errors import OAuthException, oauth_errors
 from api.openapi.oauth import INTROSPECTION, oauth_problems
 from api.request import forms
 from api.routing.fast_route import FastRoute
+from authentication import permissions
+from authentication.clients import authentication
+from authentication.clients.authentication import ClientCredentials
+from authentication.errors import InvalidClient, UnauthorizedClient
 from authentication.resolution import introspection
 from authentication.service import Service
+from counterfoil import tokens
 from counterfoil.errors import InsufficientScope, InvalidToken
+from counterfoil.identity import Identity
 from counterfoil.introspection import answer
+from counterfoil.permissions import split_scopes
+from counterfoil.tokens import TokenKind
 from schemas.oauth import Introspection
 
 router = APIRouter(tags=["oauth"], route_class=FastRoute)
@@ -35,8 +43,12 @@ _INACTIVE = '{"active":false}'
 async def introspect(request: Request) -> Response:
     """The identity behind a token (RFC 7662), for callers with the scope `introspect`."""
     state = request.app.state
+    form = await forms.read(request)
+    sent = forms.client_credentials(request, form)
+    if tokens.kind_of(sent.secret or "") is TokenKind.CLIENT_SECRET:
+        return await _introspect_for_client(request, form, sent)
     caller = _caller(request)
-    token = forms.required_token(await forms.read(request), "token")
+    token = forms.required_token(form, "token")
     try:
         found = await introspection.introspect(state.service.resolver, token, caller=caller)
     except InvalidToken:
@@ -51,6 +63,25 @@ async def introspect(request: Request) -> Response:
             error.code, error.detail, status=HTTPStatus.FORBIDDEN, headers=headers
         )
         raise exception from None
+    return _answer(request, found, caller)
+
+
+async def _introspect_for_client(
+    request: Request, form: dict[str, str], sent: ClientCredentials
+) -> Response:
+    """A registered client with a secret may introspect if it is registered with the scope."""
+    service: Service = request.app.state.service
+    client = await authentication.find_client(service, sent, origin=origin_of(request))
+    if client is None:
+        raise InvalidClient
+    if permissions.INTROSPECT not in split_scopes(client.scopes):
+        raise UnauthorizedClient("This client is not registered with the scope introspect.")
+    found = await service.resolver.resolve(forms.required_token(form, "token"))
+    return _answer(request, found, client.id)
+
+
+def _answer(request: Request, found: Identity | None, caller: str) -> Response:
+    state = request.app.state
     if found is None:
         # Limits scanning for tokens (RFC 7662, 4). Live tokens are never limited.
         state.service.unknown_tokens.count("introspect", caller, limit=_limit(state.service))

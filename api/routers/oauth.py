@@ -4,17 +4,23 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Request, Response
 
+from api import token_endpoint
 from api.dependencies import OriginDep, ServiceDep
 from api.oauth_errors import oauth_errors
-from api.openapi.oauth import ONE_TOKEN_FORM, oauth_problems
+from api.openapi.oauth import DEVICE_FORM, ONE_TOKEN_FORM, oauth_problems
 from api.request import forms, prefix
+from api.token_response import NO_STORE
 from authentication import permissions
+from authentication.clients import authentication, devices
+from authentication.clients.grants import Grant
 from authentication.credentials import revocation
 from authentication.errors import NotFound
 from authentication.service import Service
-from schemas.oauth import ServerMetadata
+from schemas.oauth import DeviceAuthorizationRead, ServerMetadata
 
 router = APIRouter(tags=["oauth"])
+
+_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
 
 
 @router.post(
@@ -22,7 +28,7 @@ router = APIRouter(tags=["oauth"])
     summary="Revoke a token (OAuth 2.0)",
     response_class=Response,
     response_description="If it was a token, it is revoked.",
-    responses=oauth_problems(400, 408, 413, 415, 429, 503),
+    responses=oauth_problems(400, 401, 408, 413, 415, 429, 503),
     openapi_extra=ONE_TOKEN_FORM,
 )
 @oauth_errors
@@ -32,7 +38,10 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     The answer is 200 for every token, known or unknown. Of an access token or an API key only that
     token or key is revoked, of a refresh token its session. The audit log records it.
     """
-    token = forms.required_token(await forms.read(request), "token")
+    form = await forms.read(request)
+    token, sent = forms.required_token(form, "token"), forms.client_credentials(request, form)
+    # A client that names itself has to prove it (RFC 7009, 2.1), though it need not do so.
+    await authentication.find_client(service, sent, origin=origin)
     limit = service.settings.revocation_misses_per_minute
     service.unknown_tokens.reject_flood("revoke", origin, limit=limit)
     # A repeated revocation writes as well: it waits until the first is committed.
@@ -44,6 +53,37 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     ):
         service.unknown_tokens.count_in("revoke", origin, limit=limit)
     return Response()
+
+
+@router.post(
+    "/device_authorization",
+    summary="Begin on a device (OAuth 2.0)",
+    response_model=DeviceAuthorizationRead,
+    response_description="The codes for the device and its user.",
+    responses=oauth_problems(400, 401, 408, 413, 415, 429, 503),
+    openapi_extra=DEVICE_FORM,
+)
+@oauth_errors
+async def authorize_device(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
+    """RFC 8628, for devices on which nobody can sign in, and for command-line tools.
+
+    The device shows the user code and the address where its user enters it, and asks `POST /token`
+    for its tokens until the user has decided.
+    """
+    form = await forms.read(request)
+    sent = forms.client_credentials(request, form)
+    client = await authentication.get_client(service, sent, Grant.DEVICE_CODE, origin=origin)
+    codes = await devices.begin(service, client, form.get("scope"), origin=origin)
+    page = f"{request.app.state.settings.api.issuer}/device"
+    body = DeviceAuthorizationRead(
+        device_code=codes.device_code,
+        user_code=codes.user_code,
+        verification_uri=page,
+        verification_uri_complete=f"{page}?user_code={codes.user_code}",
+        expires_in=devices.CODE_SECONDS,
+        interval=devices.INTERVAL_SECONDS,
+    )
+    return Response(body.model_dump_json(), headers=NO_STORE, media_type="application/json")
 
 
 @router.get(
@@ -68,19 +108,18 @@ async def read_metadata_of_path(path: str, request: Request, service: ServiceDep
 def _metadata(issuer: str, service: Service) -> ServerMetadata:
     return ServerMetadata(
         issuer=issuer,
+        authorization_endpoint=f"{issuer}/authorize",
         token_endpoint=f"{issuer}/token",
-        # Clients are not registered: they name themselves by client_id and have no secret.
-        token_endpoint_auth_methods_supported=["none"],
+        token_endpoint_auth_methods_supported=_CLIENT_AUTHENTICATION,
+        device_authorization_endpoint=f"{issuer}/device_authorization",
         introspection_endpoint=f"{issuer}/introspect",
-        introspection_endpoint_auth_methods_supported=["Bearer", "client_secret_basic"],
+        introspection_endpoint_auth_methods_supported=["Bearer", *_CLIENT_AUTHENTICATION[:2]],
         revocation_endpoint=f"{issuer}/revoke",
-        revocation_endpoint_auth_methods_supported=["none"],
-        grant_types_supported=_grant_types(service),
-        # There is no authorization endpoint; but the member is required, and clients rely on it.
-        response_types_supported=[],
+        revocation_endpoint_auth_methods_supported=_CLIENT_AUTHENTICATION,
+        grant_types_supported=[*token_endpoint.grants(service.settings)],
+        response_types_supported=["code"],
+        response_modes_supported=["query"],
+        code_challenge_methods_supported=["S256"],
+        authorization_response_iss_parameter_supported=True,
         scopes_supported=[permissions.ACCOUNT, permissions.ADMIN, permissions.INTROSPECT],
     )
-
-
-def _grant_types(service: Service) -> list[str]:
-    return ["password", "refresh_token"] if service.settings.password_grant else ["refresh_token"]

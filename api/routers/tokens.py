@@ -4,26 +4,26 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
+from api import token_endpoint
 from api.dependencies import OriginDep, ServiceDep
-from api.oauth_errors import OAuthException, oauth_errors
+from api.oauth_errors import oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms, proofs
+from api.token_endpoint import TokenRequest
 from api.token_response import respond
 from authentication.credentials import logout
 from authentication.emails import LoginName
 from authentication.factors.proofs import Proof
 from authentication.grants import password as password_grant
-from authentication.grants import refresh_token as refresh_grant
 from authentication.grants import second_factor
 from authentication.grants.password import LoginRequest
-from authentication.grants.refresh_token import RefreshRequest
 from counterfoil.errors import InvalidToken, NotAuthenticated
 from counterfoil.fastapi import SCHEME_NAME
 from counterfoil.identity import SessionKind
 from schemas.factors import SecondFactor
 from schemas.problems import OAuthError
-from schemas.tokens import Login, TokenRead
+from schemas.tokens import AccessTokenRead, Login, TokenRead
 
 router = APIRouter(tags=["tokens"])
 
@@ -31,10 +31,11 @@ router = APIRouter(tags=["tokens"])
 @router.post(
     "/token",
     summary="Get tokens (OAuth 2.0)",
-    response_model=TokenRead,
+    response_model=TokenRead | AccessTokenRead,
     response_description="The tokens, which are shown only once.",
     responses={
         400: {"model": OAuthError, "description": "Rejected; `error` says why (RFC 6749, 5.2)."},
+        401: {"model": OAuthError, "description": "The client does not prove who it is."},
         408: {"model": OAuthError, "description": "The form took too long to arrive."},
         413: {"model": OAuthError, "description": "The form is too large."},
         415: {"model": OAuthError, "description": "The body is no form, or is compressed."},
@@ -45,40 +46,18 @@ router = APIRouter(tags=["tokens"])
 )
 @oauth_errors
 async def issue_tokens(request: Request, service: ServiceDep, origin: OriginDep) -> Response:
-    """The token endpoint of RFC 6749, with the grants `password` and `refresh_token`.
+    """The token endpoint of RFC 6749, for each of its grants.
 
-    `client_id` is a label that the client chooses. The session shows it, and its refresh tokens
-    are bound to it. For a user with a second factor the answer is 400 `second_factor_required` with
-    an `mfa_token` for `POST /login/second-factor`.
+    A registered client authenticates with HTTP Basic or by `client_secret`, unless it is public.
+    Any other `client_id` is a label that the client chooses, for the grants `password` and
+    `refresh_token`: the session shows it, and its refresh tokens are bound to it. For a user with a
+    second factor the answer to a password is 400 `second_factor_required` with an `mfa_token` for
+    `POST /login/second-factor`.
     """
     form = await forms.read(request)
-    client_id = forms.client_id(request, form)
-    match _grant_type(form):
-        case "password" if service.settings.password_grant:
-            login = LoginRequest(
-                name=LoginName.parse(forms.required(form, "username")),
-                password=forms.required(form, "password"),
-                scope=form.get("scope"),
-                client_id=client_id,
-            )
-            return respond(await password_grant.log_in(service, login, origin=origin))
-        case "refresh_token":
-            exchange = RefreshRequest(
-                refresh_token=forms.required_token(form, "refresh_token"),
-                scope=form.get("scope"),
-                client_id=client_id,
-            )
-            return respond(await refresh_grant.refresh(service, exchange, origin=origin))
-    raise OAuthException("unsupported_grant_type", "This grant type is not supported.")
-
-
-def _grant_type(form: dict[str, str]) -> str:
-    """A form without grant_type is a login only if it looks like Swagger UI's or FastAPI's."""
-    if "grant_type" in form:
-        return form["grant_type"]
-    if "username" in form and "password" in form:
-        return "password"
-    raise OAuthException("invalid_request", "The parameter grant_type is missing.")
+    sent = forms.client_credentials(request, form)
+    pair = await token_endpoint.issue(TokenRequest(service, form, sent, origin))
+    return respond(pair)
 
 
 @router.post(

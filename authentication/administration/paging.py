@@ -48,6 +48,11 @@ def decode_id(cursor: str | None) -> int | None:
     return None if cursor is None else _read_id(*_decode(cursor, 1))
 
 
+def decode_text(cursor: str | None) -> str:
+    """The text in a cursor, or an empty one. Raises InvalidField for an invalid cursor."""
+    return "" if cursor is None else _decode(cursor, 1)[0]
+
+
 def decode_position(cursor: str | None, *, id_is_uuid: bool) -> Position | None:
     """The position in a cursor. Raises InvalidField for an invalid cursor."""
     if cursor is None:

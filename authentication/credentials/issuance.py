@@ -21,7 +21,7 @@ class TokenPair:
     """What the client receives, once."""
 
     access_token: str
-    refresh_token: str
+    refresh_token: str | None
     expires_in: int
     """Seconds until the access token expires."""
     scope: str
@@ -43,11 +43,17 @@ def begin(
     session: LoginSession,
     user: User,
     scopes: str | None,
+    is_refreshable: bool = True,
 ) -> tuple[TokenPair, int]:
-    """Issue the first pair of a session. Also returns how many other live sessions the user has."""
+    """Issue the first pair of a session, or an access token alone if it is not refreshable.
+
+    Also returns how many other live sessions the user has.
+    """
     access = _access_token(db, settings, session, scopes)
     stored, others = queries.access_tokens.add_first(db, session, access.fields)
-    refresh = _add_refresh_token(db, settings, session, stored, scopes)
+    refresh = None
+    if is_refreshable:
+        refresh = _add_refresh_token(db, settings, session, stored, scopes)
     return _pair(db, access.text, refresh, stored, session, user), others
 
 
@@ -153,7 +159,7 @@ def _add_refresh_token(
 def _pair(
     db: Session,
     access: str,
-    refresh: str,
+    refresh: str | None,
     stored: AccessToken,
     session: LoginSession,
     user: User,

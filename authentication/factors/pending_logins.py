@@ -22,11 +22,12 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class PendingLogin:
-    """What the client asked for, until the session begins."""
+    """What the client, which may be registered, asked for, until the session begins."""
 
     scope: str | None = None
     client_id: str | None = None
     session_kind: str = SessionKind.API
+    oauth_client_id: str | None = None
 
     @classmethod
     def of(cls, challenge: Challenge) -> Self:

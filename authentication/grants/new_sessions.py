@@ -1,24 +1,24 @@
 """Begins the session of a login, whatever has proved who the user is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
 from authentication.audit import Event, Origin, Reason
-from authentication.credentials import issuance
+from authentication.clients.grants import Grant, has_grant
+from authentication.credentials import issuance, session_limit
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import EmailUnverified, InvalidScope, SessionLimitReached
 from authentication.service import Service
-from authentication.settings import AuthenticationSettings, SessionLimitPolicy
+from authentication.settings import AuthenticationSettings
 from authentication.throttling import known_networks
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
+from counterfoil.permissions import split_scopes
 from database import clock, queries
-from database.models import LoginSession, User
+from database.models import LoginSession, OAuthClient, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class NewSession:
     """A session that is to begin, by these settings. `amr` names what the user has given.
 
     `has_second_factor` says whether that was more than a password. `identifier` is the name by
-    which the user has logged in, for the audit log.
+    which the user has logged in, for the audit log. A registered `client` gets no scopes but those
+    of its registration.
     """
 
     service: Service
@@ -36,6 +37,7 @@ class NewSession:
     has_second_factor: bool = False
     scope: str | None = None
     client_id: str | None = None
+    client: OAuthClient | None = None
     kind: str = SessionKind.API
     identifier: str | None = None
 
@@ -44,8 +46,12 @@ class NewSession:
 
         And without a second factor, if the user has one.
         """
+        oauth_client_id = self.client.id if self.client else None
+        if oauth_client_id and queries.oauth_clients.hold(db, oauth_client_id) is None:
+            return None
         now = clock.read(db)
         fields = {
+            "oauth_client_id": oauth_client_id,
             "kind": self.kind,
             "client_id": self.client_id,
             "ip": self.origin.ip,
@@ -105,18 +111,30 @@ class NewSession:
         )
 
     def _issue(self, db: Session, user: User, session: LoginSession) -> TokenPair:
-        available = issuance.effective_scopes(user, None, session=session)
-        scopes = permissions.narrow(self.scope, available)
-        pair, others = issuance.begin(db, self.settings, session=session, user=user, scopes=scopes)
+        pair, others = issuance.begin(
+            db,
+            self.settings,
+            session=session,
+            user=user,
+            scopes=self._scopes(user, session),
+            is_refreshable=self.client is None or has_grant(self.client, Grant.REFRESH_TOKEN),
+        )
         events: list[tuple[Event, dict[str, Any]]] = [
             (Event.LOGIN_SUCCEEDED, {**self._describe(session), **self._place(user)})
         ]
-        for revoked in self._enforce_session_limit(db, session, others):
+        for revoked in session_limit.enforce(db, self.settings, session, others):
             detail = {"session": str(revoked), "reason": Reason.SESSION_LIMIT}
             events.append((Event.SESSION_REVOKED, detail))
         subject = audit.user(user.id)
         audit.record_together(db, events, origin=self.origin.acting_as(subject), subject=subject)
         return pair
+
+    def _scopes(self, user: User, session: LoginSession) -> str | None:
+        available = issuance.effective_scopes(user, None, session=session)
+        if self.client is None:
+            return permissions.narrow(self.scope, available)
+        available &= split_scopes(self.client.scopes)
+        return permissions.narrow(self.scope, available) or permissions.join(available)
 
     def _describe(self, session: LoginSession) -> dict[str, str | None]:
         return {"session": str(session.id), "client_id": self.client_id, "amr": self.amr}
@@ -127,18 +145,3 @@ class NewSession:
         if network is None or not self.settings.login_throttle or not self.service.has_mail:
             return {}
         return {} if known_networks.is_known(user, network) else {"new_place": True}
-
-    def _enforce_session_limit(
-        self, db: Session, session: LoginSession, others: int
-    ) -> Sequence[UUID]:
-        """Revoke the sessions that exceed the limit. Raises SessionLimitReached."""
-        surplus = policies.sessions_beyond_limit(self.settings, others)
-        if not surplus:
-            return []
-        return queries.sessions.evict(
-            db,
-            session,
-            count=surplus,
-            idle_first=self.settings.session_limit_policy is SessionLimitPolicy.EVICT_IDLE,
-            reason=Reason.SESSION_LIMIT,
-        )

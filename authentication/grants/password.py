@@ -7,6 +7,9 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, labels
 from authentication.audit import Event, Origin, Reason
+from authentication.clients import authentication, lifetimes
+from authentication.clients.authentication import ClientCredentials
+from authentication.clients.grants import Grant
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
 from authentication.errors import InvalidCredentials, TooManyAttempts
@@ -20,17 +23,18 @@ from authentication.throttling.admission import Admission
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
 from database import queries
-from database.models import User
+from database.models import OAuthClient, User
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """What a client sends to log in. `client_id` is a label that it chooses for itself."""
+    """What a client sends to log in. `client_id` is a label, unless such a client is registered."""
 
     name: LoginName
     password: str
     scope: str | None = None
     client_id: str | None = None
+    client_secret: str | None = None
     session_kind: SessionKind = SessionKind.API
 
 
@@ -47,11 +51,14 @@ async def log_in(
     InvalidCredentials for an unknown user, a wrong password or a disabled user, InvalidScope,
     SessionLimitReached, TooManyAttempts and HashingBusy. InvalidCredentials takes the same time in
     all three cases, so that a client cannot tell them apart. Raises InvalidField for a `client_id`
-    with invisible characters.
+    with invisible characters. Raises InvalidClient and UnauthorizedClient if it is that of a
+    registered client, which has to prove it and to have the grant.
     """
     if request.client_id is not None:
         labels.clean("client_id", request.client_id)
-    login = _Login(request, origin, settings or service.settings, service)
+    client = await _find_client(service, request, origin)
+    settings = lifetimes.of_client(settings or service.settings, client)
+    login = _Login(request, origin, settings, service, client)
     async with service.throttle.admit_login(request.name, origin) as admission:
         check = await login.verify(service.hasher, admission)
     user = admission.user
@@ -62,6 +69,15 @@ async def log_in(
     if isinstance(outcome, CounterfoilError):
         raise outcome
     return outcome
+
+
+async def _find_client(
+    service: Service, request: LoginRequest, origin: Origin
+) -> OAuthClient | None:
+    sent = ClientCredentials(request.client_id, request.client_secret)
+    client = await authentication.find_client(service, sent, origin=origin)
+    authentication.demand_grant(client, Grant.PASSWORD)
+    return client
 
 
 async def _charge(service: Service, user: User, admission: Admission[User | None]) -> None:
@@ -88,6 +104,7 @@ class _Login:
     origin: Origin
     settings: AuthenticationSettings
     service: Service
+    client: OAuthClient | None
 
     async def verify(
         self, hasher: PasswordHasher, admission: Admission[User | None]
@@ -144,6 +161,7 @@ class _Login:
             amr=methods.PASSWORD,
             scope=self.request.scope,
             client_id=self.request.client_id,
+            client=self.client,
             kind=self.request.session_kind,
             identifier=self.request.name.typed,
         )
@@ -175,7 +193,12 @@ class _Login:
             subject=audit.user(user.id),
             client_id=self.request.client_id,
         )
-        login = PendingLogin(self.request.scope, self.request.client_id, self.request.session_kind)
+        login = PendingLogin(
+            self.request.scope,
+            self.request.client_id,
+            self.request.session_kind,
+            self.client.id if self.client else None,
+        )
         return pending_logins.ask(db, locked, login, available)
 
     def _upgrade_hash(self, db: Session, user: User, check: _PasswordCheck) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, permissions, policies
 from authentication.audit import Event, Origin, Reason
+from authentication.clients import lifetimes
 from authentication.credentials import issuance
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidRefreshToken, InvalidScope
@@ -16,7 +17,7 @@ from counterfoil import tokens
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
 from database import clock, queries
-from database.models import LoginSession, RefreshToken, User
+from database.models import LoginSession, OAuthClient, RefreshToken, User
 from database.queries.refresh_tokens import LockedPair, RefreshState
 
 
@@ -27,6 +28,8 @@ class RefreshRequest:
     refresh_token: str
     scope: str | None = None
     client_id: str | None = None
+    client: OAuthClient | None = None
+    """The registered client, which must be authenticated."""
 
 
 async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) -> TokenPair:
@@ -71,7 +74,8 @@ async def _exchange(
 ) -> TokenPair | CounterfoilError | Reason:
     # A thief with another session of the account must not be able to end this one.
     service.write_budget.charge(state.user_id, state.session_id, credential_only=True)
-    exchange = _Exchange(service.settings, request, origin)
+    settings = lifetimes.of_client(service.settings, request.client)
+    exchange = _Exchange(settings, request, origin)
     return await service.database.run(exchange.run, is_untrusted=True)
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from authentication import policies
 from authentication.audit import Origin, Reason
+from authentication.clients import lifetimes
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidCode, InvalidMfaToken, TooManyAttempts
 from authentication.factors import methods, pending_logins, proofs
@@ -124,7 +125,7 @@ class _Completion:
             return InvalidMfaToken()
         words = proofs.verify(db, self.service, user, self.proof, origin=self.origin)
         if words is None:
-            self._new_session("").record_failure(db, user, reason=Reason.WRONG_CODE)
+            self._new_session(db, "").record_failure(db, user, reason=Reason.WRONG_CODE)
             return InvalidCode()
         attempt.record_success(db)
         return self._begin(db, user, methods.add(methods.PASSWORD, words))
@@ -133,23 +134,28 @@ class _Completion:
         queries.challenges.take(
             db, self.found.digest, kind=pending_logins.KIND, user_id=user.id, session_id=None
         )
-        new = self._new_session(amr)
-        session = new.add(db, user)
+        new = self._new_session(db, amr)
+        is_client_gone = self.found.login.oauth_client_id is not None and new.client is None
+        session = None if is_client_gone else new.add(db, user)
         if session is None:
-            # Only by a change of the user that the lock has not prevented, and there is none.
+            # Its client was deleted or disabled meanwhile. The user is locked.
             return InvalidMfaToken()
         return new.issue(db, user, session)
 
-    def _new_session(self, amr: str) -> NewSession:
+    def _new_session(self, db: Session, amr: str) -> NewSession:
         login = self.found.login
+        client_id = login.oauth_client_id
+        client = queries.oauth_clients.find(db, client_id) if client_id else None
+        settings = _lifetimes(self.service.settings, login.session_kind)
         return NewSession(
             self.service,
-            _lifetimes(self.service.settings, login.session_kind),
+            lifetimes.of_client(settings, client),
             self.origin,
             amr=amr,
             has_second_factor=True,
             scope=login.scope,
             client_id=login.client_id,
+            client=client,
             kind=login.session_kind,
         )
 

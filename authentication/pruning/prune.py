@@ -29,6 +29,9 @@ _STEPS: tuple[Callable[[Session, Cutoffs, int], Batch], ...] = (
     queries.pruning.prune_mail_tokens,
     queries.pruning.prune_challenges,
     queries.pruning.prune_outbox,
+    queries.pruning.prune_authorization_requests,
+    queries.pruning.prune_authorization_codes,
+    queries.pruning.prune_device_codes,
     queries.pruning.prune_audit_events,
 )
 

@@ -196,7 +196,9 @@ def _explain(db: Session, pending: Counter[_RejectedToken]) -> dict[bytes, Rejec
     access = [rejected.digest for rejected in pending if rejected.kind is TokenKind.ACCESS]
     keys = [rejected.digest for rejected in pending if rejected.kind is TokenKind.API_KEY]
     refresh = [rejected.digest for rejected in pending if rejected.kind is TokenKind.REFRESH]
+    codes = [rejected.digest for rejected in pending if rejected.kind is TokenKind.CODE]
     found = [
+        *(queries.rejected_tokens.explain_codes(db, codes) if codes else ()),
         *(queries.rejected_tokens.explain_access_tokens(db, access) if access else ()),
         *(queries.rejected_tokens.explain_refresh_tokens(db, refresh) if refresh else ()),
         *(queries.rejected_tokens.explain_api_keys(db, keys) if keys else ()),

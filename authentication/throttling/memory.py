@@ -18,6 +18,7 @@ from authentication.throttling.limits import WIDE_FACTOR
 
 _REJECTION_SECONDS = 1.0
 _WINDOW_SECONDS = 60.0
+_USER_CODE_SECONDS = 600.0
 _MAX_ENTRIES = 10_000
 _SCAN_SECONDS = 1.0
 # Of unknown tokens, past the limit: until then real tokens from the same network are still found.
@@ -225,10 +226,34 @@ class WriteBudget:
         """
         self._charge([f"login {user_id}"])
 
+    def charge_client(self, client_id: str) -> None:
+        """Count a token that a client gets for its own account. Raises TooManyAttempts."""
+        self._charge([f"client {client_id}"])
+
     def _charge(self, keys: Sequence[str]) -> None:
         if not self._is_on:
             return
         seconds = self._allowance.take(dict.fromkeys(keys, self._limit))
+        if seconds is not None:
+            raise TooManyAttempts(max(1, round(seconds)))
+
+
+class UserCodeBudget:
+    """Limits how many codes of devices one account may enter, right or wrong.
+
+    There are 25 billion codes, and each is good for ten minutes.
+    """
+
+    def __init__(self, settings: AuthenticationSettings, *, clock: Clock = time.monotonic) -> None:
+        self._is_on = settings.login_throttle
+        self._limit = settings.user_codes_per_account
+        self._allowance = Allowance(seconds=_USER_CODE_SECONDS, clock=clock)
+
+    def charge(self, user_id: int) -> None:
+        """Count a code. Raises TooManyAttempts past the limit."""
+        if not self._is_on:
+            return
+        seconds = self._allowance.take({f"user {user_id}": self._limit})
         if seconds is not None:
             raise TooManyAttempts(max(1, round(seconds)))
 

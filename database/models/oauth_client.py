@@ -37,6 +37,11 @@ class OAuthClient(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=clock.now())
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    @property
+    def is_confidential(self) -> bool:
+        """Whether it has a secret."""
+        return self.secret_digest is not None
+
     __table_args__ = (
         CheckConstraint("length(secret_digest) = 32", name="secret_digest_is_sha256"),
         CheckConstraint(

@@ -30,7 +30,10 @@ from database.models import (
     ApiKey,
     ApiKeyUse,
     AuditEvent,
+    AuthorizationCode,
+    AuthorizationRequest,
     Challenge,
+    DeviceCode,
     KnownAddress,
     LoginSession,
     MailToken,
@@ -58,6 +61,8 @@ _USES_LIFETIME = timedelta(days=90)
 
 # Long after the last attempt to send a mail, whatever it is about.
 _MAIL_LIFETIME = timedelta(days=3)
+
+_DEVICE_CODE_LIFETIME = timedelta(minutes=10)
 
 _UNREVOKED = LoginSession.revoked_at.is_(None)
 
@@ -191,6 +196,25 @@ def prune_challenges(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     return _delete(db, Challenge, _before(Challenge.expires_at, clock.read(db)), limit)
 
 
+def prune_authorization_requests(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete what clients asked for, once nobody can answer it any more."""
+    expired = _before(AuthorizationRequest.expires_at, clock.read(db))
+    return _delete(db, AuthorizationRequest, expired, limit)
+
+
+def prune_authorization_codes(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete codes, which are of no use once they have expired."""
+    return _delete(
+        db, AuthorizationCode, _before(AuthorizationCode.expires_at, clock.read(db)), limit
+    )
+
+
+def prune_device_codes(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
+    """Delete codes of devices a while after they expired: until then, a device is told so."""
+    expired = _before(DeviceCode.expires_at, clock.read(db) - _DEVICE_CODE_LIFETIME)
+    return _delete(db, DeviceCode, expired, limit)
+
+
 def prune_outbox(db: Session, cutoffs: Cutoffs, limit: int) -> Batch:
     """Delete mails that were sent, or are too old to be sent any more."""
     old = _before(OutgoingMail.created_at, cutoffs.ended_before - _MAIL_LIFETIME)
@@ -245,6 +269,18 @@ def count(db: Session, cutoffs: Cutoffs) -> dict[str, int]:
         "known_addresses": _count(db, select(KnownAddress.id).where(addresses)),
         "mail_tokens": _count(db, select(MailToken.id).where(MailToken.expires_at < before)),
         "challenges": _count(db, select(Challenge.token_digest).where(challenges)),
+        "authorization_requests": _count(
+            db, select(AuthorizationRequest.id).where(AuthorizationRequest.expires_at < clock.now())
+        ),
+        "authorization_codes": _count(
+            db, select(AuthorizationCode.id).where(AuthorizationCode.expires_at < clock.now())
+        ),
+        "device_codes": _count(
+            db,
+            select(DeviceCode.id).where(
+                DeviceCode.expires_at < clock.read(db) - _DEVICE_CODE_LIFETIME
+            ),
+        ),
         "outbox": _count(db, select(OutgoingMail.id).where(mails)),
     }
     if cutoffs.recorded_before is not None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, not_, null, or_, select
 from sqlalchemy.orm import Session
 
 from database import clock
-from database.models import AccessToken, ApiKey, LoginSession, RefreshToken, User
+from database.models import AccessToken, ApiKey, AuthorizationCode, LoginSession, RefreshToken, User
 
 _DISABLED = (not_(User.is_active), "user disabled")
 
@@ -49,6 +49,16 @@ def explain_refresh_tokens(db: Session, digests: Sequence[bytes]) -> list[Reject
         .where(RefreshToken.token_digest.in_(digests))
     )
     return _rejections(db, query)
+
+
+def explain_codes(db: Session, digests: Sequence[bytes]) -> list[Rejection]:
+    """The authorization codes of these digests that exist, each with the session that approved it.
+
+    Why each was rejected is known already.
+    """
+    code = AuthorizationCode
+    query = select(code.code_digest, code.user_id, code.login_session_id, null())
+    return _rejections(db, query.where(code.code_digest.in_(digests)))
 
 
 def explain_api_keys(db: Session, digests: Sequence[bytes]) -> list[Rejection]:

@@ -8,6 +8,14 @@ import pytest
 from tests.support.client import Client
 
 PATH = "/.well-known/oauth-authorization-server"
+GRANTS = [
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "client_credentials",
+    "password",
+]
+METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
 def test_the_metadata_lists_what_there_is(client: Client) -> None:
@@ -16,21 +24,26 @@ def test_the_metadata_lists_what_there_is(client: Client) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {
         "issuer": "http://127.0.0.1:8000",
+        "authorization_endpoint": "http://127.0.0.1:8000/authorize",
         "token_endpoint": "http://127.0.0.1:8000/token",
-        "token_endpoint_auth_methods_supported": ["none"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "device_authorization_endpoint": "http://127.0.0.1:8000/device_authorization",
         "introspection_endpoint": "http://127.0.0.1:8000/introspect",
-        "introspection_endpoint_auth_methods_supported": ["Bearer", "client_secret_basic"],
+        "introspection_endpoint_auth_methods_supported": ["Bearer", *METHODS[:2]],
         "revocation_endpoint": "http://127.0.0.1:8000/revoke",
-        "revocation_endpoint_auth_methods_supported": ["none"],
-        "grant_types_supported": ["password", "refresh_token"],
-        "response_types_supported": [],
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "grant_types_supported": GRANTS,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
         "scopes_supported": ["account", "admin", "introspect"],
     }
 
 
 def test_a_grant_that_is_off_is_not_listed(make_client: Callable[..., Client]) -> None:
     client = make_client(password_grant=False)
-    assert client.http.get(PATH).json()["grant_types_supported"] == ["refresh_token"]
+    assert client.http.get(PATH).json()["grant_types_supported"] == GRANTS[:-1]
     form = {"grant_type": "password", "username": "a", "password": "b"}
     assert client.http.post("/token", data=form).json()["error"] == "unsupported_grant_type"
 

@@ -1,0 +1,1 @@
+"""Registered clients: the applications that users allow to act for them."""

@@ -84,6 +84,8 @@ def _add(
         "created_at": now,
         "last_used_at": now,
         "confirmed_at": login.confirmed_at if login else None,
+        "second_factor_at": login.second_factor_at if login else None,
+        "amr": login.amr if login else None,
         "expires_at": end,
     }
     return queries.sessions.begin(db, user_id=user.id, epoch=user.session_epoch, fields=fields)

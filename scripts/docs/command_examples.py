@@ -8,6 +8,15 @@ EXAMPLES = {
     "audit list": "python api.py audit list --event login.failed --since 2026-11-01 --limit 20\n"
     "python api.py audit list --user ada@example.org --json",
     "check": "python api.py check",
+    "clients change": "python api.py clients change calendar --name 'Team calendar' \\\n"
+    "  --redirect-uri https://calendar.example.org/signed-in",
+    "clients create": "python api.py clients create Calendar --id calendar --confidential \\\n"
+    "  --redirect-uri https://calendar.example.org/callback --scope account",
+    "clients delete": "python api.py clients delete calendar",
+    "clients disable": "python api.py clients disable calendar",
+    "clients enable": "python api.py clients enable calendar",
+    "clients list": "python api.py clients list",
+    "clients rotate-secret": "python api.py clients rotate-secret calendar --overlap-seconds 3600",
     "completion": "python api.py completion bash",
     "create-api-key": "python api.py create-api-key ada@example.org --name 'Nightly report' \\\n"
     "  --scope introspect --expires-in-days 90",

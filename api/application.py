@@ -45,6 +45,7 @@ from api.routing import undeclared
 from api.routing.head import answer_head
 from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
+from api.web import branding
 from authentication.instrumentation import Instrumentation, NullInstrumentation
 from authentication.service import Service
 from counterfoil import __version__
@@ -153,6 +154,7 @@ def create_app(settings: Settings | None = None, *, is_attached: bool = False) -
     app.state.is_attached = is_attached
     app.state.service = app.state.counterfoil = NOT_STARTED
     app.state.proxy_networks = settings.api.proxy_networks
+    app.state.brand = branding.read(settings)
     app.state.instrumentation = (
         NullInstrumentation() if settings.api.metrics is Exposure.OFF else Metrics()
     )
@@ -180,7 +182,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         # Not include_router: it would put FastAPI's machinery around every route, and match twice.
         app.router.routes.extend(noun.router.routes)
     answer_head(app.router.routes)
-    if settings.mail.is_on:
+    if settings.mail.is_on or settings.api.pages:
         pages.install(app)
     if settings.api.console:
         console.install(app)

@@ -10,7 +10,9 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED = ("Retry-After", "WWW-Authenticate", "X-Request-ID")
 # Pages with cookies, which belong to our own origin, and what is for proxies and operators. If
 # /verify answered a preflight, a proxy that forwards the method would take that for permission.
-_CLOSED = frozenset({"browser-session", "console", "metrics", "verify"})
+_CLOSED = frozenset(
+    {"account", "browser-session", "console", "metrics", "sign-in", "sign-out", "verify"}
+)
 
 
 class CrossOriginMiddleware(CORSMiddleware):

@@ -81,6 +81,10 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+_is_colour = re.compile("#[0-9a-fA-F]{6}").fullmatch
+_MAX_LOGO_BYTES = 262_144
+
+
 class ApiSettings(LayerSettings):
     """Lists are divided by commas."""
 
@@ -125,7 +129,19 @@ class ApiSettings(LayerSettings):
     """Whether the interactive documentation is served at /docs."""
 
     console: bool = True
-    """Whether the web pages for administrators and users are served at /console."""
+    """Whether the web pages for administrators are served at /console. They need `pages`."""
+
+    pages: bool = True
+    """Whether the web pages for people are served: `/sign-in`, `/account`, consent and devices."""
+
+    application_name: Annotated[str, Field(max_length=60)] = ""
+    """What pages call your application. Default: what mails call it, or Counterfoil."""
+
+    application_logo: Path | None = None
+    """An image for pages: a file .svg, .png or .webp of at most 256 kB, square at its best."""
+
+    application_colour: str = ""
+    """The colour of buttons and links on pages, like #2a6354. Its lightness follows the page's."""
 
     api_key_headers: Annotated[tuple[str, ...], NoDecode] = ("X-API-Key", "Token")
     """Headers that may carry an API key, in addition to Authorization. Separated by commas."""
@@ -191,6 +207,37 @@ class ApiSettings(LayerSettings):
         for proxy in value:
             ip_network(proxy, strict=False)
         return value
+
+    @field_validator("application_name")
+    @classmethod
+    def _reject_control_characters(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must not contain control characters")
+        return value.strip()
+
+    @field_validator("application_logo")
+    @classmethod
+    def _reject_other_files(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        if value.suffix.lower() not in {".svg", ".png", ".webp"}:
+            raise ValueError("must be a file .svg, .png or .webp")
+        if not value.is_file() or value.stat().st_size > _MAX_LOGO_BYTES:
+            raise ValueError("must be a file of at most 256 kB")
+        return value
+
+    @field_validator("application_colour")
+    @classmethod
+    def _reject_other_colours(cls, value: str) -> str:
+        if value and not _is_colour(value):
+            raise ValueError("must be like #2a6354")
+        return value.lower()
+
+    @model_validator(mode="after")
+    def _reject_console_without_pages(self) -> Self:
+        if self.console and not self.pages:
+            raise ValueError("CONSOLE needs PAGES, by which its users sign in: set both to false")
+        return self
 
     @model_validator(mode="after")
     def _reject_insecure_cookies(self) -> Self:

@@ -1,51 +1,47 @@
-"""Assembles the console: a FastAPI application of its own, mounted at /console."""
+"""Assembles the console: web pages for administrators, at /console."""
 
-from fastapi import FastAPI, Request
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse
 
-from api.console import errors, rendering
 from api.console.pages import (
-    account,
     accounts,
-    api_keys,
     events,
     exports,
     outbox,
     overview,
     roles,
     sessions,
-    sign_in,
     users,
 )
-from api.request.static_files import CachedFiles
-from api.routing.head import answer_head
+from api.web import rendering
+from api.web.rendering import Templates
+from api.web.site import Site
+
+TEMPLATES = Templates(Path(__file__).parent / "templates")
+
+_former = APIRouter()
 
 
 def install(app: FastAPI) -> None:
-    """Mount the console, which shares the application's state and is not in its OpenAPI schema."""
-    console = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    console.state = app.state
-    errors.install(console)
-    nouns = [
-        sign_in,
-        overview,
-        users,
-        accounts,
-        roles,
-        sessions,
-        events,
-        exports,
-        account,
-        api_keys,
-    ]
+    """Add the console to the service. Its users sign in by the pages of api/pages."""
+    console = Site(app, TEMPLATES)
+    nouns = [overview, users, accounts, roles, sessions, events, exports]
     if app.state.settings.mail.is_on:
         nouns.append(outbox)
-    for pages in nouns:
-        answer_head(pages.router.routes)
-        console.include_router(pages.router)
-    console.mount("/static", CachedFiles(directory=rendering.STATIC))
-    app.mount("/console", console)
+    console.add([noun.router for noun in nouns], prefix="/console")
+    console.add([_former])
+    console.serve(app, "/console", "/console/{path:path}")
 
-    @app.api_route("/console", methods=["GET", "HEAD"], include_in_schema=False)
-    async def add_slash(request: Request) -> RedirectResponse:
-        return RedirectResponse(rendering.link(request, "/"))
+
+@_former.get("/console")
+async def add_slash(request: Request) -> RedirectResponse:
+    """The console's first page has a slash at its end."""
+    return RedirectResponse(rendering.link(request, "/console/"))
+
+
+@_former.get("/console/sign-in")
+async def show_sign_in(request: Request) -> RedirectResponse:
+    """Where people signed in to the console before it shared the page with all others."""
+    return RedirectResponse(rendering.link(request, "/sign-in", next="/console/"))

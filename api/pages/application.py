@@ -1,21 +1,47 @@
-"""Assembles the pages: a FastAPI application of its own, mounted at /account."""
+"""Assembles the pages for people: signing in, their own account, and the links in mails."""
+
+from pathlib import Path
 
 from fastapi import FastAPI
 
-from api.pages import addresses, errors, passwords, rendering
+from api.pages import (
+    account,
+    addresses,
+    api_keys,
+    brand,
+    links,
+    passwords,
+    profile,
+    register,
+    sign_in,
+)
 from api.request.static_files import CachedFiles
-from api.routing.head import answer_head
+from api.settings import ApiSettings
+from api.web import rendering
+from api.web.rendering import Templates
+from api.web.site import Site
+from authentication.settings import Registration
 
-PATH = "/account"
+TEMPLATES = Templates(Path(__file__).parent / "templates", is_translated=True)
 
 
 def install(app: FastAPI) -> None:
-    """Mount the pages, which share the application's state and are not in its OpenAPI schema."""
-    pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    pages.state = app.state
-    errors.install(pages)
-    for module in (passwords, addresses):
-        answer_head(module.router.routes)
-        pages.include_router(module.router)
-    pages.mount("/static", CachedFiles(directory=rendering.STATIC))
-    app.mount(PATH, pages)
+    """Add the pages that the settings demand to the service."""
+    settings = app.state.settings
+    pages = Site(app, TEMPLATES)
+    links.install(pages)
+    nouns = [brand]
+    if settings.mail.is_on:
+        nouns += [passwords, addresses]
+    if settings.api.pages:
+        nouns += [sign_in, account, profile, api_keys]
+        if settings.authentication.registration is not Registration.OFF:
+            nouns.append(register)
+    pages.add([noun.router for noun in nouns])
+    pages.mount(rendering.STATIC_PATH, CachedFiles(directory=rendering.STATIC))
+    pages.serve(app, *_paths(settings.api))
+
+
+def _paths(settings: ApiSettings) -> list[str]:
+    own = ["/sign-in", "/sign-out", "/account"] if settings.pages else []
+    return [*own, "/account/{path:path}"]

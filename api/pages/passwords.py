@@ -4,8 +4,9 @@ from fastapi import APIRouter, Request, Response
 
 from api import errors as api_errors
 from api.dependencies import OriginDep, ServiceDep
-from api.pages.forms import FormDep, proof_of
-from api.pages.rendering import page, redirect, translate
+from api.pages.links import proof_of, secret_page
+from api.web.forms import Form, UncheckedForm
+from api.web.rendering import page, redirect, translate
 from authentication.accounts import password_reset
 from authentication.errors import InvalidField, InvalidMailToken
 from authentication.mail import redemption
@@ -13,7 +14,7 @@ from authentication.mail.kinds import LinkKind
 from authentication.mail.redemption import Proof
 from database import limits
 
-router = APIRouter()
+router = APIRouter(prefix="/account")
 
 
 @router.get("/forgot-password")
@@ -24,10 +25,10 @@ async def show_forgotten(request: Request) -> Response:
 
 @router.post("/forgot-password")
 async def send_mail(
-    request: Request, form: FormDep, service: ServiceDep, origin: OriginDep
+    request: Request, form: UncheckedForm, service: ServiceDep, origin: OriginDep
 ) -> Response:
     """The same page whether there is such an account or not, with a form for the code."""
-    email = form.get("email", "")
+    email = form.text("email")
     try:
         transaction = await password_reset.request(service, email, origin=origin)
     except InvalidField as error:
@@ -41,12 +42,12 @@ async def show_reset(
 ) -> Response:
     """The form for a new password. Opening it uses nothing up, as programs open links as well."""
     await redemption.find(service, Proof(token), [LinkKind.RESET], origin=origin)
-    return page(request, "reset_password.html", transaction="", token=token, error=None)
+    return secret_page(request, "reset_password.html", transaction="", token=token, error=None)
 
 
 @router.post("/reset-password")
 async def reset(
-    request: Request, form: FormDep, service: ServiceDep, origin: OriginDep
+    request: Request, form: UncheckedForm, service: ServiceDep, origin: OriginDep
 ) -> Response:
     """Set the password. What is wrong with it is said on the same page, and the link stays good."""
     proof = proof_of(form)
@@ -65,13 +66,13 @@ async def reset(
             token=proof.token or "",
             error=translate(request, error.detail),
         )
-    return redirect(request, "/done/password")
+    return redirect(request, "/account/done/password")
 
 
-def _new_password(form: dict[str, str]) -> str:
-    new = form.get("new_password", "")
+def _new_password(form: Form) -> str:
+    new = form.text("new_password")
     if not 0 < len(new) <= limits.MAX_PASSWORD_LENGTH:
         raise InvalidField("new_password", f"Use at most {limits.MAX_PASSWORD_LENGTH} characters.")
-    if new != form.get("repeated_password"):
+    if new != form.text("repeated_password"):
         raise InvalidField("repeated_password", "The two new passwords are not the same.")
     return new

@@ -34,20 +34,20 @@ class Screenshot(NamedTuple):
 
 SCREENSHOTS = [
     Screenshot("sign-in", "/sign-in", size=(900, 560)),
-    Screenshot("overview", "/?period=week"),
-    Screenshot("overview-dark", "/?period=month", scheme="dark"),
-    Screenshot("overview-phone", "/", size=PHONE),
-    Screenshot("users", "/users"),
-    Screenshot("nobody-found", "/users?q=nobody", size=(1200, 400)),
+    Screenshot("overview", "/console/?period=week"),
+    Screenshot("overview-dark", "/console/?period=month", scheme="dark"),
+    Screenshot("overview-phone", "/console/", size=PHONE),
+    Screenshot("users", "/console/users"),
+    Screenshot("nobody-found", "/console/users?q=nobody", size=(1200, 400)),
     Screenshot("user", "find:bjarne", size=(1200, 1180)),
     Screenshot("user-phone", "find:bjarne", scheme="dark", size=PHONE),
-    Screenshot("sessions", "/sessions"),
-    Screenshot("sessions-phone", "/sessions", size=PHONE),
-    Screenshot("events", "/events", scheme="dark"),
+    Screenshot("sessions", "/console/sessions"),
+    Screenshot("sessions-phone", "/console/sessions", size=PHONE),
+    Screenshot("events", "/console/events", scheme="dark"),
     Screenshot("account", "/account"),
     Screenshot("password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
     Screenshot("new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
-    Screenshot("error", "/users/999999999", size=(1200, 460)),
+    Screenshot("error", "/console/users/999999999", size=(1200, 460)),
 ]
 
 
@@ -93,12 +93,11 @@ def demo_database() -> Iterator[Demo]:
 def take(server: Server, demo: Demo, folder: Path) -> None:
     """Save all screenshots in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    console = f"{server.url}/console"
     with open_browser() as browser:
         chromium = browser.page.context.browser
         assert chromium is not None
         with chromium.new_context(user_agent=AGENT) as context:
-            sign_in(context.new_page(), console, demo)
+            sign_in(context.new_page(), server.url, demo)
             state = context.storage_state()
         for screenshot in SCREENSHOTS:
             options = options_of(screenshot)
@@ -106,7 +105,7 @@ def take(server: Server, demo: Demo, folder: Path) -> None:
                 options["storage_state"] = state
             with chromium.new_context(**options) as context:
                 page = context.new_page()
-                show(page, console, screenshot, demo)
+                show(page, server.url, screenshot, demo)
                 save(page, folder / f"console-{screenshot.name}.png")
 
 
@@ -116,21 +115,21 @@ def options_of(screenshot: Screenshot) -> dict[str, Any]:
     return {"color_scheme": screenshot.scheme, "viewport": viewport, "user_agent": AGENT}
 
 
-def sign_in(page: Page, console: str, demo: Demo) -> None:
-    page.goto(f"{console}/sign-in")
+def sign_in(page: Page, url: str, demo: Demo) -> None:
+    page.goto(f"{url}/sign-in")
     page.get_by_label("E-mail or username").fill(demo.email)
     page.get_by_label("Password").fill(demo.password)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign out").wait_for()
 
 
-def show(page: Page, console: str, screenshot: Screenshot, demo: Demo) -> None:
+def show(page: Page, url: str, screenshot: Screenshot, demo: Demo) -> None:
     if screenshot.path.startswith("find:"):
-        page.goto(f"{console}/users?q={screenshot.path.removeprefix('find:')}")
+        page.goto(f"{url}/console/users?q={screenshot.path.removeprefix('find:')}")
         page.locator("#results a.main-line").first.click()
         page.get_by_role("heading", name="Live sessions").wait_for()
     else:
-        page.goto(console + screenshot.path)
+        page.goto(url + screenshot.path)
     if screenshot.press == "Make the key":
         make_key(page, demo)
     elif screenshot.press:

@@ -18,15 +18,15 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.console import pages
-from api.console.signed_in_user import (
-    get_console_actor,
-    get_console_administrator,
-    get_console_revoker,
-)
+from api import pages
+from api.console import pages as console
 from api.dependencies import ActorDependency
-from api.pages import addresses, passwords
 from api.routing.route_group import flatten
+from api.web.signed_in_user import (
+    get_signed_in_actor,
+    get_signed_in_administrator,
+    get_signed_in_revoker,
+)
 from authentication.credentials.actor import Actor, Held
 from tests.support.actions import (
     BY_API_KEY,
@@ -59,7 +59,8 @@ WITHOUT_ACTOR = {
     ("POST", "/logout"),
     ("POST", "/introspect"),
     ("POST", "/revoke"),
-    ("POST", "/console/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/account/register"),
     # What entitles to these is a link that only the owner of a mailbox can know.
     ("POST", "/password/forgot"),
     ("POST", "/password/reset"),
@@ -130,12 +131,10 @@ def holds_of(action: Action) -> int:
 def every_route(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
     """The routes of the API and of the console that are not only read."""
     of_pages = [
-        ("/console", route)
-        for found in pkgutil.iter_modules(pages.__path__, "api.console.pages.")
-        for route in importlib.import_module(found.name).router.routes
-    ]
-    of_pages += [
-        ("/account", route) for module in (addresses, passwords) for route in module.router.routes
+        (prefix, route)
+        for prefix, package in (("/console", console), ("", pages))
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+        for route in routes_of(found.name)
     ]
     of_api = [("", route) for route in flatten(app.router.routes)]
     for prefix, route in [*of_api, *of_pages]:
@@ -144,11 +143,17 @@ def every_route(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
                 yield method, prefix + route.path, route
 
 
+def routes_of(module: str) -> list[APIRoute]:
+    """Those of the module's router, if it has one."""
+    router = getattr(importlib.import_module(module), "router", None)
+    return [route for route in router.routes if isinstance(route, APIRoute)] if router else []
+
+
 def has_actor(dependant: Dependant) -> bool:
     is_actor = isinstance(dependant.call, ActorDependency) or dependant.call in {
-        get_console_actor,
-        get_console_revoker,
-        get_console_administrator,
+        get_signed_in_actor,
+        get_signed_in_revoker,
+        get_signed_in_administrator,
     }
     return is_actor or any(map(has_actor, dependant.dependencies))
 
@@ -158,7 +163,7 @@ def test_every_route_that_writes_takes_an_actor_and_is_tried_below(
 ) -> None:
     tried = {(action.method, action.route) for action in EVERY_ACTION}
     # It ends only the session that it is sent.
-    tried.add(("POST", "/console/sign-out"))
+    tried.add(("POST", "/sign-out"))
     found = 0
     for method, path, route in every_route(make_app(**mailbox.settings)):
         if (method, path) in WITHOUT_ACTOR:
@@ -199,7 +204,7 @@ def test_what_is_taken_by_sql_after_the_lookup_leaves_nothing_written(
             assert left, name
             assert answer.status_code in {303, 401, 403}, (name, answer.text)
             if answer.status_code == 303:
-                assert answer.headers["location"] == "/console/sign-in", name
+                assert answer.headers["location"] == "/sign-in", name
             assert stage.rows() == left, name
 
 

@@ -120,6 +120,7 @@ def test_the_service_answers_as_it_does_by_itself(
         ("GET", "/console", {"follow_redirects": False}),
         ("GET", "/console/", {"follow_redirects": False}),
         ("GET", "/console/nowhere", {}),
+        ("GET", "/account", {"follow_redirects": False}),
         ("GET", "/docs", {}),
         ("GET", "/openapi.json", {}),
         ("GET", "/.well-known/oauth-authorization-server", {}),
@@ -226,11 +227,11 @@ def test_every_link_and_address_leads_below_the_prefix(
     assert http.get(f"{prefix}/openapi.json").json()["servers"] == [{"url": path}]
     landing = http.get(f"{prefix}/console", follow_redirects=False)
     assert landing.headers["Location"] == f"{path}/console/"
-    page = http.get(f"{prefix}/console/sign-in").text
+    page = http.get(f"{prefix}/sign-in").text
     targets = re.findall(r'(?:href|src|action)="(/[^"]*)"', page)
     assert targets
     for target in targets:
-        assert target.startswith(f"{path}/console/")
+        assert target.startswith((f"{path}/account/", f"{path}/sign-in"))
         inside = target.removeprefix(path).removesuffix("/").partition("#")[0]
         assert http.get(f"{prefix}{inside}").status_code in {200, 405}, target
     documentation = http.get(f"{prefix}/docs").text
@@ -239,16 +240,16 @@ def test_every_link_and_address_leads_below_the_prefix(
         assert http.get(f"{prefix}/{target}").status_code == 200, target
 
 
-def test_signing_in_to_the_console_works_below_the_prefix(host: FastAPI) -> None:
+def test_signing_in_works_below_the_prefix(host: FastAPI) -> None:
     with TestClient(host, base_url="https://testserver") as http:
         sign_up(http)
-        page = http.get("/auth/console/sign-in")
+        page = http.get("/auth/sign-in")
         token = re.search(r'name="csrf_token" value="([^"]*)"', page.text)
         assert token
         form = {"csrf_token": token[1], "username": "ada@example.org", "password": PASSWORD}
-        done = http.post("/auth/console/sign-in", data=form, follow_redirects=False)
+        done = http.post("/auth/sign-in", data=form, follow_redirects=False)
         assert done.status_code == 303, done.text
-        assert done.headers["Location"].startswith("/auth/console/")
+        assert done.headers["Location"] == "/auth/account"
         # A name with this prefix is accepted only with this path.
         (cookie,) = [one for one in done.headers.get_list("Set-Cookie") if "_session=" in one]
         assert cookie.startswith("__Host-counterfoil_")

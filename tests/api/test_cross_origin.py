@@ -174,7 +174,9 @@ def test_an_app_on_a_phone_has_an_origin_too(browser: Client) -> None:
     assert answer.headers[ALLOWED] == OTHER
 
 
-@pytest.mark.parametrize("path", ["/console", "/console/sign-in", "/console/nowhere", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/console", "/sign-in", "/account", "/console/nowhere", "/metrics"]
+)
 def test_pages_with_cookies_and_metrics_are_closed(browser: Client, path: str) -> None:
     assert ALLOWED not in browser.http.get(path, follow_redirects=False).headers
     answer = preflight(browser, path)
@@ -276,7 +278,7 @@ def test_in_chromium_a_page_of_a_listed_origin_logs_in_and_that_of_another_reads
             assert (status, headers) == (401, ["x-request-id", "www-authenticate"])
             assert fetch("/login", method="POST", body="x" * 70_000)[0] == 413
             assert fetch("/users/me", credentials="include") == "TypeError"
-            assert fetch("/console/sign-in") == "TypeError"
+            assert fetch("/sign-in") == "TypeError"
 
             browser.page.goto(f"{other}/index.html")
             assert _log_in(fetch) == "TypeError"

@@ -88,7 +88,7 @@ with fastapi.testclient.TestClient(app) as http:
     token = http.post("/auth/login", json=account).json()["access_token"]
     headers = {"Authorization": "Bearer " + token}
     assert http.get("/auth/users/me", headers=headers).status_code == 200
-    assert http.get("/auth/console/sign-in").status_code == 200
+    assert http.get("/auth/sign-in").status_code == 200
     look("running")
 # A thread of a pool ends a moment after it was told to.
 end = time.monotonic() + 10

@@ -223,7 +223,7 @@ def test_browsers_are_told_to_use_https_for_the_service_as_well(
     proxy: type[Proxy], service: Server, tmp_path: Path
 ) -> None:
     with proxy(tmp_path, service_port=service.port, application_port=free_port()) as running:
-        for path in ("/health/live", "/users/me", "/metrics", "/console/sign-in"):
+        for path in ("/health/live", "/users/me", "/metrics", "/sign-in"):
             answer = httpx2.get(running.auth_url + path)
             assert answer.headers.get_list("strict-transport-security") == [HSTS], path
 

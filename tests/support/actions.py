@@ -130,12 +130,15 @@ ON_PAGES_OF_ADMINISTRATORS = [
 ]
 PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
 ON_PAGES = [
-    Action("POST", "/console/account/sessions/end", {"only": "{ids.eve_session}"}),
-    Action("POST", "/console/account/sessions/end-others"),
-    Action("POST", "/console/account/password", PAGE_PASSWORDS),
-    Action("POST", "/console/account/api-keys/new", {"name": "Another", "days": "30"}),
-    Action("POST", "/console/account/api-keys/{api_key_id}/rotate"),
-    Action("POST", "/console/account/api-keys/{api_key_id}/revoke"),
+    Action("POST", "/account/sessions/end", {"only": "{ids.eve_session}"}),
+    Action("POST", "/account/sessions/end-others"),
+    Action("POST", "/account/password", PAGE_PASSWORDS),
+    Action("POST", "/account/profile", {"name": "Mallory", "username": "mallory"}),
+    Action("POST", "/account/email", {"email": "m@example.org", "current_password": PASSWORD}),
+    Action("POST", "/account/email/verification"),
+    Action("POST", "/account/api-keys/new", {"name": "Another", "days": "30"}),
+    Action("POST", "/account/api-keys/{api_key_id}/rotate"),
+    Action("POST", "/account/api-keys/{api_key_id}/revoke"),
 ]
 EVERY_ACTION = [
     *(OF_ADMINISTRATORS + BY_API_KEY + OF_USERS),
@@ -245,7 +248,7 @@ class Stage:
             self.sql("UPDATE totp_factors SET confirmed_at = created_at")
         if action.route.startswith("/passkeys"):
             self.prepare_passkeys(action.route)
-        if action.route.startswith("/console"):
+        if action.route.startswith(("/console", "/account")):
             assert self.browser.sign_in(EVE).status_code == 200
             self.browser.open("/account")
 
@@ -266,7 +269,7 @@ class Stage:
         path = path.replace("{passkey_id}", self.passkey_id)
         if action.route == "/passkeys":
             fields["credential"] = self.credential
-        if action.route.startswith("/console"):
+        if action.route.startswith(("/console", "/account")):
             form = {"csrf_token": self.browser.form_token, **fields}
             return self.client.http.post(path, data=form, follow_redirects=False)
         headers = {"X-API-Key": self.key["key"]} if action.by_key else self.eve.headers

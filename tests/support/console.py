@@ -1,4 +1,4 @@
-"""A client of the console that behaves like a browser without scripts."""
+"""A client of the pages that behaves like a browser without scripts."""
 
 import html
 import re
@@ -19,6 +19,14 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
+_OF_EVERYBODY = ("/account", "/sign-in", "/sign-out")
+
+
+def address(path: str) -> str:
+    """The path of a page. Those that are not for everybody lie below /console."""
+    return path if path.startswith(_OF_EVERYBODY) else f"/console{path}"
+
+
 class ConsoleClient:
     """`page` is the current page; forms are sent with its CSRF token."""
 
@@ -29,7 +37,7 @@ class ConsoleClient:
 
     def open(self, path: str, **headers: str) -> Response:
         """Open a page and follow its redirects."""
-        self.page = self.http.get(f"/console{path}", headers=headers)
+        self.page = self.http.get(address(path), headers=headers)
         return self.page
 
     def submit(self, path: str, **fields: str | list[str]) -> Response:
@@ -41,7 +49,7 @@ class ConsoleClient:
     ) -> Response:
         """Like `submit`, with headers that a browser would add."""
         fields = {"csrf_token": self.form_token, **fields}
-        self.page = self.http.post(f"/console{path}", data=fields, headers=headers)
+        self.page = self.http.post(address(path), data=fields, headers=headers)
         return self.page
 
     def confirm(self, path: str, password: str = PASSWORD) -> Response:
@@ -50,7 +58,7 @@ class ConsoleClient:
         for name, value in _HIDDEN.findall(self.page.text):
             kept.setdefault(name, []).append(html.unescape(value))
         fields = {**kept, "confirmation_password": password}
-        self.page = self.http.post(f"/console{path}", data=fields)
+        self.page = self.http.post(address(path), data=fields)
         return self.page
 
     def sign_in(self, email: str = "ada@example.org", password: str = PASSWORD) -> Response:
@@ -72,7 +80,7 @@ class ConsoleClient:
         kept = dict(self.http.cookies)
         self.http.cookies.clear()
         self.http.cookies.set(COOKIE, token)
-        page = self.http.get("/console/account")
+        page = self.http.get("/account")
         self.http.cookies.clear()
         self.http.cookies.update(kept)
         return "/sign-in" not in str(page.url)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.console.forms import Form, confirmed
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
 from api.dependencies import ServiceDep, SessionDep
 from api.request.parameters import UserId
+from api.web.forms import Form, confirmed
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import AdministratorDep, SignedInAdministrator, get_administrator
 from authentication.accounts import roles
 from authentication.accounts.registration import Registration
 from authentication.administration import accounts, mails, operations
@@ -32,7 +32,7 @@ def show_form(request: Request, admin: AdministratorDep, db: SessionDep) -> Resp
 async def create(
     request: Request,
     form: Annotated[Form, confirmed("create an account")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     service: ServiceDep,
 ) -> Response:
     """Create an account without a password, and send its owner a mail to set one if asked to."""
@@ -51,15 +51,15 @@ async def create(
         return _form(request, form, names, error)
     if form.text("invite") and service.has_mail:
         await mails.send_reset(service, actor, user.id)
-        return redirect(request, f"/users/{user.id}", notice="user-invited")
-    return redirect(request, f"/users/{user.id}", notice="user-created")
+        return redirect(request, f"/console/users/{user.id}", notice="user-invited")
+    return redirect(request, f"/console/users/{user.id}", notice="user-created")
 
 
 @router.post("/users/{user_id}/names")
 def rename(
     request: Request,
     form: Annotated[Form, confirmed("rename this account")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     service: ServiceDep,
     db: SessionDep,
     user_id: UserId,
@@ -67,21 +67,21 @@ def rename(
     """Give the account other names. Empty ones are taken away, where there need not be one."""
     names = {name: form.text(name) or None for name in _FIELDS}
     operations.change_user(db, service.settings, actor, user_id, UserChange(names=names))
-    return redirect(request, f"/users/{user_id}", notice="user-renamed")
+    return redirect(request, f"/console/users/{user_id}", notice="user-renamed")
 
 
 @router.post("/users/{user_id}/delete")
 def delete(
     request: Request,
     form: Annotated[Form, confirmed("delete this account for ever")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     service: ServiceDep,
     db: SessionDep,
     user_id: UserId,
 ) -> Response:
     """Delete the account and everything that belongs to it."""
     accounts.delete_user(db, service.settings, actor, user_id)
-    return redirect(request, "/users", notice="user-deleted")
+    return redirect(request, "/console/users", notice="user-deleted")
 
 
 def _role_names(db: SessionDep) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
-from api.console import formatting, parameters
-from api.console.rendering import page
-from api.console.signed_in_user import AdministratorDep
 from api.dependencies import SessionDep
+from api.web import formatting, parameters
+from api.web.rendering import page
+from api.web.signed_in_user import AdministratorDep
 from authentication import audit
 from authentication.administration import operations
 from authentication.administration.operations import AuditFilter

@@ -5,8 +5,8 @@ from fastapi.responses import StreamingResponse
 
 from api import csv_response
 from api.console.pages import events, sessions, users
-from api.console.signed_in_user import AdministratorDep, find_signed_in_user
 from api.dependencies import ServiceDep
+from api.web.signed_in_user import AdministratorDep, find_signed_in_user
 from authentication.administration import exports
 
 router = APIRouter()

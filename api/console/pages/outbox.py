@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.console import parameters
-from api.console.forms import FormDep
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator
 from api.dependencies import SessionDep
+from api.web import parameters
+from api.web.forms import FormDep
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import AdministratorDep, SignedInAdministrator
 from authentication.administration import mails
 from database import limits
 
@@ -29,8 +29,8 @@ def list_mails(request: Request, admin: AdministratorDep, db: SessionDep) -> Res
 
 @router.post("/{mail_id}/retry")
 def retry(
-    request: Request, actor: ConsoleAdministrator, form: FormDep, db: SessionDep, mail_id: MailId
+    request: Request, actor: SignedInAdministrator, form: FormDep, db: SessionDep, mail_id: MailId
 ) -> Response:
     """Try a mail again now."""
     mails.retry(db, actor, mail_id)
-    return redirect(request, "/outbox", notice="mail-retried")
+    return redirect(request, "/console/outbox", notice="mail-retried")

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.console import charts, parameters
 from api.console.charts import Chart, Series
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import SignedInUserDep
 from api.dependencies import SessionDep
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import SignedInUserDep
 from authentication.administration import statistics
 from authentication.administration.statistics import Overview, Period
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.console.forms import Form, confirmed
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
 from api.dependencies import SessionDep
 from api.request.parameters import RoleName
+from api.web.forms import Form, confirmed
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import AdministratorDep, SignedInAdministrator, get_administrator
 from authentication.accounts import roles
 from authentication.administration import accounts
 
@@ -31,7 +31,7 @@ def list_roles(request: Request, admin: AdministratorDep, db: SessionDep) -> Res
 def create(
     request: Request,
     form: Annotated[Form, confirmed("create a role")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     db: SessionDep,
 ) -> Response:
     """Create a role that nobody has yet."""
@@ -42,14 +42,14 @@ def create(
         description=form.text("description"),
         scopes=form.text("scopes"),
     )
-    return redirect(request, "/roles", notice="role-created")
+    return redirect(request, "/console/roles", notice="role-created")
 
 
 @router.post("/{name}/change")
 def change(
     request: Request,
     form: Annotated[Form, confirmed("change what a role grants")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     db: SessionDep,
     name: RoleName,
 ) -> Response:
@@ -62,17 +62,17 @@ def change(
         scopes=form.text("scopes"),
         requires_second_factor=bool(form.text("requires_second_factor")),
     )
-    return redirect(request, "/roles", notice="role-changed")
+    return redirect(request, "/console/roles", notice="role-changed")
 
 
 @router.post("/{name}/delete")
 def delete(
     request: Request,
     form: Annotated[Form, confirmed("delete a role")],
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     db: SessionDep,
     name: RoleName,
 ) -> Response:
     """Delete a role, and so take it from everybody."""
     accounts.delete_role(db, actor, name)
-    return redirect(request, "/roles", notice="role-deleted")
+    return redirect(request, "/console/roles", notice="role-deleted")

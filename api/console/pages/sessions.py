@@ -1,15 +1,14 @@
 """Pages that list the live sessions of all users and revoke them."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.console import parameters
-from api.console.forms import Form, FormDep, confirmed
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator
 from api.dependencies import SessionDep
+from api.web import parameters
+from api.web.forms import Form, FormDep, confirmed
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import AdministratorDep, SignedInAdministrator
 from authentication.administration import operations
 from authentication.administration.operations import SessionFilter
 from authentication.credentials.sessions import Order
@@ -63,26 +62,21 @@ def read_filter(request: Request) -> SessionFilter:
 
 @router.post("/end")
 def revoke_selected(
-    request: Request, form: FormDep, actor: ConsoleAdministrator, db: SessionDep
+    request: Request, form: FormDep, actor: SignedInAdministrator, db: SessionDep
 ) -> Response:
     """Revoke the session whose button was pressed, or those that were selected."""
-    ids = selected_ids(form)
+    ids = form.selected_ids()
     if not ids:
-        return redirect(request, "/sessions", notice="nothing-selected")
+        return redirect(request, "/console/sessions", notice="nothing-selected")
     revoked = operations.revoke_sessions(db, actor, ids)
-    return redirect(request, "/sessions", notice="sessions-ended", count=revoked.processed)
+    return redirect(request, "/console/sessions", notice="sessions-ended", count=revoked.processed)
 
 
 @router.post("/end-everybody")
 def revoke_batch(
-    request: Request, form: ConfirmedForm, actor: ConsoleAdministrator, db: SessionDep
+    request: Request, form: ConfirmedForm, actor: SignedInAdministrator, db: SessionDep
 ) -> Response:
     """Revoke the sessions of all users except this one, up to REVOKE_BATCH at a time."""
     revoked = operations.revoke_session_batch(db, actor, keep_current=True)
     notice = "more-sessions" if revoked.more else "sessions-ended"
-    return redirect(request, "/sessions", notice=notice, count=revoked.processed)
-
-
-def selected_ids(form: Form) -> list[UUID]:
-    """The session whose button was pressed, or else those whose boxes are ticked."""
-    return form.ids("only") or form.ids("session")
+    return redirect(request, "/console/sessions", notice=notice, count=revoked.processed)

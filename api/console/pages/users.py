@@ -5,14 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
-from api.console import parameters
-from api.console.forms import Form, FormDep, confirmed
 from api.console.pages.events import users_in
-from api.console.pages.sessions import selected_ids
-from api.console.rendering import page, redirect
-from api.console.signed_in_user import AdministratorDep, ConsoleAdministrator, get_administrator
 from api.dependencies import ServiceDep, SessionDep
-from api.request.parameters import UserId
+from api.request.parameters import ApiKeyId, UserId
+from api.web import parameters
+from api.web.forms import Form, FormDep, confirmed
+from api.web.rendering import page, redirect
+from api.web.signed_in_user import AdministratorDep, SignedInAdministrator, get_administrator
 from authentication import audit
 from authentication.accounts import email_addresses, roles
 from authentication.administration import mails, operations
@@ -116,7 +115,7 @@ class UserAction:
     """What an administrator's form does to a user, followed by a redirect to the user's page."""
 
     def __init__(
-        self, request: Request, db: SessionDep, actor: ConsoleAdministrator, service: ServiceDep
+        self, request: Request, db: SessionDep, actor: SignedInAdministrator, service: ServiceDep
     ) -> None:
         self.request = request
         self.settings = service.settings
@@ -130,7 +129,7 @@ class UserAction:
 
     def redirect(self, user_id: int, notice: str, count: int | None = None) -> Response:
         """Redirect to the user's page, which shows the notice."""
-        return redirect(self.request, f"/users/{user_id}", notice=notice, count=count)
+        return redirect(self.request, f"/console/users/{user_id}", notice=notice, count=count)
 
 
 # The form comes first in each signature, so that its password is checked before this dependency
@@ -141,7 +140,7 @@ UserActionDep = Annotated[UserAction, Depends()]
 @router.post("/{user_id}/sessions/end")
 def revoke_selected(form: FormDep, action: UserActionDep, user_id: UserId) -> Response:
     """Revoke the session whose button was pressed, or those that were selected."""
-    ids = selected_ids(form)
+    ids = form.selected_ids()
     if not ids:
         return action.redirect(user_id, "nothing-selected")
     revoked = operations.revoke_sessions(action.db, action.actor, ids)
@@ -158,7 +157,7 @@ def revoke_all(form: FormDep, action: UserActionDep, user_id: UserId) -> Respons
 @router.post("/{user_id}/reset")
 async def send_reset(
     request: Request,
-    actor: ConsoleAdministrator,
+    actor: SignedInAdministrator,
     form: FormDep,
     service: ServiceDep,
     user_id: UserId,
@@ -167,7 +166,7 @@ async def send_reset(
     if not service.has_mail:
         raise NotFound
     await mails.send_reset(service, actor, user_id)
-    return redirect(request, f"/users/{user_id}", notice="reset-sent")
+    return redirect(request, f"/console/users/{user_id}", notice="reset-sent")
 
 
 @router.post("/{user_id}/disable")
@@ -194,3 +193,12 @@ def change_roles(
 ) -> Response:
     """Give the user exactly the roles that are ticked."""
     return action.change(user_id, UserChange(roles=form.texts("role")), "roles-changed")
+
+
+@router.post("/{user_id}/api-keys/{api_key_id}/revoke")
+def revoke_api_key(
+    form: FormDep, action: UserActionDep, user_id: UserId, api_key_id: ApiKeyId
+) -> Response:
+    """Revoke one of the user's API keys."""
+    operations.revoke_api_key_of_user(action.db, action.actor, api_key_id, user_id=user_id)
+    return action.redirect(user_id, "key-revoked")

@@ -40,7 +40,7 @@ def test_forms_of_administrators_are_for_them_alone(ada: ConsoleClient, sql: Sql
 
 def test_nobody_sees_a_page_without_signing_in(console: ConsoleClient) -> None:
     for path in (*ADMIN_PAGES, *EXPORTS, "/", "/account", "/account/password"):
-        assert console.open(path).url.path == "/console/sign-in"
+        assert console.open(path).url.path == "/sign-in"
 
 
 def test_every_page_has_the_strict_policy_and_no_inline_code(admin: ConsoleClient) -> None:
@@ -319,5 +319,5 @@ def test_one_of_two_administrators_can_disable_their_own_account(
     promote(sql, "ada@example.org")
     admin.open("/users/1")
     admin.submit("/users/1/disable")
-    assert admin.page.url.path == "/console/sign-in"
+    assert admin.page.url.path == "/sign-in"
     assert "Your session is over." in admin.text

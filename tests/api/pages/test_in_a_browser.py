@@ -90,7 +90,7 @@ def test_the_whole_way_of_an_account_works_without_scripts(
     expect(page.get_by_role("heading", name="Your account has begun")).to_be_visible()
     assert "cfm_" not in page.url
 
-    page.goto(f"{server.url}/console/sign-in")
+    page.goto(f"{server.url}/sign-in")
     page.get_by_role("link", name="Forgotten your password?").click()
     page.get_by_label("E-mail address").fill("ada@example.org")
     press(page, "Send the mail")

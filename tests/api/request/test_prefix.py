@@ -71,7 +71,7 @@ def test_where_it_is_mounted_the_description_and_the_console_say_so(mounted: Tes
     assert description["servers"] == [{"url": "/rp"}]
     assert token_url(description) == "/rp/token"
     assert mounted.get("/rp/console").headers["location"] == "/rp/console/"
-    assert "/rp/console/sign-in" in mounted.get("/rp/console/").headers["location"]
+    assert "/rp/sign-in" in mounted.get("/rp/console/").headers["location"]
 
 
 @pytest.mark.parametrize(

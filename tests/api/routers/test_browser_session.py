@@ -211,8 +211,8 @@ def test_the_token_in_the_cookie_works_nowhere_else(browser: Browser) -> None:
     assert http.post("/logout", headers=bearer).status_code == 401
     assert http.get("/users/me", headers={"X-API-Key": browser.token}).status_code == 401
     console = {"Cookie": f"__Host-counterfoil_session={browser.token}"}
-    page = http.get("/console/account", headers=console, follow_redirects=False)
-    assert "/console/sign-in" in page.headers["location"]
+    page = http.get("/account", headers=console, follow_redirects=False)
+    assert "/sign-in" in page.headers["location"]
     assert browser.send("GET", PATH).status_code == 200
 
 

@@ -1,0 +1,126 @@
+"""Pages that sign a user in, which begins a session in a cookie, and out."""
+
+import contextlib
+import re
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.dependencies import OriginDep, ServiceDep, SessionDep, origin_of, service_of
+from api.pages import starting_form
+from api.web import arrival, cookies, errors
+from api.web.forms import Form, FormDep, UncheckedForm
+from api.web.rendering import redirect, translate
+from api.web.signed_in_user import SignedInRevoker, SignedInUser, find_signed_in_user
+from authentication.audit import Origin
+from authentication.credentials import sessions
+from authentication.credentials.issuance import TokenPair
+from authentication.errors import InvalidCredentials, NotFound
+from authentication.grants import console as console_grant
+from authentication.service import Service
+from authentication.settings import Registration as Mode
+from counterfoil.errors import CounterfoilError
+from database import limits
+
+router = APIRouter()
+
+HOME = "/account"
+
+# Where to go after signing in: a page of ours, never another site.
+_NEXT = re.compile(
+    r"/(account|authorize|console|device)(/[A-Za-z0-9_-]*)*(\?[A-Za-z0-9/_=&.%:+~@-]*)?", re.ASCII
+)
+
+SignedInUserOrNone = Annotated[SignedInUser | None, Depends(find_signed_in_user)]
+
+
+@router.get("/sign-in")
+async def show_sign_in(request: Request, user: SignedInUserOrNone) -> Response:
+    """The sign-in form. A user who is signed in already is redirected."""
+    next_page = request.query_params.get("next", "")
+    if user is not None:
+        return redirect(request, _safe(next_page))
+    if arrival.is_from_another_site(request):
+        return arrival.reload(request)
+    return _show(request, next_page=next_page)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request,
+    form: UncheckedForm,
+    user: SignedInUserOrNone,
+    service: ServiceDep,
+    origin: OriginDep,
+) -> Response:
+    """Begin a session by a password."""
+    name, next_page = form.text("username").strip(), form.text("next")
+    starting_form.check(request, form)
+    try:
+        pair = await _log_in(service, form, name, origin)
+    except CounterfoilError as error:
+        status, headers = errors.status_of(error), errors.headers_of(error)
+        return _show(request, next_page, name, error.detail, status, headers)
+    return await enter(request, pair, user, next_page)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, form: FormDep, actor: SignedInRevoker, db: SessionDep) -> Response:
+    """Revoke the session, so that copies of the cookie become invalid too."""
+    sessions.log_out(db, actor.identity, origin=actor.origin)
+    response = redirect(request, "/sign-in", notice="signed-out")
+    cookies.clear(request, response, cookies.SESSION)
+    return response
+
+
+async def enter(
+    request: Request, pair: TokenPair, previous: SignedInUser | None, next_page: str
+) -> Response:
+    """Go on with a session that has just begun, and revoke the one that the browser had before."""
+    if previous is not None:
+        await _revoke(service_of(request), previous, origin_of(request))
+    response = redirect(request, _safe(next_page))
+    cookies.write(request, response, cookies.SESSION, pair.access_token)
+    cookies.clear(request, response, cookies.SIGN_IN)
+    return response
+
+
+async def _log_in(service: Service, form: Form, name: str, origin: Origin) -> TokenPair:
+    password = form.text("password")
+    if (
+        not 0 < len(name) <= limits.MAX_STORED_EMAIL_LENGTH
+        or not 0 < len(password) <= limits.MAX_PASSWORD_LENGTH
+    ):
+        raise InvalidCredentials
+    return await console_grant.begin(service, name, password, origin=origin)
+
+
+async def _revoke(service: Service, user: SignedInUser, origin: Origin) -> None:
+    origin = origin.acting_as(user.identity.actor)
+    with contextlib.suppress(NotFound):
+        await service.database.run(lambda db: sessions.log_out(db, user.identity, origin=origin))
+
+
+def _safe(next_page: str) -> str:
+    return next_page if _NEXT.fullmatch(next_page) else HOME
+
+
+def _show(
+    request: Request,
+    next_page: str,
+    username: str = "",
+    error: str | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return starting_form.show(
+        request,
+        "sign_in.html",
+        status=status,
+        headers=headers,
+        may_register=request.app.state.settings.authentication.registration is not Mode.OFF,
+        next_page=next_page,
+        username=username,
+        error=error and translate(request, error),
+    )

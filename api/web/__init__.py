@@ -1,0 +1,1 @@
+"""What the console and the pages for people share: rendering, sessions in a cookie, and forms."""

@@ -1,0 +1,34 @@
+// Conveniences. The pages work without scripts.
+"use strict";
+
+// The checkbox in the head of a table selects all of its rows.
+document.addEventListener("change", (event) => {
+  if (!event.target.matches(".tick-all")) return;
+  const boxes = event.target.closest("table").querySelectorAll("tbody .tick input");
+  for (const box of boxes) box.checked = event.target.checked;
+});
+
+// The button that ends the selected sessions says how many these are.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form");
+  const counter = form?.querySelector(".selected");
+  if (!counter) return;
+  const number = form.querySelectorAll("tbody .tick input:checked").length;
+  counter.textContent = number ? ` (${number})` : "";
+});
+
+// Controls that need scripts are hidden until this script runs.
+function showControls() {
+  for (const hidden of document.querySelectorAll(".tick-all, .copy")) hidden.hidden = false;
+}
+
+// The copy button of a new API key.
+document.addEventListener("click", async (event) => {
+  if (!event.target.matches(".copy")) return;
+  await navigator.clipboard.writeText(document.getElementById("key").value);
+  event.target.textContent = event.target.dataset.done;
+});
+
+// A search replaces part of the page, with new controls in it.
+document.addEventListener("htmx:after:swap", showControls);
+showControls();

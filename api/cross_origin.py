@@ -11,7 +11,17 @@ _EXPOSED = ("Retry-After", "WWW-Authenticate", "X-Request-ID")
 # Pages with cookies, which belong to our own origin, and what is for proxies and operators. If
 # /verify answered a preflight, a proxy that forwards the method would take that for permission.
 _CLOSED = frozenset(
-    {"account", "browser-session", "console", "metrics", "sign-in", "sign-out", "verify"}
+    {
+        "account",
+        "authorize",
+        "device",
+        "browser-session",
+        "console",
+        "metrics",
+        "sign-in",
+        "sign-out",
+        "verify",
+    }
 )
 
 

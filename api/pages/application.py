@@ -8,7 +8,9 @@ from api.pages import (
     account,
     addresses,
     api_keys,
+    authorize,
     brand,
+    device,
     links,
     passwords,
     profile,
@@ -34,7 +36,7 @@ def install(app: FastAPI) -> None:
     if settings.mail.is_on:
         nouns += [passwords, addresses]
     if settings.api.pages:
-        nouns += [sign_in, account, profile, api_keys]
+        nouns += [sign_in, account, profile, api_keys, authorize, device]
         if settings.authentication.registration is not Registration.OFF:
             nouns.append(register)
     pages.add([noun.router for noun in nouns])
@@ -43,5 +45,9 @@ def install(app: FastAPI) -> None:
 
 
 def _paths(settings: ApiSettings) -> list[str]:
-    own = ["/sign-in", "/sign-out", "/account"] if settings.pages else []
+    own = (
+        ["/sign-in", "/sign-out", "/account", *authorize.PATHS, *device.PATHS]
+        if settings.pages
+        else []
+    )
     return [*own, "/account/{path:path}"]

@@ -37,13 +37,13 @@ SignedInUserOrNone = Annotated[SignedInUser | None, Depends(find_signed_in_user)
 
 @router.get("/sign-in")
 async def show_sign_in(request: Request, user: SignedInUserOrNone) -> Response:
-    """The sign-in form. A user who is signed in already is redirected."""
+    """The sign-in form. A user who is signed in is redirected, unless they are to sign in again."""
     next_page = request.query_params.get("next", "")
-    if user is not None:
+    if user is not None and "again" not in request.query_params:
         return redirect(request, _safe(next_page))
     if arrival.is_from_another_site(request):
         return arrival.reload(request)
-    return _show(request, next_page=next_page)
+    return _show(request, next_page, request.query_params.get("username", ""))
 
 
 @router.post("/sign-in")

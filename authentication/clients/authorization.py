@@ -6,6 +6,7 @@ keeps few of them, so that no number of requests fills the table.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -67,6 +68,12 @@ class ConsentNeeded:
     client: OAuthClient
     scopes: Scopes
     redirect_uri: str
+
+    @property
+    def destination(self) -> str:
+        """Where the answer goes, as the user is to read it: a host, or the scheme of a program."""
+        address = urlsplit(self.redirect_uri)
+        return address.hostname or address.scheme
 
 
 Outcome = Redirect | SignInNeeded | ConsentNeeded

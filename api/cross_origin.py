@@ -1,4 +1,8 @@
-"""CORS: lets pages of the listed origins call the API and read its responses, without cookies."""
+"""CORS: lets pages of the listed origins call the API and read its responses, without cookies.
+
+Pages of every origin may get tokens and revoke them: a registered client in a browser is told apart
+by its redirect address, not by its origin.
+"""
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +29,9 @@ _CLOSED = frozenset(
 )
 
 
+_OPEN = frozenset({"/token", "/revoke", prefix.METADATA_PATH})
+
+
 class CrossOriginMiddleware(CORSMiddleware):
     """Starlette's CORSMiddleware, on all paths but those that no page of another origin may read.
 
@@ -49,11 +56,28 @@ class CrossOriginMiddleware(CORSMiddleware):
             await super().__call__(scope, receive, send)
 
 
+class OpenEndpoints:
+    """CORS for every origin on the paths for OAuth clients, and what `others` does elsewhere."""
+
+    def __init__(self, app: ASGIApp, others: ASGIApp) -> None:
+        self._others = others
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=("GET", "POST"), allow_headers=["*"]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_open = scope["type"] == "http" and _is_open(prefix.path_of(scope))
+        await (self._open if is_open else self._others)(scope, receive, send)
+
+
 def wrap(app: ASGIApp, settings: ApiSettings) -> ASGIApp:
-    """The application with CORS, or as it is if the settings name no origins."""
-    if not settings.cors_origins:
-        return app
-    return CrossOriginMiddleware(app, settings.cors_origins)
+    """The application with CORS."""
+    origins = settings.cors_origins
+    return OpenEndpoints(app, CrossOriginMiddleware(app, origins) if origins else app)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or path.startswith(f"{prefix.METADATA_PATH}/")
 
 
 def _first_segment(scope: Scope) -> str:

@@ -45,6 +45,10 @@ def grants(settings: AuthenticationSettings) -> dict[str, GrantHandler]:
     return {**known, Grant.PASSWORD: _log_in} if settings.password_grant else known
 
 
+# Those that begin on our pages.
+OF_PAGES = frozenset({Grant.AUTHORIZATION_CODE, Grant.DEVICE_CODE})
+
+
 async def issue(request: TokenRequest) -> TokenPair:
     """The tokens for a form. Raises OAuthException, and the errors of its grant."""
     grant_type = _grant_type(request.form)

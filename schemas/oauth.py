@@ -144,8 +144,8 @@ class ServerMetadata(Schema):
     issuer: str
     """The public URL of the service."""
 
-    authorization_endpoint: str
-    """Where clients send their users."""
+    authorization_endpoint: str | None = None
+    """Where clients send their users. Absent if there are no pages for them."""
 
     token_endpoint: str
     """The URL of `POST /token`."""
@@ -153,8 +153,8 @@ class ServerMetadata(Schema):
     token_endpoint_auth_methods_supported: list[str]
     """How clients authenticate there; with `none` if they are public."""
 
-    device_authorization_endpoint: str
-    """The URL of `POST /device_authorization`."""
+    device_authorization_endpoint: str | None = None
+    """The URL of `POST /device_authorization`. Absent if there are no pages for users."""
 
     introspection_endpoint: str
     """The URL of `POST /introspect`."""

@@ -86,7 +86,13 @@ def test_every_command_has_an_example_and_the_other_way_round() -> None:
 
 
 @pytest.fixture
-def folder(client: Client, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(
+    client: Client,
+    sql: Sql,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Path:
     """Where the files of the examples are, and Ada in the database."""
     tokens = client.sign_up()
     give_role(sql, "admin")
@@ -94,6 +100,11 @@ def folder(client: Client, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyP
     client.register("charles@example.org")
     give_role(sql, "admin", "charles@example.org")
     key = client.create_api_key(tokens)["key"]
+    if "create" not in request.node.name:
+        sql(
+            "INSERT INTO oauth_clients (id, name, grants, secret_digest)"
+            f" VALUES ('calendar', 'Calendar', '', X'{'00' * 32}')"
+        )
     files = {"password.txt": f"{PASSWORD} too", "token.txt": tokens.access_token, "key.txt": key}
     for name, content in files.items():
         (tmp_path / name).write_text(f"{content}\n")

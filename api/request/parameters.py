@@ -15,3 +15,6 @@ RoleName = Annotated[
 ApiKeyId = Annotated[UUID, Path(description="The id of the API key.")]
 FactorId = Annotated[UUID, Path(description="The id of the authenticator app.")]
 PasskeyId = Annotated[UUID, Path(description="The id of the passkey.")]
+ClientId = Annotated[
+    str, Path(max_length=limits.MAX_CLIENT_ID_LENGTH, description="The id of the client.")
+]

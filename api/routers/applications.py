@@ -1,14 +1,13 @@
 """The applications that the caller has allowed something, or is logged in with."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from api.dependencies import AccountIdentity, AccountRevoker, SessionDep
 from api.openapi.problems import problems
+from api.request.parameters import ClientId
 from authentication.clients import consents
-from database import limits
 from schemas.clients import ApplicationRead
 
 router = APIRouter(
@@ -39,9 +38,7 @@ def list_applications(identity: AccountIdentity, db: SessionDep) -> list[Applica
 def remove_application(
     actor: AccountRevoker,
     db: SessionDep,
-    client_id: Annotated[
-        str, Path(max_length=limits.MAX_CLIENT_ID_LENGTH, description="The id of the client.")
-    ],
+    client_id: ClientId,
 ) -> None:
     """Its next request is rejected. It has to ask you again."""
     consents.take_back(db, actor, client_id)

@@ -3,15 +3,15 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from api.dependencies import AdministratorActor, SessionDep, requires
 from api.openapi.problems import problems
+from api.request.parameters import ClientId
 from authentication import permissions
 from authentication.clients import registration
 from authentication.clients.grants import Grant
 from authentication.clients.registration import ClientFields, NewSecret
-from database import limits
 from schemas.admin import Paging
 from schemas.clients import (
     ClientCreate,
@@ -28,10 +28,6 @@ router = APIRouter(
     dependencies=[requires(permissions.ADMIN)],
     responses=problems(400, 401, 403, 503),
 )
-
-ClientIdPath = Annotated[
-    str, Path(max_length=limits.MAX_CLIENT_ID_LENGTH, description="The id of the client.")
-]
 
 
 @router.get(
@@ -73,7 +69,7 @@ def register_client(actor: AdministratorActor, db: SessionDep, body: ClientCreat
     response_description="The client.",
     responses=problems(404, 422),
 )
-def read_client(db: SessionDep, client_id: ClientIdPath) -> ClientRead:
+def read_client(db: SessionDep, client_id: ClientId) -> ClientRead:
     """Without its secret, of which only a digest is stored."""
     return ClientRead.model_validate(registration.get_client(db, client_id))
 
@@ -85,7 +81,7 @@ def read_client(db: SessionDep, client_id: ClientIdPath) -> ClientRead:
     responses=problems(404, 408, 413, 415, 422, 429),
 )
 def change_client(
-    actor: AdministratorActor, db: SessionDep, client_id: ClientIdPath, body: ClientUpdate
+    actor: AdministratorActor, db: SessionDep, client_id: ClientId, body: ClientUpdate
 ) -> ClientRead:
     """The session must be fresh: see `POST /sessions/confirm`."""
     actor.hold(db, fresh=True)
@@ -103,7 +99,7 @@ def change_client(
     response_description="The client is deleted, and its sessions with it.",
     responses=problems(404, 422, 429),
 )
-def delete_client(actor: AdministratorActor, db: SessionDep, client_id: ClientIdPath) -> None:
+def delete_client(actor: AdministratorActor, db: SessionDep, client_id: ClientId) -> None:
     """The next request with one of its tokens is rejected."""
     actor.hold(db)
     registration.delete(db, client_id, origin=actor.origin)
@@ -119,7 +115,7 @@ def delete_client(actor: AdministratorActor, db: SessionDep, client_id: ClientId
 def rotate_client_secret(
     actor: AdministratorActor,
     db: SessionDep,
-    client_id: ClientIdPath,
+    client_id: ClientId,
     body: SecretRotation | None = None,
 ) -> ClientCreated:
     """The secret before works for the overlap. The session must be fresh."""

@@ -15,15 +15,14 @@ from api.routing.fast_route import FastRoute
 from authentication import permissions
 from authentication.clients import authentication
 from authentication.clients.authentication import ClientCredentials
-from authentication.errors import InvalidClient, UnauthorizedClient
 from authentication.resolution import introspection
 from authentication.service import Service
-from counterfoil import tokens
 from counterfoil.errors import InsufficientScope, InvalidToken
 from counterfoil.identity import Identity
 from counterfoil.introspection import answer
 from counterfoil.permissions import split_scopes
-from counterfoil.tokens import TokenKind
+from counterfoil.resolver import credential_kind
+from database.models import OAuthClient
 from schemas.oauth import Introspection
 
 router = APIRouter(tags=["oauth"], route_class=FastRoute)
@@ -45,8 +44,9 @@ async def introspect(request: Request) -> Response:
     state = request.app.state
     form = await forms.read(request)
     sent = forms.client_credentials(request, form)
-    if tokens.kind_of(sent.secret or "") is TokenKind.CLIENT_SECRET:
-        return await _introspect_for_client(request, form, sent)
+    client = await _find_client(request, sent)
+    if client is not None:
+        return await _introspect_for_client(request, form, client)
     caller = _caller(request)
     token = forms.required_token(form, "token")
     try:
@@ -66,16 +66,22 @@ async def introspect(request: Request) -> Response:
     return _answer(request, found, caller)
 
 
+async def _find_client(request: Request, sent: ClientCredentials) -> OAuthClient | None:
+    """The registered client that asks. None if the secret is an API key or an access token."""
+    if sent.secret is None or credential_kind(sent.secret) is not None:
+        return None
+    service: Service = request.app.state.service
+    return await authentication.find_client(service, sent, origin=origin_of(request))
+
+
 async def _introspect_for_client(
-    request: Request, form: dict[str, str], sent: ClientCredentials
+    request: Request, form: dict[str, str], client: OAuthClient
 ) -> Response:
     """A registered client with a secret may introspect if it is registered with the scope."""
     service: Service = request.app.state.service
-    client = await authentication.find_client(service, sent, origin=origin_of(request))
-    if client is None:
-        raise InvalidClient
     if permissions.INTROSPECT not in split_scopes(client.scopes):
-        raise UnauthorizedClient("This client is not registered with the scope introspect.")
+        detail = "This client is not registered with the scope introspect."
+        raise OAuthException("insufficient_scope", detail, status=HTTPStatus.FORBIDDEN)
     found = await service.resolver.resolve(forms.required_token(form, "token"))
     return _answer(request, found, client.id)
 

@@ -89,37 +89,46 @@ async def authorize_device(request: Request, service: ServiceDep, origin: Origin
 @router.get(
     prefix.METADATA_PATH,
     summary="Metadata for OAuth clients",
+    response_model=ServerMetadata,
     response_description="The metadata.",
 )
-async def read_metadata(request: Request, service: ServiceDep) -> ServerMetadata:
+async def read_metadata(request: Request, service: ServiceDep) -> Response:
     """RFC 8414. The issuer is taken from the settings, never from the request."""
-    return _metadata(request.app.state.settings.api.issuer, service)
+    return _metadata(request, service)
 
 
 @router.get(prefix.METADATA_PATH + "/{path:path}", include_in_schema=False)
-async def read_metadata_of_path(path: str, request: Request, service: ServiceDep) -> ServerMetadata:
+async def read_metadata_of_path(path: str, request: Request, service: ServiceDep) -> Response:
     """Where the issuer has a path, it comes after the well-known one (RFC 8414, 3.1)."""
     issuer = request.app.state.settings.api.issuer
     if unquote(urlsplit(issuer).path) != f"/{path}":
         raise NotFound
-    return _metadata(issuer, service)
+    return _metadata(request, service)
 
 
-def _metadata(issuer: str, service: Service) -> ServerMetadata:
-    return ServerMetadata(
+def _metadata(request: Request, service: Service) -> Response:
+    settings = request.app.state.settings.api
+    issuer, has_pages = settings.issuer, settings.pages
+    metadata = ServerMetadata(
         issuer=issuer,
-        authorization_endpoint=f"{issuer}/authorize",
+        authorization_endpoint=f"{issuer}/authorize" if has_pages else None,
         token_endpoint=f"{issuer}/token",
         token_endpoint_auth_methods_supported=_CLIENT_AUTHENTICATION,
-        device_authorization_endpoint=f"{issuer}/device_authorization",
+        device_authorization_endpoint=f"{issuer}/device_authorization" if has_pages else None,
         introspection_endpoint=f"{issuer}/introspect",
         introspection_endpoint_auth_methods_supported=["Bearer", *_CLIENT_AUTHENTICATION[:2]],
         revocation_endpoint=f"{issuer}/revoke",
         revocation_endpoint_auth_methods_supported=_CLIENT_AUTHENTICATION,
-        grant_types_supported=[*token_endpoint.grants(service.settings)],
-        response_types_supported=["code"],
+        grant_types_supported=_grants(service, has_pages=has_pages),
+        response_types_supported=["code"] if has_pages else [],
         response_modes_supported=["query"],
         code_challenge_methods_supported=["S256"],
         authorization_response_iss_parameter_supported=True,
         scopes_supported=[permissions.ACCOUNT, permissions.ADMIN, permissions.INTROSPECT],
     )
+    return Response(metadata.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+def _grants(service: Service, *, has_pages: bool) -> list[str]:
+    known = token_endpoint.grants(service.settings)
+    return [grant for grant in known if has_pages or grant not in token_endpoint.OF_PAGES]

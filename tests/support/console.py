@@ -19,7 +19,7 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 
-_OF_EVERYBODY = ("/account", "/sign-in", "/sign-out")
+_OF_EVERYBODY = ("/account", "/authorize", "/device", "/sign-in", "/sign-out")
 
 
 def address(path: str) -> str:
@@ -31,6 +31,7 @@ class ConsoleClient:
     """`page` is the current page; forms are sent with its CSRF token."""
 
     def __init__(self, app: FastAPI) -> None:
+        self.app = app
         # Secure cookies are sent over HTTPS only.
         self.http = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
         self.page: Response
@@ -64,6 +65,11 @@ class ConsoleClient:
     def sign_in(self, email: str = "ada@example.org", password: str = PASSWORD) -> Response:
         self.open("/sign-in")
         return self.submit("/sign-in", username=email, password=password)
+
+    def sign_in_to(self, next_page: str, email: str = "ada@example.org") -> Response:
+        """Sign in by the form that is shown, which leads on to this page."""
+        fields = {"username": email, "password": PASSWORD, "next": next_page}
+        return self.submit("/sign-in", **fields)
 
     @property
     def form_token(self) -> str:

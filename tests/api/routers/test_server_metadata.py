@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import Client
+from tests.support.client import Client, MakeClient
 
 PATH = "/.well-known/oauth-authorization-server"
 GRANTS = [
@@ -46,6 +46,13 @@ def test_a_grant_that_is_off_is_not_listed(make_client: Callable[..., Client]) -
     assert client.http.get(PATH).json()["grant_types_supported"] == GRANTS[:-1]
     form = {"grant_type": "password", "username": "a", "password": "b"}
     assert client.http.post("/token", data=form).json()["error"] == "unsupported_grant_type"
+
+
+def test_without_pages_no_grant_is_listed_that_needs_them(make_client: MakeClient) -> None:
+    found = make_client(pages=False, console=False).http.get(PATH).json()
+    assert found["grant_types_supported"] == ["refresh_token", "client_credentials", "password"]
+    assert found["response_types_supported"] == []
+    assert not {"authorization_endpoint", "device_authorization_endpoint"} & found.keys()
 
 
 def test_the_host_header_changes_nothing(client: Client) -> None:

@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from api.console.pages import (
     accounts,
+    clients,
     events,
     exports,
     outbox,
@@ -27,7 +28,7 @@ _former = APIRouter()
 def install(app: FastAPI) -> None:
     """Add the console to the service. Its users sign in by the pages of api/pages."""
     console = Site(app, TEMPLATES)
-    nouns = [overview, users, accounts, roles, sessions, events, exports]
+    nouns = [overview, users, accounts, roles, sessions, clients, events, exports]
     if app.state.settings.mail.is_on:
         nouns.append(outbox)
     console.add([noun.router for noun in nouns], prefix="/console")

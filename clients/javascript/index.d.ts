@@ -31,7 +31,7 @@ export interface Options {
   /** Origins of applications that get the access token, besides that of the service. */
   origins?: readonly string[]
   storage?: Storage
-  /** A label of the sessions, such as "web". */
+  /** The id of the registered client; or, for `logIn`, a label of the sessions, such as "web". */
   clientId?: string
   /** Names the lock and the channel that tabs share. Default: "counterfoil". */
   name?: string
@@ -40,6 +40,8 @@ export interface Options {
   graceSeconds?: number
   /** The longest `Retry-After` that is waited for. Default: 5. */
   maxRetryAfterSeconds?: number
+  /** Where a sign-in is remembered until its answer comes. Default: `sessionStorage`. */
+  pending?: Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>
 }
 
 /** The answer of `POST /login`, `POST /token` and `PUT /users/me/password`. */
@@ -78,6 +80,19 @@ export interface Client {
    * and ends the one before. After "invalid_code" it can be called again, with another code.
    */
   completeLogIn(mfaToken: string, factor: SecondFactor & { signal?: AbortSignal }): Promise<void>
+
+  /**
+   * The address of the service at which the user signs in. Go there with `location.assign`; the
+   * service sends the browser back to `redirectUri`, which has to be registered for the client.
+   */
+  signInAddress(request: { redirectUri: string; scope?: string }): Promise<string>
+
+  /**
+   * Begins a session with the answer in the address of the page. Resolves to false if the page is no
+   * answer. A second call with the same address gives the same result, so an effect may run twice.
+   * Rejects with CounterfoilError, such as for `access_denied`.
+   */
+  completeSignIn(address?: string): Promise<boolean>
 
   /** Stores tokens that came in another way, such as by `PUT /users/me/password`. */
   setTokens(answer: TokenAnswer): Promise<void>

@@ -1,5 +1,6 @@
 // A client of Counterfoil for browsers, Node.js and phones, without dependencies.
 
+import * as codeFlow from './code_flow.js'
 import {
   CounterfoilError,
   isInvalidToken,
@@ -42,6 +43,9 @@ class Client {
   // When to refresh the access token, by the monotonic clock of this tab. It is only a hint.
   #hint = { accessToken: null, endsAt: 0 }
   #refreshing = null
+  #pending
+  // What became of each answer of the service: frameworks may call an effect twice.
+  #completing = new Map()
 
   constructor({
     url,
@@ -52,6 +56,7 @@ class Client {
     fetch = globalThis.fetch.bind(globalThis),
     graceSeconds = 10,
     maxRetryAfterSeconds = 5,
+    pending = globalThis.sessionStorage,
   }) {
     this.#url = absolute(url).replace(/\/+$/, '')
     this.#origins = new Set([url, ...origins].map((one) => new URL(absolute(one)).origin))
@@ -60,6 +65,7 @@ class Client {
     this.#fetch = fetch
     this.#graceSeconds = graceSeconds
     this.#maxRetryAfterSeconds = maxRetryAfterSeconds
+    this.#pending = pending
     this.#turns = new Turns(name, storage.isShared)
     this.#events = new Events(name, storage.isShared)
   }
@@ -80,6 +86,34 @@ class Client {
     const former = await this.#replace(await response.json())
     // Nobody has its tokens any more. If this fails, it expires by itself.
     if (former) await this.#endSession(former).catch(() => {})
+  }
+
+  async signInAddress({ redirectUri, scope }) {
+    const clientId = this.#clientId
+    return codeFlow.begin({ url: this.#url, clientId, redirectUri, scope, pending: this.#pending })
+  }
+
+  completeSignIn(address = globalThis.location.href) {
+    if (!this.#completing.has(address)) {
+      this.#completing.set(address, this.#completeSignIn(address))
+    }
+    return this.#completing.get(address)
+  }
+
+  async #completeSignIn(address) {
+    const found = codeFlow.read({
+      url: this.#url,
+      clientId: this.#clientId,
+      address,
+      pending: this.#pending,
+    })
+    if (!found) return false
+    if (found.error) throw new CounterfoilError(400, found.error, found.description)
+    const response = await this.#post('/token', found.form)
+    if (!response.ok) throw await CounterfoilError.from(response)
+    const former = await this.#replace(await response.json())
+    if (former) await this.#endSession(former).catch(() => {})
+    return true
   }
 
   async setTokens(answer) {

@@ -21,7 +21,7 @@ from tests.support.documentation import FENCE
 from tests.support.factors import SECRET_KEY
 
 PACKAGE = REPOSITORY / "clients" / "javascript"
-MODULES = ["index.js", "requests.js", "storage.js", "tabs.js"]
+MODULES = ["index.js", "code_flow.js", "requests.js", "storage.js", "tabs.js"]
 EMAIL = "ada@example.org"
 
 PAGE = """<!doctype html><title>An application</title><script type="module">

@@ -22,6 +22,7 @@ from counterfoil.tokens import TokenKind
 PER_SECOND = 200
 # The rate drops once this many logins wait for their answers.
 _CONNECTIONS = 120
+_FORM = "application/x-www-form-urlencoded"
 
 # Returns the user name and the client address of the n-th login.
 Attack = Callable[[int], tuple[str, str]]
@@ -33,7 +34,8 @@ def login_flood(
 ) -> Iterator[None]:
     """Send logins from number `first` on until the block ends. Counts their statuses.
 
-    With the path `/password/forgot`, they are requests for mails.
+    With the path `/password/forgot`, they are requests for mails; with `/device_authorization`, for
+    codes of devices; and with an address of `/authorize`, those of browsers.
     """
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
@@ -97,8 +99,7 @@ async def _send_token(
     path, body = "/revoke", f"token={token}"
     if number % 2:
         path, body = "/token", f"grant_type=refresh_token&refresh_token={token}"
-    kind = "application/x-www-form-urlencoded"
-    return await _post(reader, writer, path, kind, f"198.18.0.{number % 100}", body)
+    return await _post(reader, writer, path, _FORM, f"198.18.0.{number % 100}", body)
 
 
 def _run(
@@ -143,7 +144,11 @@ async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 async def _send(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, name: str, address: str
 ) -> str:
-    """Send a login with a wrong password, or ask for a mail. Returns the status."""
+    """Send a login with a wrong password, or another request of a flood. Returns the status."""
+    if path.startswith("/authorize"):
+        return await _request(reader, writer, f"GET {path}", "text/plain", address, "")
+    if path == "/device_authorization":
+        return await _post(reader, writer, path, _FORM, address, "client_id=flood")
     login = {"username": name, "password": "wrong"}
     body = json.dumps(login if path == "/login" else {"email": name})
     return await _post(reader, writer, path, "application/json", address, body)
@@ -157,8 +162,19 @@ async def _post(
     address: str,
     body: str,
 ) -> str:
+    return await _request(reader, writer, f"POST {path}", kind, address, body)
+
+
+async def _request(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    line: str,
+    kind: str,
+    address: str,
+    body: str,
+) -> str:
     writer.write(
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+        f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
         f"X-Forwarded-For: {address}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
     )
     head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from authentication.administration import paging
 from authentication.administration.paging import Page
 from authentication.audit import Event, Origin, Reason
 from authentication.clients import redirects
-from authentication.clients.grants import Grant, has_grant
+from authentication.clients.grants import Grant
 from authentication.errors import ClientExists, InvalidField, NotFound
 from authentication.settings import DAY
 from counterfoil import tokens
@@ -177,13 +177,12 @@ def _new_id(client_id: str | None) -> str:
 
 
 def _assign(db: Session, client: OAuthClient, wanted: ClientFields) -> list[str]:
-    """Returns which fields have changed."""
-    changed = []
-    for name, value in _stored(db, wanted).items():
-        if getattr(client, name) != value:
-            setattr(client, name, value)
-            changed.append(name)
-    _check_together(client)
+    """Returns which fields have changed. Raises InvalidField, and then none has."""
+    values = _stored(db, wanted)
+    _check_together(client, values)
+    changed = [name for name, value in values.items() if getattr(client, name) != value]
+    for name in changed:
+        setattr(client, name, values[name])
     return changed
 
 
@@ -235,14 +234,17 @@ def _lifetime(name: str, seconds: int) -> int | None:
     return seconds or None
 
 
-def _check_together(client: OAuthClient) -> None:
+def _check_together(client: OAuthClient, values: Mapping[str, Any]) -> None:
     """Raises InvalidField for grants that the rest of the registration does not allow."""
-    if has_grant(client, Grant.AUTHORIZATION_CODE) and not client.redirect_uris:
+    names = ("grants", "redirect_uris", "account_id")
+    after = {name: values.get(name, getattr(client, name)) for name in names}
+    grants = after["grants"].split(" ")
+    if Grant.AUTHORIZATION_CODE in grants and not after["redirect_uris"]:
         raise InvalidField("redirect_uris", "The grant authorization_code needs an address.")
-    if has_grant(client, Grant.CLIENT_CREDENTIALS):
+    if Grant.CLIENT_CREDENTIALS in grants:
         if client.secret_digest is None:
             raise InvalidField("grants", "The grant client_credentials needs a secret.")
-        if client.account_id is None:
+        if after["account_id"] is None:
             raise InvalidField("account_id", "The grant client_credentials needs an account.")
 
 

@@ -3,11 +3,17 @@
 import statistics
 import time
 from collections import Counter
+from contextlib import closing
 from ipaddress import ip_address
 from itertools import pairwise
+from urllib.parse import urlencode
 
 import psycopg2
 
+from authentication.pruning import prune
+from authentication.pruning.prune import Retention
+from database.engine.session import Database
+from database.settings import DatabaseSettings
 from faults import observe
 from faults.calls import Answer, Caller
 from faults.context import EMAIL, ScenarioContext, sign_up
@@ -20,6 +26,26 @@ CONNECTIONS = 900
 # How often the owner tries to log in, each time after the Retry-After of the answer before.
 _MAX_TRIES = 3
 _MAILS_PER_RECIPIENT = 3
+# Of one network in a minute at one worker, for the time that the scenario takes.
+_CODES = 4 * 30
+_AUTHORIZATION = urlencode(
+    {
+        "response_type": "code",
+        "client_id": "flood",
+        "redirect_uri": "https://example.org/callback",
+        "code_challenge": "E9Melhoa2OwvFrEMTJHguCHaoeK1t8URWbuGJSstw-c",
+        "code_challenge_method": "S256",
+    }
+)
+_CLIENT = """
+INSERT INTO oauth_clients (id, name, redirect_uris, scopes, grants)
+VALUES ('flood', 'Flood', 'https://example.org/callback', 'account',
+        'authorization_code urn:ietf:params:oauth:grant-type:device_code')
+"""
+_ROWS = """
+SELECT (SELECT count(*) FROM authorization_requests) + (SELECT count(*) FROM authorization_codes)
+     + (SELECT count(*) FROM device_codes)
+"""
 
 
 def one_account(_number: int) -> tuple[str, str]:
@@ -76,6 +102,60 @@ def flood_of_mails_to_nobody(context: ScenarioContext) -> Outcome:
 @scenario("F20", f"{PER_SECOND} requests/s for mails from one address")
 def flood_of_mails_from_one_address(context: ScenarioContext) -> Outcome:
     return _mail_flood(context, many_accounts)
+
+
+@scenario("F34", f"{PER_SECOND} requests/s at /authorize, from as many addresses")
+def flood_of_authorizations(context: ScenarioContext) -> Outcome:
+    return _authorization_flood(context, f"/authorize?{_AUTHORIZATION}", many_sources, most=0)
+
+
+@scenario("F34", f"{PER_SECOND} device codes/s, from one address")
+def flood_of_device_codes_from_one_address(context: ScenarioContext) -> Outcome:
+    return _authorization_flood(context, "/device_authorization", many_accounts, most=_CODES)
+
+
+@scenario("F34", f"{PER_SECOND} device codes/s, from as many addresses")
+def flood_of_device_codes(context: ScenarioContext) -> Outcome:
+    return _authorization_flood(context, "/device_authorization", many_sources, most=10_000)
+
+
+def _authorization_flood(
+    context: ScenarioContext, path: str, attack: Attack, *, most: int
+) -> Outcome:
+    """As below. No more rows are left than the limits say, and pruning deletes all of them."""
+    url = context.database()
+    service = context.serve(url, trusted_proxies="127.0.0.1")
+    token = sign_up(service).access_token
+    _execute(url, _CLIENT)
+    calm, flood, answers = [_p99(service.url, token)], [], Counter[str]()
+    for number in range(ROUNDS):
+        first = number * 100_000
+        with login_flood(service.url, attack, first=first, answers=answers, path=path):
+            time.sleep(0.5)
+            flood.append(_p99(service.url, token))
+        calm.append(_p99(service.url, token))
+    ratio = statistics.median(flood) / statistics.median(calm)
+    control = statistics.median(max(a, b) / min(a, b) for a, b in pairwise(calm))
+    ((rows,),) = _execute(url, _ROWS)
+    _execute(url, "UPDATE device_codes SET expires_at = now() - interval '1 day'")
+    with closing(Database(DatabaseSettings(database_url=url))) as database:
+        for _ in prune.prune_all(database, Retention(keep_days=7)):
+            pass
+    ((left,),) = _execute(url, _ROWS)
+    held = ratio < 2 and rows <= most and not left
+    return Outcome(
+        held and not {"500", "broken"} & answers.keys(),
+        f"p99 of GET /users/me {1000 * statistics.median(flood):.1f} ms, {ratio:.2f} times that of"
+        f" a calm service (calm rounds differ by {control:.2f});"
+        f" {sum(answers.values())} requests: {dict(sorted(answers.items()))};"
+        f" {rows} rows, and {left} after pruning",
+    )
+
+
+def _execute(url: str, statement: str) -> list[tuple[int]]:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
 
 
 def _mail_flood(context: ScenarioContext, attack: Attack) -> Outcome:

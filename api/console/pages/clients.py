@@ -63,7 +63,6 @@ def register(
             origin=actor.origin,
         )
     except (InvalidField, ClientExists) as error:
-        db.rollback()
         return _form(request, form, error)
     return _show_secret(request, created)
 
@@ -97,7 +96,6 @@ def change(
     try:
         registration.change(db, client_id, _read(form), origin=actor.origin)
     except InvalidField as error:
-        db.rollback()
         client = registration.get_client(db, client_id)
         return _form(request, form, error, client=client)
     return redirect(request, f"/console/clients/{client_id}", notice="client-changed")

@@ -9,20 +9,24 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from counterfoil import __version__
 from harness.pages import serve_pages
 from harness.programs import require_node_package, require_program
 from harness.server import REPOSITORY, Server
+from tests.support.administrator import run_sql
 from tests.support.browser import open_browser
 from tests.support.client import PASSWORD
 from tests.support.documentation import FENCE
 from tests.support.factors import SECRET_KEY
+from tests.support.oauth import add_client
 
 PACKAGE = REPOSITORY / "clients" / "javascript"
 MODULES = ["index.js", "code_flow.js", "requests.js", "storage.js", "tabs.js"]
 EMAIL = "ada@example.org"
+EXAMPLE = "/examples/single-page/index.html"
+EXAMPLE_TEXT = (REPOSITORY / EXAMPLE.removeprefix("/")).read_text()
 
 PAGE = """<!doctype html><title>An application</title><script type="module">
 import { createClient, webStorage } from './index.js'
@@ -39,18 +43,24 @@ window.readMany = () => Promise.all(Array.from({ length: 5 }, read))
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
     """Where the application's page and the package are served."""
-    modules = {f"/{name}": (PACKAGE / name).read_text() for name in MODULES}
-    with serve_pages({"/page.html": PAGE, **modules}) as origin:
+    modules = {name: (PACKAGE / name).read_text() for name in MODULES}
+    served = {f"/{name}": text for name, text in modules.items()}
+    served |= {f"/clients/javascript/{name}": text for name, text in modules.items()}
+    with serve_pages({"/page.html": PAGE, EXAMPLE: EXAMPLE_TEXT, **served}) as origin:
         yield origin
 
 
 @pytest.fixture(scope="module")
-def server(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """On one database: a client sees no difference."""
-    folder = tmp_path_factory.mktemp("javascript")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One: a client sees no difference."""
+    return f"sqlite:///{tmp_path_factory.mktemp('javascript')}/service.db"
+
+
+@pytest.fixture(scope="module")
+def server(origin: str, database: str) -> Iterator[Server]:
     environment = {"COUNTERFOIL_BCRYPT_ROUNDS": "4", "COUNTERFOIL_CORS_ORIGINS": origin}
     environment["COUNTERFOIL_SECRET_KEYS"] = SECRET_KEY
-    with Server.launch(f"sqlite:///{folder}/service.db", environment=environment) as server:
+    with Server.launch(database, environment=environment) as server:
         account = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
         httpx2.post(f"{server.url}/register", json=account).raise_for_status()
         yield server
@@ -126,6 +136,34 @@ def context() -> Iterator[BrowserContext]:
         assert chromium is not None
         with chromium.new_context() as context:
             yield context
+
+
+def test_the_single_page_example_signs_in_and_out(
+    context: BrowserContext, origin: str, server: Server, database: str
+) -> None:
+    add_client(
+        lambda statement: run_sql(database, statement),
+        database,
+        "single-page",
+        redirect_uris=f"{origin}{EXAMPLE}",
+    )
+    page = context.new_page()
+    page.goto(f"{origin}{EXAMPLE}?service={server.url}")
+    expect(page.get_by_role("status")).to_have_text("You are not signed in.")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("E-mail or username").fill(EMAIL)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("status")).to_have_text(f"You are {EMAIL}.")
+    assert page.url == f"{origin}{EXAMPLE}"
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text(f"You are {EMAIL}.")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("status")).to_have_text("You are not signed in.")
+    live = "SELECT count(*) FROM sessions WHERE oauth_client_id IS NOT NULL AND revoked_at IS NULL"
+    assert run_sql(database, live) == [(0,)]
+    page.close()
 
 
 def open_tab(context: BrowserContext, origin: str, server: Server) -> Page:

@@ -420,3 +420,59 @@ test('a service that does not answer is asked again in time', async () => {
   assert.equal((await client.fetch(`${url}/users/me`)).status, 200)
   assert.equal(sending.to('/token').length, 2)
 })
+
+/** Answers in place of the service at /token, and a storage for what belongs to a sign-in. */
+function signingIn() {
+  const kept = new Map()
+  const pending = {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => kept.set(key, value),
+    removeItem: (key) => kept.delete(key),
+  }
+  const tokens = { access_token: 'cfa_a', refresh_token: 'cfr_r', expires_in: 60 }
+  const fetch = recording(({ path }) => (path === '/token' ? Response.json(tokens) : undefined))
+  const client = createClient({ url, clientId: 'web', pending, fetch })
+  return { client, fetch }
+}
+
+const redirectUri = 'https://app.example.org/'
+
+test('a code is exchanged once, however often the page asks', async () => {
+  const { client, fetch } = signingIn()
+  const begun = new URL(await client.signInAddress({ redirectUri, scope: 'account' }))
+  const { state, code_challenge: challenge, ...rest } = Object.fromEntries(begun.searchParams)
+  assert.deepEqual(rest, {
+    response_type: 'code',
+    client_id: 'web',
+    redirect_uri: redirectUri,
+    code_challenge_method: 'S256',
+    scope: 'account',
+  })
+  assert.match(challenge, /^[A-Za-z0-9_-]{43}$/)
+  const answer = `${redirectUri}?${new URLSearchParams({ code: 'c', state, iss: url })}`
+  assert.deepEqual(await Promise.all([client.completeSignIn(answer), client.completeSignIn(answer)]), [
+    true,
+    true,
+  ])
+  assert.equal(fetch.to('/token').length, 1)
+  const form = Object.fromEntries(fetch.to('/token')[0].init.body)
+  assert.match(form.code_verifier, /^[A-Za-z0-9_-]{43}$/)
+  assert.equal(await client.isLoggedIn(), true)
+})
+
+test('an answer that was not asked for, or of another service, is rejected', async () => {
+  const { client, fetch } = signingIn()
+  const answer = (fields) => `${redirectUri}?${new URLSearchParams(fields)}`
+  const rejected = (fields, code) =>
+    assert.rejects(client.completeSignIn(answer(fields)), (error) => error.code === code)
+  await rejected({ code: 'c', state: 'made up', iss: url }, 'invalid_state')
+  const stateOf = async () =>
+    new URL(await client.signInAddress({ redirectUri })).searchParams.get('state')
+  const state = await stateOf()
+  await rejected({ code: 'c', state, iss: 'https://evil.example' }, 'invalid_issuer')
+  // It has been used up.
+  await rejected({ code: 'c', state, iss: url }, 'invalid_state')
+  await rejected({ error: 'access_denied', state: await stateOf(), iss: url }, 'access_denied')
+  assert.equal(await client.completeSignIn(redirectUri), false)
+  assert.equal(fetch.to('/token').length, 0)
+})

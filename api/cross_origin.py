@@ -16,19 +16,10 @@ _EXPOSED = ("Retry-After", "WWW-Authenticate", "X-Request-ID")
 # /verify answered a preflight, a proxy that forwards the method would take that for permission.
 _CLOSED = frozenset(
     {
-        "account",
-        "authorize",
-        "device",
-        "browser-session",
-        "console",
-        "metrics",
-        "sign-in",
-        "sign-out",
-        "verify",
+        *("account", "authorize", "browser-session", "console", "device", "metrics"),
+        *("sign-in", "sign-out", "verify"),
     }
 )
-
-
 _OPEN = frozenset({"/token", "/revoke", prefix.METADATA_PATH})
 
 

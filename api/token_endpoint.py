@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from api.oauth_errors import OAuthException
 from api.request import forms
 from authentication.audit import Origin
-from authentication.clients import authentication
-from authentication.clients.authentication import ClientCredentials
+from authentication.clients import client_authentication
+from authentication.clients.client_authentication import ClientCredentials
 from authentication.clients.grants import Grant
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
@@ -80,14 +80,16 @@ async def _log_in(request: TokenRequest) -> TokenPair:
 
 async def _refresh(request: TokenRequest) -> TokenPair:
     token = forms.required_token(request.form, "refresh_token")
-    client = await authentication.find_client(request.service, request.sent, origin=request.origin)
-    authentication.demand_grant(client, Grant.REFRESH_TOKEN)
+    client = await client_authentication.find_client(
+        request.service, request.sent, origin=request.origin
+    )
+    client_authentication.demand_grant(client, Grant.REFRESH_TOKEN)
     exchange = RefreshRequest(token, request.form.get("scope"), request.sent.client_id, client)
     return await refresh_grant.refresh(request.service, exchange, origin=request.origin)
 
 
 async def _redeem_code(request: TokenRequest) -> TokenPair:
-    client = await authentication.get_client(
+    client = await client_authentication.get_client(
         request.service, request.sent, Grant.AUTHORIZATION_CODE, origin=request.origin
     )
     exchange = CodeRequest(
@@ -100,7 +102,7 @@ async def _redeem_code(request: TokenRequest) -> TokenPair:
 
 
 async def _poll(request: TokenRequest) -> TokenPair:
-    client = await authentication.get_client(
+    client = await client_authentication.get_client(
         request.service, request.sent, Grant.DEVICE_CODE, origin=request.origin
     )
     code = forms.required_token(request.form, "device_code")
@@ -108,7 +110,7 @@ async def _poll(request: TokenRequest) -> TokenPair:
 
 
 async def _issue_to_client(request: TokenRequest) -> TokenPair:
-    client = await authentication.get_client(
+    client = await client_authentication.get_client(
         request.service, request.sent, Grant.CLIENT_CREDENTIALS, origin=request.origin
     )
     scope = request.form.get("scope")

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from api.oauth_errors import OAuthException
 from api.request import media_types
-from authentication.clients.authentication import ClientCredentials
+from authentication.clients.client_authentication import ClientCredentials
 from counterfoil import tokens
 from database import limits
 from schemas.text import has_control_characters

@@ -13,8 +13,8 @@ from api.openapi.oauth import INTROSPECTION, oauth_problems
 from api.request import forms
 from api.routing.fast_route import FastRoute
 from authentication import permissions
-from authentication.clients import authentication
-from authentication.clients.authentication import ClientCredentials
+from authentication.clients import client_authentication
+from authentication.clients.client_authentication import ClientCredentials
 from authentication.resolution import introspection
 from authentication.service import Service
 from counterfoil.errors import InsufficientScope, InvalidToken
@@ -71,7 +71,7 @@ async def _find_client(request: Request, sent: ClientCredentials) -> OAuthClient
     if sent.secret is None or credential_kind(sent.secret) is not None:
         return None
     service: Service = request.app.state.service
-    return await authentication.find_client(service, sent, origin=origin_of(request))
+    return await client_authentication.find_client(service, sent, origin=origin_of(request))
 
 
 async def _introspect_for_client(

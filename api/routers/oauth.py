@@ -11,7 +11,7 @@ from api.openapi.oauth import DEVICE_FORM, ONE_TOKEN_FORM, oauth_problems
 from api.request import forms, prefix
 from api.token_response import NO_STORE
 from authentication import permissions
-from authentication.clients import authentication, devices
+from authentication.clients import client_authentication, devices
 from authentication.clients.grants import Grant
 from authentication.credentials import revocation
 from authentication.errors import NotFound
@@ -41,7 +41,7 @@ async def revoke(request: Request, service: ServiceDep, origin: OriginDep) -> Re
     form = await forms.read(request)
     token, sent = forms.required_token(form, "token"), forms.client_credentials(request, form)
     # A client that names itself has to prove it (RFC 7009, 2.1), though it need not do so.
-    await authentication.find_client(service, sent, origin=origin)
+    await client_authentication.find_client(service, sent, origin=origin)
     limit = service.settings.revocation_misses_per_minute
     service.unknown_tokens.reject_flood("revoke", origin, limit=limit)
     # A repeated revocation writes as well: it waits until the first is committed.
@@ -72,7 +72,7 @@ async def authorize_device(request: Request, service: ServiceDep, origin: Origin
     """
     form = await forms.read(request)
     sent = forms.client_credentials(request, form)
-    client = await authentication.get_client(service, sent, Grant.DEVICE_CODE, origin=origin)
+    client = await client_authentication.get_client(service, sent, Grant.DEVICE_CODE, origin=origin)
     codes = await devices.begin(service, client, form.get("scope"), origin=origin)
     page = f"{request.app.state.settings.api.issuer}/device"
     body = DeviceAuthorizationRead(

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, labels
 from authentication.audit import Event, Origin, Reason
-from authentication.clients import authentication, lifetimes
-from authentication.clients.authentication import ClientCredentials
+from authentication.clients import client_authentication, lifetimes
+from authentication.clients.client_authentication import ClientCredentials
 from authentication.clients.grants import Grant
 from authentication.credentials.issuance import TokenPair
 from authentication.emails import LoginName
@@ -75,8 +75,8 @@ async def _find_client(
     service: Service, request: LoginRequest, origin: Origin
 ) -> OAuthClient | None:
     sent = ClientCredentials(request.client_id, request.client_secret)
-    client = await authentication.find_client(service, sent, origin=origin)
-    authentication.demand_grant(client, Grant.PASSWORD)
+    client = await client_authentication.find_client(service, sent, origin=origin)
+    client_authentication.demand_grant(client, Grant.PASSWORD)
     return client
 
 

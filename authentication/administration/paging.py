@@ -50,7 +50,11 @@ def decode_id(cursor: str | None) -> int | None:
 
 def decode_text(cursor: str | None) -> str:
     """The text in a cursor, or an empty one. Raises InvalidField for an invalid cursor."""
-    return "" if cursor is None else _decode(cursor, 1)[0]
+    text = "" if cursor is None else _decode(cursor, 1)[0]
+    # PostgreSQL raises an error for NUL.
+    if not text.isprintable():
+        raise _invalid()
+    return text
 
 
 def decode_position(cursor: str | None, *, id_is_uuid: bool) -> Position | None:

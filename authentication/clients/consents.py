@@ -12,6 +12,9 @@ from counterfoil.permissions import Scopes, split_scopes
 from database import queries
 from database.models import OAuthClient
 from database.queries.consents import Application as Application
+from database.text import is_comparable
+
+_NONE = "There is no such application."
 
 
 def list_own(db: Session, user_id: int) -> Sequence[Application]:
@@ -24,6 +27,8 @@ def take_back(db: Session, actor: Actor, client_id: str) -> int:
 
     Its codes become void as well. Raises NotFound if it has neither a consent nor a session.
     """
+    if not is_comparable(client_id):
+        raise NotFound(_NONE)
     own = queries.oauth_clients.select_sessions(client_id, actor.identity.user_id)
     targets = Targets(sessions=own)
     held = actor.hold(db, targets)
@@ -34,7 +39,7 @@ def take_back(db: Session, actor: Actor, client_id: str) -> int:
     queries.authorizations.delete_codes(db, user_id, client_id)
     queries.device_codes.delete_approved(db, user_id, client_id)
     if not had_consent and not revoked:
-        raise NotFound("There is no such application.")
+        raise NotFound(_NONE)
     subject = audit.user(user_id)
     audit.record(
         db,

@@ -70,7 +70,7 @@ def list_clients(db: Session, *, limit: int, cursor: str | None = None) -> Page[
 
 def get_client(db: Session, client_id: str) -> OAuthClient:
     """A client by id. Raises NotFound."""
-    client = queries.oauth_clients.find(db, client_id)
+    client = queries.oauth_clients.find(db, client_id) if _is_id(client_id) else None
     if client is None:
         raise NotFound("There is no such client.")
     return client
@@ -162,16 +162,21 @@ def rotate_secret(
 
 
 def _lock(db: Session, client_id: str) -> OAuthClient:
-    client = queries.oauth_clients.lock(db, client_id)
+    client = queries.oauth_clients.lock(db, client_id) if _is_id(client_id) else None
     if client is None:
         raise NotFound("There is no such client.")
     return client
 
 
+def _is_id(text: str) -> bool:
+    """PostgreSQL raises an error for some of the texts that cannot be one."""
+    return _ID.fullmatch(text) is not None
+
+
 def _new_id(client_id: str | None) -> str:
     if client_id is None:
         return secrets.token_hex(8)
-    if _ID.fullmatch(client_id) is None or client_id.lower() in RESERVED_IDS:
+    if not _is_id(client_id) or client_id.lower() in RESERVED_IDS:
         raise InvalidField("client_id", "Use 1 to 64 letters, digits, '_' and '-'.")
     return client_id
 

@@ -102,6 +102,18 @@ def test_what_cannot_be_registered_is_rejected(client: Client, sql: Sql) -> None
         assert answer.status_code == 201, address
 
 
+def test_odd_ids_and_cursors_find_nothing(client: Client, sql: Sql) -> None:
+    root = administrator(client, sql)
+    for path in ("/admin/clients/{}", "/users/me/applications/{}"):
+        for client_id in ("%00", "a%20b", "%F0%9F%90%8C", "x" * 64, "nobody"):
+            for method in ("GET", "DELETE"):
+                answer = client.http.request(method, path.format(client_id), headers=root.headers)
+                assert answer.status_code in (404, 405), (method, path, client_id)
+    for cursor in ("x", "WyJcdTAwMDAiXQ", "W10"):
+        answer = client.http.get(f"/admin/clients?cursor={cursor}", headers=root.headers)
+        assert answer.status_code == 422, cursor
+
+
 def test_both_secrets_work_while_one_is_rotated(server: Application, api: Client, sql: Sql) -> None:
     root = administrator(api, sql)
     path, old = "/admin/clients/server/secret", server.secret

@@ -6,8 +6,8 @@ from alembic import op
 from database import clock
 from database.base import BigId, PublicId, UTCDateTime
 
-revision = "0023_oauth_clients"
-down_revision = "0022_api_key_uses"
+revision = "0025_oauth_clients"
+down_revision = "0024_reign"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from database import index_building
 
-revision = "0023_sessions_of_clients"
-down_revision = "0023_oauth_clients"
+revision = "0025_sessions_of_clients"
+down_revision = "0025_oauth_clients"
 branch_labels = None
 depends_on = None
 

@@ -4,14 +4,12 @@ from typing import Annotated
 
 import typer
 
-from api.commands import support
+from api.commands import output, support
 from authentication.audit import COMMAND
 from authentication.clients import registration
 from authentication.clients.grants import Grant
 from authentication.clients.registration import ClientFields
 from counterfoil.permissions import split_scopes
-
-_PAGE = 200
 
 ClientArgument = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
 NameOption = Annotated[str | None, typer.Option(help="As users read it.")]
@@ -85,21 +83,28 @@ def change_client(
         registration.change(db, client, wanted, origin=COMMAND)
 
 
-def list_clients() -> None:
+def list_clients(
+    limit: output.LimitOption = output.DEFAULT_LISTED,
+    as_json: output.JsonOption = False,
+    headers: output.HeadersOption = None,
+) -> None:
     """List clients: id, name, kind, grants, scopes, redirect addresses, whether it is disabled."""
     with support.connected() as (database, _), database.transaction(read_only=True) as db:
-        cursor = None
-        while True:
-            page = registration.list_clients(db, limit=_PAGE, cursor=cursor)
-            for client in page.items:
-                kind = "confidential" if client.is_confidential else "public"
-                state = "disabled" if client.disabled_at else "enabled"
-                what = f"{client.grants}\t{client.scopes or '-'}\t{client.redirect_uris or '-'}"
-                name = support.printable(client.name)
-                typer.echo(f"{client.id}\t{name}\t{kind}\t{what}\t{state}")
-            if page.next_cursor is None:
-                break
-            cursor = page.next_cursor
+        found = registration.list_clients(db, limit=limit + 1).items
+        rows = [
+            (
+                client.id,
+                client.name,
+                "confidential" if client.is_confidential else "public",
+                client.grants,
+                client.scopes,
+                client.redirect_uris,
+                "disabled" if client.disabled_at else "enabled",
+            )
+            for client in found
+        ]
+        columns = ("id", "name", "kind", "grants", "scopes", "redirect_uris", "state")
+        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
 
 
 def disable_client(client: ClientArgument) -> None:

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.console import charts, parameters
+from api.console import charts
 from api.console.charts import Chart, Series
 from api.dependencies import SessionDep
+from api.web import parameters
 from api.web.rendering import page, redirect
 from api.web.signed_in_user import SignedInUserDep
 from authentication.administration import statistics

@@ -1,6 +1,8 @@
 """Each user's own account page: their sessions, API keys, latest events and password."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
 
 from api.dependencies import ServiceDep, SessionDep
 from api.pages.fields import field_error
@@ -12,6 +14,7 @@ from authentication import audit
 from authentication.accounts import email_addresses, password_change
 from authentication.administration import operations
 from authentication.administration.operations import AuditFilter, SessionFilter
+from authentication.clients import consents
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, WrongPassword
@@ -20,6 +23,8 @@ from counterfoil.errors import CounterfoilError, InvalidToken
 from database import limits
 
 router = APIRouter(prefix="/account")
+
+ClientId = Annotated[str, Path(max_length=limits.MAX_CLIENT_ID_LENGTH)]
 
 SESSIONS_SHOWN = 25
 EVENTS_SHOWN = 10
@@ -49,6 +54,7 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
             db, user_id, limit=KEYS_SHOWN, cursor=parameters.text(request, "keys")
         ),
         key_count=api_keys.count_of_user(db, user_id),
+        applications=consents.list_own(db, user_id),
         email=email_addresses.read_status(db, user_id),
         events=events,
     )
@@ -73,6 +79,15 @@ def revoke_others(
     """Revoke all of the user's sessions except this one, and logins in progress."""
     revoked = sessions.revoke_all_own(db, actor, keep_current=True)
     return redirect(request, "/account", notice="sessions-ended", count=revoked)
+
+
+@router.post("/applications/{client_id}/remove")
+def remove_application(
+    request: Request, actor: SignedInRevoker, form: FormDep, db: SessionDep, client_id: ClientId
+) -> Response:
+    """Take back what the user has allowed an application, and revoke its sessions."""
+    consents.take_back(db, actor, client_id)
+    return redirect(request, "/account", notice="application-removed")
 
 
 @router.get("/password")

@@ -51,5 +51,8 @@ def _explain(error: ErrorDetails) -> InvalidField:
         case "string_too_long":
             return InvalidField(field, f"Use at most {error['ctx']['max_length']} characters.")
         case "string_too_short":
-            return InvalidField(field, N_("Fill this in."))
+            is_empty = not error["input"].strip()
+            return InvalidField(
+                field, N_("Fill this in.") if is_empty else N_("This is too short.")
+            )
     return InvalidField(field, N_("This must not contain control characters."))

@@ -36,7 +36,7 @@ def check(request: Request, key: str, sent: str) -> None:
     """Raises CsrfCheckFailed unless the token belongs to the key and the origin is this site."""
     salt, signature = sent[:_SALT_LENGTH], sent[_SALT_LENGTH:]
     is_valid = hmac.compare_digest(_sign(key, salt).encode(), signature.encode())
-    if not is_valid or not _is_same_origin(request):
+    if not is_valid or not is_same_origin(request):
         raise CsrfCheckFailed
 
 
@@ -44,8 +44,11 @@ def _sign(key: str, salt: str) -> str:
     return hmac.new(key.encode(), _PURPOSE + salt.encode(), sha256).hexdigest()
 
 
-def _is_same_origin(request: Request) -> bool:
-    """Judged by Sec-Fetch-Site and Origin where they are sent. Scripts cannot set these headers."""
+def is_same_origin(request: Request) -> bool:
+    """Whether a page of ours has sent the request.
+
+    Judged by Sec-Fetch-Site and Origin where they are sent. Scripts cannot set these headers.
+    """
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin = request.headers.get("origin")

@@ -102,8 +102,12 @@ def show(
 async def _sign_in_required(request: Request, error: SignInRequired) -> Response:
     if arrival.is_from_another_site(request):
         return arrival.reload(request)
+    is_get = request.method in {"GET", "HEAD"}
+    if not is_get and not csrf.is_same_origin(request):
+        # Browsers send no cookie with a form of another site.
+        return await _csrf_check_failed(request, CsrfCheckFailed())
     notice = "session-over" if error.was_signed_in else None
-    next_page = own_address(request) if request.method in {"GET", "HEAD"} else None
+    next_page = own_address(request) if is_get else None
     response = redirect(request, "/sign-in", notice=notice, next=next_page)
     cookies.clear(request, response, cookies.SESSION)
     return response

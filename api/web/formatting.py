@@ -52,6 +52,10 @@ NOTICES: dict[str, tuple[str, str]] = {
         N_("A mail to the new address is on its way. It is yours once you confirm it."),
         "",
     ),
+    "application-removed": (
+        N_("The application has no access any more. Its next request is rejected."),
+        "",
+    ),
     "account-created": (N_("Your account has begun. Sign in."), ""),
     "reset-sent": (N_("A mail with a link to set a new password is on its way."), ""),
     "mail-retried": (N_("The mail is tried again now."), ""),
@@ -129,11 +133,12 @@ EVENTS: dict[str, str] = {
 }
 _FAILURES = {
     *(Event.PASSWORD_REFUSED, Event.LOGIN_FAILED, Event.REFRESH_FAILED, Event.REFRESH_REUSED),
-    *(Event.FACTOR_REFUSED, Event.PASSKEY_CLONED),
+    *(Event.CODE_REUSED, Event.CODE_REFUSED, Event.FACTOR_REFUSED, Event.PASSKEY_CLONED),
 }
 _WARNINGS = {
     *(Event.FACTOR_REMOVED, Event.FACTORS_REMOVED, Event.RECOVERY_CODE_USED),
     *(Event.ATTEMPTS_THROTTLED, Event.USER_DISABLED, Event.EMAIL_REVERTED, Event.MAIL_FAILED),
+    *(Event.AUTHORIZATION_DENIED, Event.DEVICE_DENIED),
 }
 
 

@@ -33,6 +33,7 @@ MESSAGES = (
     N_("Use letters, digits and . _ + - only, at most {number}, and not digits alone."),
     N_("Use {number} to 200 visible characters."),
     N_("Use {number} to 2,000 visible characters."),
+    N_("There is no such application."),
     N_("Choose one of these."),
     N_("This is not a cursor that this service issued."),
     N_("This page is too old. Go back to the application and start again."),

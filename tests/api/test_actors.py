@@ -61,6 +61,9 @@ WITHOUT_ACTOR = {
     ("POST", "/revoke"),
     ("POST", "/sign-in"),
     ("POST", "/account/register"),
+    ("POST", "/device_authorization"),
+    # It only redirects.
+    ("POST", "/authorize"),
     # What entitles to these is a link that only the owner of a mailbox can know.
     ("POST", "/password/forgot"),
     ("POST", "/password/reset"),
@@ -164,6 +167,8 @@ def test_every_route_that_writes_takes_an_actor_and_is_tried_below(
     tried = {(action.method, action.route) for action in EVERY_ACTION}
     # It ends only the session that it is sent.
     tried.add(("POST", "/sign-out"))
+    # It only reads.
+    tried.add(("POST", "/device"))
     found = 0
     for method, path, route in every_route(make_app(**mailbox.settings)):
         if (method, path) in WITHOUT_ACTOR:

@@ -12,6 +12,7 @@ from tests.support.administrator import Sql, give_role, user_id
 from tests.support.authenticator import Passkey
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.console import ConsoleClient
+from tests.support.oauth import CALLBACK, DEVICE_GRANT, Application, transaction_of
 
 T = TypeVar("T")
 
@@ -20,6 +21,15 @@ GRACE = "grace@example.org"
 ROOT = "root@example.org"
 # Of a mail that was given up.
 MAIL_ID = 1_000_000
+# Which Eve has allowed something.
+CLIENT = {
+    "id": "calendar",
+    "name": "Calendar",
+    "is_confidential": True,
+    "redirect_uris": [CALLBACK],
+    "scopes": ["account"],
+    "grants": ["authorization_code", DEVICE_GRANT],
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Action:
             "api_key_id": ids.grace_key if of_grace else ids.eve_key,
         }
         path = self.route.replace("{mail_id}", str(MAIL_ID))
+        path = path.replace("{client_id}", str(CLIENT["id"]))
         for name, value in names.items():
             path = path.replace(f"{{{name}}}", str(value))
         return path
@@ -87,6 +98,10 @@ OF_ADMINISTRATORS = [
     Action("POST", "/admin/users", {"email": "mallory@example.org", "name": "Mallory"}),
     Action("POST", "/admin/users/{user_id}/reset"),
     Action("DELETE", "/admin/users/{user_id}"),
+    Action("POST", "/admin/clients", {"name": "Another", "redirect_uris": [CALLBACK]}),
+    Action("PATCH", "/admin/clients/{client_id}", {"name": "Another"}),
+    Action("POST", "/admin/clients/{client_id}/secret"),
+    Action("DELETE", "/admin/clients/{client_id}"),
 ]
 BY_API_KEY = [Action(a.method, a.route, a.body, by_key=True) for a in OF_ADMINISTRATORS]
 OF_USERS = [
@@ -112,6 +127,7 @@ OF_USERS = [
     Action("POST", "/factors/totp/confirm", {"code": "{ids.eve_code}"}),
     Action("DELETE", "/factors/totp/{factor_id}"),
     Action("POST", "/factors/recovery-codes"),
+    Action("DELETE", "/users/me/applications/{client_id}"),
 ]
 ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
@@ -139,7 +155,11 @@ ON_PAGES = [
     Action("POST", "/account/api-keys/new", {"name": "Another", "days": "30"}),
     Action("POST", "/account/api-keys/{api_key_id}/rotate"),
     Action("POST", "/account/api-keys/{api_key_id}/revoke"),
+    Action("POST", "/account/applications/{client_id}/remove"),
+    Action("POST", "/authorize/decision", {"decision": "allow"}),
+    Action("POST", "/device/decision", {"decision": "allow"}),
 ]
+PAGES = ("/console", "/account", "/authorize", "/device")
 EVERY_ACTION = [
     *(OF_ADMINISTRATORS + BY_API_KEY + OF_USERS),
     *(ON_PAGES_OF_ADMINISTRATORS + ON_PAGES),
@@ -212,7 +232,7 @@ class Stage:
         self.browser.http.cookies.clear()
         self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
         # The rows of the throttle would reject the many who register here.
-        for table in ("throttle_counters", "released_names", "outbox", "users"):
+        for table in ("throttle_counters", "released_names", "outbox", "users", "oauth_clients"):
             self.sql(f"DELETE FROM {table}")
         self.sql(
             "INSERT INTO outbox (id, kind, address, locale, failed_at, error_code) VALUES"
@@ -227,6 +247,7 @@ class Stage:
         grace = self.client.log_in(GRACE)
         self.key = self.client.create_api_key(self.eve)
         app = factors.begin(self.client, self.eve, name="App").json()
+        self.add_client()
         return Ids(
             eve=user_id(self.sql, EVE),
             grace=user_id(self.sql, GRACE),
@@ -238,19 +259,33 @@ class Stage:
             grace_key=self.client.create_api_key(grace)["id"],
         )
 
+    def add_client(self) -> None:
+        """Register a client that Eve has allowed something."""
+        post = self.client.http.post
+        made = post("/admin/clients", json=CLIENT, headers=self.root.headers)
+        assert made.status_code == 201, made.text
+        self.secret = made.json()["client_secret"]
+        self.sql(
+            "INSERT INTO consents (user_id, client_id, scopes, granted_at)"
+            f" VALUES ({user_id(self.sql, EVE)}, '{CLIENT['id']}', 'admin', CURRENT_TIMESTAMP)"
+        )
+
     def current(self, tokens: Tokens) -> str:
         found = self.client.sessions(tokens)
         return next(str(one["id"]) for one in found if one["current"])
 
     def prepare(self, action: Action) -> None:
-        """Sign Eve in to the console if the action needs that, or give her a factor."""
+        """Sign Eve in to the pages if the action needs that, or give her a second factor."""
         if action.route == "/factors/recovery-codes":
             self.sql("UPDATE totp_factors SET confirmed_at = created_at")
         if action.route.startswith("/passkeys"):
             self.prepare_passkeys(action.route)
-        if action.route.startswith(("/console", "/account")):
-            assert self.browser.sign_in(EVE).status_code == 200
-            self.browser.open("/account")
+        if not action.route.startswith(PAGES):
+            return
+        assert self.browser.sign_in(EVE).status_code == 200
+        application = Application(self.browser, str(CLIENT["id"]), self.secret)
+        self.browser.open(application.address() if "authorize" in action.route else "/account")
+        self.device = application.post("/device_authorization").json()
 
     def prepare_passkeys(self, route: str) -> None:
         """Give Eve a passkey to change, or one that is about to be added."""
@@ -269,8 +304,12 @@ class Stage:
         path = path.replace("{passkey_id}", self.passkey_id)
         if action.route == "/passkeys":
             fields["credential"] = self.credential
-        if action.route.startswith(("/console", "/account")):
+        if action.route.startswith(PAGES):
             form = {"csrf_token": self.browser.form_token, **fields}
+            if action.route == "/authorize/decision":
+                form["transaction"] = transaction_of(self.browser.page)
+            if action.route == "/device/decision":
+                form["user_code"] = self.device["user_code"]
             return self.client.http.post(path, data=form, follow_redirects=False)
         headers = {"X-API-Key": self.key["key"]} if action.by_key else self.eve.headers
         body = fields if action.method in {"POST", "PATCH", "PUT"} else None
@@ -295,6 +334,10 @@ class Stage:
             "recovery_codes": self.sql("SELECT count(*) FROM recovery_codes"),
             "passkeys": self.sql("SELECT id, name FROM passkeys ORDER BY id"),
             "challenges": self.sql("SELECT kind FROM challenges ORDER BY token_digest"),
+            "oauth_clients": self.sql("SELECT id, name, secret_digest FROM oauth_clients"),
+            "consents": self.sql("SELECT user_id, client_id, scopes FROM consents"),
+            "codes": self.sql("SELECT id FROM authorization_codes"),
+            "device_codes": self.sql("SELECT id, approved_at, denied_at FROM device_codes"),
             "api_keys": self.sql(
                 "SELECT id, revoked_at, expires_at, replaced_at FROM api_keys ORDER BY id"
             ),

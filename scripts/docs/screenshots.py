@@ -1,4 +1,4 @@
-"""Takes the screenshots of the console in docs/images, with the data of the command `demo`."""
+"""Takes the screenshots of web pages in docs/images, with the data of the command `demo`."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
@@ -29,25 +30,37 @@ class Screenshot(NamedTuple):
     path: str
     press: str = ""
     scheme: str = "light"
+    locale: str = "en"
     size: tuple[int, int] = DESKTOP
 
 
+CALENDAR = {
+    "response_type": "code",
+    "client_id": "calendar",
+    "redirect_uri": "https://calendar.example.org/callback",
+    "scope": "account",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
+CONSENT = f"/authorize?{urlencode(CALENDAR)}"
 SCREENSHOTS = [
-    Screenshot("sign-in", "/sign-in", size=(900, 560)),
-    Screenshot("overview", "/console/?period=week"),
-    Screenshot("overview-dark", "/console/?period=month", scheme="dark"),
-    Screenshot("overview-phone", "/console/", size=PHONE),
-    Screenshot("users", "/console/users"),
-    Screenshot("nobody-found", "/console/users?q=nobody", size=(1200, 400)),
-    Screenshot("user", "find:bjarne", size=(1200, 1180)),
-    Screenshot("user-phone", "find:bjarne", scheme="dark", size=PHONE),
-    Screenshot("sessions", "/console/sessions"),
-    Screenshot("sessions-phone", "/console/sessions", size=PHONE),
-    Screenshot("events", "/console/events", scheme="dark"),
-    Screenshot("account", "/account"),
-    Screenshot("password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
-    Screenshot("new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
-    Screenshot("error", "/console/users/999999999", size=(1200, 460)),
+    Screenshot("console-sign-in", "/sign-in", size=(900, 560)),
+    Screenshot("console-overview", "/console/?period=week"),
+    Screenshot("console-overview-dark", "/console/?period=month", scheme="dark"),
+    Screenshot("console-overview-phone", "/console/", size=PHONE),
+    Screenshot("console-users", "/console/users"),
+    Screenshot("console-nobody-found", "/console/users?q=nobody", size=(1200, 400)),
+    Screenshot("console-user", "find:bjarne", size=(1200, 1180)),
+    Screenshot("console-user-phone", "find:bjarne", scheme="dark", size=PHONE),
+    Screenshot("console-sessions", "/console/sessions"),
+    Screenshot("console-sessions-phone", "/console/sessions", size=PHONE),
+    Screenshot("console-events", "/console/events", scheme="dark"),
+    Screenshot("console-account", "/account"),
+    Screenshot("console-password-asked", "find:bjarne", press="Disable", size=(1200, 520)),
+    Screenshot("console-new-key", "/account/api-keys/new", press="Make the key", size=(1200, 520)),
+    Screenshot("console-error", "/console/users/999999999", size=(1200, 460)),
+    Screenshot("pages-consent", CONSENT, size=(900, 520)),
+    Screenshot("pages-account", "/account", scheme="dark", locale="de", size=PHONE),
 ]
 
 
@@ -78,16 +91,24 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 def demo_database() -> Iterator[Demo]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/demo.db"
-        result = subprocess.run(
-            [sys.executable, str(REPOSITORY / "api.py"), "demo"],
-            env={**os.environ, **QUICK, "DATABASE_URL": url},
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            text=True,
+        email, password = run(folder, url, "demo").split()
+        run(
+            *(folder, url, "clients", "create", "Calendar", "--id", CALENDAR["client_id"]),
+            *("--redirect-uri", CALENDAR["redirect_uri"], "--scope", CALENDAR["scope"]),
         )
-        email, password = result.stdout.split()
         yield Demo(url, email, password)
+
+
+def run(folder: str, url: str, *command: str) -> str:
+    """Run a command of the service, and return what it prints."""
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "api.py"), *command],
+        env={**os.environ, **QUICK, "DATABASE_URL": url},
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def take(server: Server, demo: Demo, folder: Path) -> None:
@@ -106,13 +127,18 @@ def take(server: Server, demo: Demo, folder: Path) -> None:
             with chromium.new_context(**options) as context:
                 page = context.new_page()
                 show(page, server.url, screenshot, demo)
-                save(page, folder / f"console-{screenshot.name}.png")
+                save(page, folder / f"{screenshot.name}.png")
 
 
 def options_of(screenshot: Screenshot) -> dict[str, Any]:
     width, height = screenshot.size
     viewport = {"width": width, "height": height}
-    return {"color_scheme": screenshot.scheme, "viewport": viewport, "user_agent": AGENT}
+    return {
+        "color_scheme": screenshot.scheme,
+        "viewport": viewport,
+        "locale": screenshot.locale,
+        "user_agent": AGENT,
+    }
 
 
 def sign_in(page: Page, url: str, demo: Demo) -> None:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -11,10 +12,11 @@ from playwright.sync_api import Page, expect
 
 from harness.processes import free_port
 from harness.server import REPOSITORY, Server
-from tests.support.administrator import run_sql
+from tests.support.administrator import Sql, run_sql
 from tests.support.browser import Browser, open_browser
-from tests.support.client import Client, connected
+from tests.support.client import PASSWORD, Client, connected
 from tests.support.mailbox import SENDER, Mail, Mailbox
+from tests.support.oauth import CALLBACK, add_client, challenge_of
 
 AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 NEW = "an entirely new passphrase"
@@ -37,6 +39,7 @@ def server(folder: Path) -> Iterator[Server]:
         "COUNTERFOIL_MAIL_FROM": SENDER,
         "COUNTERFOIL_REGISTRATION": "confirm",
         "COUNTERFOIL_ISSUER": f"http://127.0.0.1:{port}",
+        "COUNTERFOIL_APPLICATION_COLOUR": "#ffcc00",
     }
     url = f"sqlite:///{folder}/pages.db"
     with Server.launch(url, environment=environment, port=port) as server:
@@ -50,10 +53,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def mailbox(folder: Path) -> Mailbox:
-    box = Mailbox(
-        folder / "mail", lambda statement: run_sql(f"sqlite:///{folder}/pages.db", statement)
-    )
+def sql(folder: Path) -> Sql:
+    return lambda statement: run_sql(f"sqlite:///{folder}/pages.db", statement)
+
+
+@pytest.fixture
+def mailbox(folder: Path, sql: Sql) -> Mailbox:
+    box = Mailbox(folder / "mail", sql)
     box.take()
     return box
 
@@ -117,20 +123,36 @@ def test_the_whole_way_of_an_account_works_without_scripts(
     assert client.me(tokens).status_code == 401
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_pages_are_accessible_and_as_wide_as_a_phone(
-    browser: Browser, server: Server, client: Client, mailbox: Mailbox, scheme: str, language: str
+EVERY_PAGE = ("/account/profile", "/account/email", "/account/password", "/account/nowhere")
+SOME_PAGES = ("/account", "/account/api-keys/new", "/device")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "language", "width", "more"),
+    [("light", "en", 1200, EVERY_PAGE), ("dark", "de", 390, ())],
+)
+def test_pages_are_accessible_and_fit_the_screen(
+    browser: Browser,
+    server: Server,
+    client: Client,
+    mailbox: Mailbox,
+    sql: Sql,
+    scheme: str,
+    language: str,
+    width: int,
+    more: tuple[str, ...],
 ) -> None:
     email = f"{scheme}-{language}@example.org"
     client.register(email)
     confirm = link_in(mailbox.take_one(email))
+    application = f"{scheme}-application-with-quite-a-long-name-without-a-space-in-it"
+    add_client(sql, "sqlite", application, name=application)
     chromium = browser.page.context.browser
     assert chromium is not None
     options: dict[str, Any] = {
         "color_scheme": scheme,
         "locale": language,
-        "viewport": {"width": 390, "height": 780},
+        "viewport": {"width": width, "height": 780},
         # axe is a script, which the pages themselves do not allow.
         "bypass_csp": True,
     }
@@ -148,6 +170,35 @@ def test_pages_are_accessible_and_as_wide_as_a_phone(
         page.goto(confirm)
         check(page)
         assert page.locator("html").get_attribute("lang") == language
+        page.goto(f"{server.url}/account/register")
+        check(page)
+        page.goto(f"{server.url}/sign-in")
+        sign_in(page, email, "wrong")
+        check(page)
+        sign_in(page, email, PASSWORD)
+        page.wait_for_url("**/account")
+        for path in SOME_PAGES + more:
+            page.goto(server.url + path)
+            check(page)
+        page.goto(f"{server.url}/authorize?{urlencode(request_of(application))}")
+        check(page)
+
+
+def request_of(application: str) -> dict[str, str]:
+    """The parameters with which an application asks for access."""
+    return {
+        "response_type": "code",
+        "client_id": application,
+        "redirect_uri": CALLBACK,
+        "code_challenge": challenge_of("v" * 43),
+        "code_challenge_method": "S256",
+    }
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.locator("#username").fill(email)
+    page.locator("#password").fill(password)
+    page.locator("button.primary").click()
 
 
 def check(page: Page) -> None:
@@ -169,6 +220,6 @@ def test_the_content_security_policy_blocks_nothing_that_a_page_needs(
         watched.watch()
         watched.page.goto(f"{server.url}/account/forgot-password")
         colour = "getComputedStyle(document.querySelector('button')).backgroundColor"
-        assert watched.page.evaluate(colour) == "rgb(42, 99, 84)"
+        assert watched.page.evaluate(colour) == "rgb(128, 102, 0)"
         assert not watched.errors
         assert all(url.startswith((f"{server.url}/", "data:")) for url in watched.requests)

@@ -129,6 +129,12 @@ OF_USERS = [
     Action("POST", "/factors/recovery-codes"),
     Action("DELETE", "/users/me/applications/{client_id}"),
 ]
+REGISTRATION = {
+    "name": "Another",
+    "redirect_uris": CALLBACK,
+    "scopes": "account",
+    "grant": ["authorization_code"],
+}
 ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
     Action("POST", "/console/users/{user_id}/reset"),
@@ -143,6 +149,12 @@ ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/names", {"email": "m@example.org", "name": "M"}),
     Action("POST", "/console/new-user", {"email": "m@example.org", "name": "M"}),
     Action("POST", "/console/users/{user_id}/delete"),
+    Action("POST", "/console/clients/new", REGISTRATION),
+    Action("POST", "/console/clients/{client_id}/change", REGISTRATION),
+    Action("POST", "/console/clients/{client_id}/disable"),
+    Action("POST", "/console/clients/{client_id}/enable"),
+    Action("POST", "/console/clients/{client_id}/rotate"),
+    Action("POST", "/console/clients/{client_id}/delete"),
 ]
 PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
 ON_PAGES = [

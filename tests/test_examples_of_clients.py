@@ -62,8 +62,12 @@ def running(*arguments: str) -> Iterator[IO[str]]:
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        yield process.stdout
-        assert process.wait(30) == 0
+        try:
+            yield process.stdout
+            assert process.wait(30) == 0
+        finally:
+            # It may still wait for its user, and leaving the block waits for it.
+            process.kill()
 
 
 def address_in(output: IO[str]) -> str:

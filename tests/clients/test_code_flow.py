@@ -71,21 +71,30 @@ def walk(script: str, ada: UserAgent, server: Server, *client: str) -> dict[str,
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        assert running.stdin is not None
-        assert running.stdout is not None
-        for line in running.stdout:
-            if line.startswith("{"):
-                results: dict[str, Any] = json.loads(line)
-                return results
-            if "/device" in line:
-                ada.connect(line.strip())
-                arrived = ""
-            else:
-                arrived = ada.allow(line.strip())
-            running.stdin.write(f"{arrived}\n")
-            running.stdin.flush()
-        assert running.stderr is not None
-        raise AssertionError(running.stderr.read())
+        try:
+            return converse(running, ada)
+        finally:
+            # It may still wait for a browser, and leaving the block waits for it.
+            running.kill()
+
+
+def converse(running: "subprocess.Popen[str]", ada: UserAgent) -> dict[str, Any]:
+    """Visit each address that the script prints, until it prints its results."""
+    assert running.stdin is not None
+    assert running.stdout is not None
+    assert running.stderr is not None
+    for line in running.stdout:
+        if line.startswith("{"):
+            results: dict[str, Any] = json.loads(line)
+            return results
+        arrived = ""
+        if "/device" in line:
+            ada.connect(line.strip())
+        else:
+            arrived = ada.allow(line.strip())
+        running.stdin.write(f"{arrived}\n")
+        running.stdin.flush()
+    raise AssertionError(running.stderr.read())
 
 
 def test_oauth4webapi(ada: UserAgent, server: Server) -> None:

@@ -7,7 +7,7 @@ import requests
 
 from tests.support.client import PASSWORD
 
-_FIELD = re.compile(r'name="(csrf_token|transaction|user_code)" value="([^"]*)"')
+_FIELD = re.compile(r'name="(csrf_token|transaction|user_code)"[^>]* value="([^"]*)"')
 _REFRESH = re.compile(r'<meta http-equiv="refresh" content="0; url=([^"]+)">')
 
 

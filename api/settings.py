@@ -1,5 +1,6 @@
 """How the service is reached over HTTP; and all settings of all layers together."""
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path

@@ -147,6 +147,7 @@ def test_a_role_is_created_given_changed_and_deleted_and_holds_at_once(
     assert call(client, admin, "POST", "/admin/roles", body).json() == {
         **body,
         "scopes": ["orders:read"],
+        "requires_second_factor": False,
     }
     assert call(client, admin, "POST", "/admin/roles", body).json()["code"] == "role_taken"
     call(client, admin, "PATCH", "/admin/users/2", {"roles": ["support", "user"]})

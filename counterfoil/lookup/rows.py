@@ -15,10 +15,7 @@ FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
 LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 _REQUIRED = ("issued_at", "user_created_at", "user_updated_at", "looked_up_at")
-_OPTIONAL = (
-    *("last_used_at", "session_expires_at", "session_confirmed_at", "session_second_factor_at"),
-    "expires_at",
-)
+_OPTIONAL = ("last_used_at", "session_expires_at", "session_confirmed_at", "expires_at")
 _moments_of = attrgetter(*_REQUIRED, *_OPTIONAL)
 
 
@@ -27,14 +24,17 @@ def read(row: Sequence[Any]) -> LiveCredential:
     found = LiveCredential(bytes(row[0]), *row[1:])
     moments = _moments_of(found)
     if None not in moments and min(moments) >= FIRST and max(moments) <= LAST:
-        return found
+        # By itself, because most sessions have none, and all others are usually there.
+        second_factor_at = found.session_second_factor_at
+        if second_factor_at is None or FIRST <= second_factor_at <= LAST:
+            return found
     return _bound(found)
 
 
 def _bound(found: LiveCredential) -> LiveCredential:
     # SQLite returns NULL for text that is not a time.
     changes: dict[str, Any] = {name: _bounded(getattr(found, name) or FIRST) for name in _REQUIRED}
-    for name in _OPTIONAL:
+    for name in (*_OPTIONAL, "session_second_factor_at"):
         moment = getattr(found, name)
         changes[name] = None if moment is None else _bounded(moment)
     if found.expires_at is not None and found.expires_at > LAST:

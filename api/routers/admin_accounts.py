@@ -4,10 +4,10 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from api import api_key_response
 from api.dependencies import AdministratorActor, ServiceDep, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.parameters import UserId
-from api.routers.api_keys import key_request, show
 from authentication import permissions
 from authentication.accounts.registration import Registration
 from authentication.administration import accounts, mails
@@ -97,5 +97,6 @@ def create_api_key(
 
     409 `password_set` for any other account: its keys are its owner's.
     """
-    request = key_request(body, service.settings)
-    return show(accounts.create_api_key(db, service.settings, actor, user_id, request))
+    request = api_key_response.read(body, service.settings)
+    new = accounts.create_api_key(db, service.settings, actor, user_id, request)
+    return api_key_response.show(new)

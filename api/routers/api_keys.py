@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api import api_key_response
 from api.dependencies import (
     AccountActor,
     AccountIdentity,
@@ -18,10 +19,7 @@ from api.dependencies import (
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId
-from authentication import policies
 from authentication.credentials import api_keys
-from authentication.credentials.api_keys import KeyRequest, NewKey
-from authentication.settings import AuthenticationSettings
 from database.models import ApiKeyUse
 from schemas.api_keys import (
     ApiKeyCreate,
@@ -95,7 +93,7 @@ def rotate_current_api_key(
     """
     overlap_seconds = body.overlap_seconds if body else None
     new = api_keys.rotate_itself(db, service.settings, actor, overlap_seconds=overlap_seconds)
-    return show(new)
+    return api_key_response.show(new)
 
 
 @router.get(
@@ -125,8 +123,8 @@ def create_api_key(
 
     The session must be fresh: see `POST /sessions/confirm`.
     """
-    request = key_request(body, service.settings)
-    return show(api_keys.create(db, service.settings, actor, request))
+    request = api_key_response.read(body, service.settings)
+    return api_key_response.show(api_keys.create(db, service.settings, actor, request))
 
 
 @router.delete(
@@ -161,23 +159,8 @@ def rotate_api_key(
     """
     overlap_seconds = body.overlap_seconds if body else None
     new = api_keys.rotate(db, service.settings, actor, api_key_id, overlap_seconds=overlap_seconds)
-    return show(new)
-
-
-def key_request(body: ApiKeyCreate, settings: AuthenticationSettings) -> KeyRequest:
-    """What a body asks for, with the defaults of the settings."""
-    lifetime = None
-    if not body.never_expires:
-        lifetime = policies.api_key_lifetime(settings, days=body.expires_in_days)
-    scopes = None if body.scopes is None else frozenset(body.scopes)
-    return KeyRequest(body.name, lifetime, scopes, body.requests_per_minute)
+    return api_key_response.show(new)
 
 
 def _uses(found: Sequence[ApiKeyUse]) -> list[ApiKeyUses]:
     return [ApiKeyUses.model_validate(one) for one in found]
-
-
-def show(new: NewKey) -> ApiKeyCreated:
-    """The only response with the key."""
-    stored = ApiKeyRead.model_validate(new.stored)
-    return ApiKeyCreated(key=new.text, **stored.model_dump())

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI
 from httpx2 import Response
 
+from database.models.user import NO_PASSWORD
 from tests.support import factors
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.authenticator import Passkey
@@ -30,6 +31,8 @@ CLIENT = {
     "scopes": ["account"],
     "grants": ["authorization_code", DEVICE_GRANT],
 }
+# A role that nobody has.
+SPARE_ROLE = "spare"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Action:
             "session_id": ids.eve_session,
             "factor_id": ids.eve_app,
             "api_key_id": ids.grace_key if of_grace else ids.eve_key,
+            "name": SPARE_ROLE,
         }
         path = self.route.replace("{mail_id}", str(MAIL_ID))
         path = path.replace("{client_id}", str(CLIENT["id"]))
@@ -102,6 +106,10 @@ OF_ADMINISTRATORS = [
     Action("PATCH", "/admin/clients/{client_id}", {"name": "Another"}),
     Action("POST", "/admin/clients/{client_id}/secret"),
     Action("DELETE", "/admin/clients/{client_id}"),
+    Action("POST", "/admin/users/{user_id}/api-keys", {"name": "Another"}),
+    Action("POST", "/admin/roles", {"name": "mallory"}),
+    Action("PATCH", "/admin/roles/{name}", {"scopes": "admin"}),
+    Action("DELETE", "/admin/roles/{name}"),
 ]
 BY_API_KEY = [Action(a.method, a.route, a.body, by_key=True) for a in OF_ADMINISTRATORS]
 OF_USERS = [
@@ -135,6 +143,7 @@ REGISTRATION = {
     "scopes": "account",
     "grant": ["authorization_code"],
 }
+OF_KEYS = [Action("POST", "/api-keys/current/rotate", by_key=True)]
 ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
     Action("POST", "/console/users/{user_id}/reset"),
@@ -155,6 +164,9 @@ ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/clients/{client_id}/enable"),
     Action("POST", "/console/clients/{client_id}/rotate"),
     Action("POST", "/console/clients/{client_id}/delete"),
+    Action("POST", "/console/roles/new", {"name": "mallory"}),
+    Action("POST", "/console/roles/{name}/change", {"scopes": "admin"}),
+    Action("POST", "/console/roles/{name}/delete"),
 ]
 PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
 ON_PAGES = [
@@ -173,7 +185,7 @@ ON_PAGES = [
 ]
 PAGES = ("/console", "/account", "/authorize", "/device")
 EVERY_ACTION = [
-    *(OF_ADMINISTRATORS + BY_API_KEY + OF_USERS),
+    *(OF_ADMINISTRATORS + BY_API_KEY + OF_USERS + OF_KEYS),
     *(ON_PAGES_OF_ADMINISTRATORS + ON_PAGES),
 ]
 
@@ -238,11 +250,17 @@ class Stage:
         self.root: Tokens
         self.passkey_id = ""
         self.credential: dict[str, Any] = {}
+        url = app.state.settings.database.url
+        if url.get_backend_name() == "postgresql":
+            sql(f"GRANT INSERT, UPDATE, DELETE ON roles TO {url.username}")
+            sql(f"GRANT USAGE ON SEQUENCE roles_id_seq TO {url.username}")
 
     def begin(self) -> Ids:
         """Make everybody anew. Eve is an administrator, signed in to the API and the console."""
         self.browser.http.cookies.clear()
         self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
+        self.sql("DELETE FROM roles WHERE id > 3")
+        self.sql(f"INSERT INTO roles (name, description, scopes) VALUES ('{SPARE_ROLE}', '', '')")
         # The rows of the throttle would reject the many who register here.
         for table in ("throttle_counters", "released_names", "outbox", "users", "oauth_clients"):
             self.sql(f"DELETE FROM {table}")
@@ -257,7 +275,8 @@ class Stage:
         self.root, self.eve = self.client.log_in(ROOT), self.client.log_in(EVE)
         other = self.client.log_in(EVE)
         grace = self.client.log_in(GRACE)
-        self.key = self.client.create_api_key(self.eve)
+        scopes = ["admin", "introspect", "moderate", "rotate"]
+        self.key = self.client.create_api_key(self.eve, scopes=scopes)
         app = factors.begin(self.client, self.eve, name="App").json()
         self.add_client()
         return Ids(
@@ -287,9 +306,11 @@ class Stage:
         return next(str(one["id"]) for one in found if one["current"])
 
     def prepare(self, action: Action) -> None:
-        """Sign Eve in to the pages if the action needs that, or give her a second factor."""
+        """Sign Eve in to the pages, or give or take what else the action needs."""
         if action.route == "/factors/recovery-codes":
             self.sql("UPDATE totp_factors SET confirmed_at = created_at")
+        if action.route == "/admin/users/{user_id}/api-keys":
+            self.sql(f"UPDATE users SET hashed_password = '{NO_PASSWORD}' WHERE email = '{GRACE}'")
         if action.route.startswith("/passkeys"):
             self.prepare_passkeys(action.route)
         if not action.route.startswith(PAGES):
@@ -336,6 +357,7 @@ class Stage:
                 " FROM users ORDER BY id"
             ),
             "outbox": self.sql("SELECT id, kind, failed_at FROM outbox ORDER BY id"),
+            "roles": self.sql("SELECT name, description, scopes FROM roles ORDER BY name"),
             "user_roles": self.sql("SELECT user_id, role_id FROM user_roles ORDER BY 1, 2"),
             "sessions": self.sql(
                 "SELECT id, revoked_at, epoch, confirmed_at FROM sessions ORDER BY id"

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.client import Client
 from tests.support.console import COOKIE, ConsoleClient
 from tests.support.oauth import Application, answer_of, transaction_of
+
+pytestmark = pytest.mark.one_database
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.client import PASSWORD, Client
 from tests.support.console import ConsoleClient
 from tests.support.mailbox import Mailbox
+
+pytestmark = pytest.mark.one_database
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 MakeConsole = Callable[..., ConsoleClient]

@@ -11,6 +11,8 @@ from api.web import colours
 from tests.support.console import ConsoleClient
 from tests.support.mailbox import Mailbox
 
+pytestmark = pytest.mark.one_database
+
 MakeConsole = Callable[..., ConsoleClient]
 
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><script>alert(1)</script></svg>'

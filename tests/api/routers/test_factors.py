@@ -11,6 +11,7 @@ import pytest
 from authentication.factors import sealing
 from counterfoil.cookies import HEADER
 from counterfoil.tokens import TokenKind, create
+from harness.programs import require_program
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, give_role, user_id
 from tests.support.client import PASSWORD, Client, Tokens, read_tokens
@@ -37,7 +38,7 @@ def app(client: Client, tokens: Tokens, sql: Sql) -> App:
 
 def test_the_codes_are_those_of_oathtool(client: Client, tokens: Tokens) -> None:
     made = factors.begin(client, tokens).json()
-    command = ["oathtool", "--totp", "--base32", made["secret"]]
+    command = [require_program("oathtool"), "--totp", "--base32", made["secret"]]
     code = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     confirmed = factors.confirm(client, tokens, f"{code[:3]} {code[3:]}")
     assert confirmed.status_code == 200

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Path, Request, Response
 from api.dependencies import ServiceDep, SessionDep
 from api.pages.fields import field_error
 from api.web import cookies, errors, parameters
-from api.web.forms import Form, FormDep
+from api.web.forms import Form, FormDep, confirmed
+from api.web.messages import N_
 from api.web.rendering import page, redirect
 from api.web.signed_in_user import SignedInRevoker, SignedInUserDep
 from authentication import audit
@@ -19,7 +20,11 @@ from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, WrongPassword
 from authentication.grants import console as console_grant
-from counterfoil.errors import CounterfoilError, InvalidToken
+from counterfoil.errors import (
+    CounterfoilError,
+    InsufficientUserAuthentication,
+    InvalidToken,
+)
 from database import limits
 
 router = APIRouter(prefix="/account")
@@ -98,12 +103,18 @@ async def show_password(request: Request, user: SignedInUserDep) -> Response:
 
 @router.post("/password")
 async def change_password(
-    request: Request, actor: SignedInRevoker, form: FormDep, service: ServiceDep
+    request: Request,
+    form: Annotated[Form, confirmed(N_("change your password"))],
+    actor: SignedInRevoker,
+    service: ServiceDep,
 ) -> Response:
     """Change the password and revoke all other sessions. Always needs the current password.
 
-    The session goes on with a new cookie.
+    A user who has a second factor gives it first, and then types the passwords again. The session
+    goes on with a new cookie.
     """
+    if not form.text("current_password"):
+        return page(request, "password.html", error=None)
     try:
         current, new = _passwords(form)
         pair = await password_change.change_password(
@@ -114,7 +125,7 @@ async def change_password(
             end_api_keys=not form.text("keep_api_keys"),
             settings=console_grant.lifetimes(service.settings),
         )
-    except InvalidToken:
+    except (InvalidToken, InsufficientUserAuthentication):
         raise
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)

@@ -11,6 +11,7 @@ from api.pages import (
     authorize,
     brand,
     device,
+    factors,
     links,
     passwords,
     profile,
@@ -36,7 +37,7 @@ def install(app: FastAPI) -> None:
     if settings.mail.is_on:
         nouns += [passwords, addresses]
     if settings.api.pages:
-        nouns += [sign_in, account, profile, api_keys, authorize, device]
+        nouns += [sign_in, account, profile, factors, api_keys, authorize, device]
         if settings.authentication.registration is not Registration.OFF:
             nouns.append(register)
     pages.add([noun.router for noun in nouns])
@@ -46,7 +47,14 @@ def install(app: FastAPI) -> None:
 
 def _paths(settings: ApiSettings) -> list[str]:
     own = (
-        ["/sign-in", "/sign-out", "/account", *authorize.PATHS, *device.PATHS]
+        [
+            "/sign-in",
+            "/sign-in/{path:path}",
+            "/sign-out",
+            "/account",
+            *authorize.PATHS,
+            *device.PATHS,
+        ]
         if settings.pages
         else []
     )

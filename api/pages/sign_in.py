@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,18 +10,29 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import OriginDep, ServiceDep, SessionDep, origin_of, service_of
 from api.pages import starting_form
-from api.web import arrival, cookies, errors
+from api.web import arrival, cookies, errors, proofs
 from api.web.forms import Form, FormDep, UncheckedForm
 from api.web.rendering import redirect, translate
 from api.web.signed_in_user import SignedInRevoker, SignedInUser, find_signed_in_user
 from authentication.audit import Origin
 from authentication.credentials import sessions
 from authentication.credentials.issuance import TokenPair
-from authentication.errors import InvalidCredentials, NotFound
+from authentication.errors import (
+    InvalidCode,
+    InvalidCredentials,
+    NotFound,
+    SecondFactorRequired,
+)
+from authentication.factors.methods import Method
+from authentication.factors.proofs import Proof
 from authentication.grants import console as console_grant
+from authentication.grants import passkey as passkey_grant
+from authentication.grants import second_factor
+from authentication.grants.passkey import PasskeyLogin
 from authentication.service import Service
 from authentication.settings import Registration as Mode
 from counterfoil.errors import CounterfoilError
+from counterfoil.identity import SessionKind
 from database import limits
 
 router = APIRouter()
@@ -59,9 +71,60 @@ async def sign_in(
     starting_form.check(request, form)
     try:
         pair = await _log_in(service, form, name, origin)
+    except SecondFactorRequired as error:
+        return _ask(request, error.mfa_token or "", error.methods, next_page)
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)
         return _show(request, next_page, name, error.detail, status, headers)
+    return await enter(request, pair, user, next_page)
+
+
+@router.post("/sign-in/second-factor")
+async def give_second_factor(
+    request: Request,
+    form: UncheckedForm,
+    user: SignedInUserOrNone,
+    service: ServiceDep,
+    origin: OriginDep,
+) -> Response:
+    """Begin the session of somebody whose password was right."""
+    starting_form.check(request, form)
+    mfa_token, next_page = form.text("mfa_token"), form.text("next")
+    proof = proofs.read(form.text) or Proof()
+    try:
+        pair = await second_factor.complete(
+            service, mfa_token, proof, origin=origin, kind=SessionKind.CONSOLE
+        )
+    except InvalidCode as error:
+        return _ask(request, mfa_token, form.texts("method"), next_page, error)
+    except CounterfoilError as error:
+        status, headers = errors.status_of(error), errors.headers_of(error)
+        return _show(request, next_page, "", error.detail, status, headers)
+    return await enter(request, pair, user, next_page)
+
+
+@router.post("/sign-in/passkey")
+async def sign_in_by_passkey(
+    request: Request,
+    form: UncheckedForm,
+    user: SignedInUserOrNone,
+    service: ServiceDep,
+    origin: OriginDep,
+) -> Response:
+    """Begin a session by a passkey alone."""
+    starting_form.check(request, form)
+    next_page = form.text("next")
+    login = PasskeyLogin(
+        proofs.read_assertion(form.text("passkey")),
+        client_id=console_grant.CLIENT_ID,
+        session_kind=SessionKind.CONSOLE,
+    )
+    lifetimes = console_grant.lifetimes(service.settings)
+    try:
+        pair = await passkey_grant.log_in(service, login, origin=origin, settings=lifetimes)
+    except CounterfoilError as error:
+        status, headers = errors.status_of(error), errors.headers_of(error)
+        return _show(request, next_page, "", error.detail, status, headers)
     return await enter(request, pair, user, next_page)
 
 
@@ -100,6 +163,25 @@ async def _revoke(service: Service, user: SignedInUser, origin: Origin) -> None:
     origin = origin.acting_as(user.identity.actor)
     with contextlib.suppress(NotFound):
         await service.database.run(lambda db: sessions.log_out(db, user.identity, origin=origin))
+
+
+def _ask(
+    request: Request,
+    mfa_token: str,
+    methods: Sequence[str],
+    next_page: str,
+    error: CounterfoilError | None = None,
+) -> Response:
+    """The page that asks for the second factor."""
+    return starting_form.show(
+        request,
+        "second_factor.html",
+        status=HTTPStatus.OK if error is None else errors.status_of(error),
+        mfa_token=mfa_token,
+        methods=[method for method in Method if method in methods],
+        next_page=next_page,
+        error=error and translate(request, error.detail),
+    )
 
 
 def _safe(next_page: str) -> str:

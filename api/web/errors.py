@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import errors as api_errors
+from api.dependencies import service_of
 from api.middleware import request_id
 from api.request.forms import InvalidForm, UnsupportedForm
 from api.web import arrival, cookies, csrf, forms
@@ -15,8 +16,11 @@ from api.web.csrf import CookieMissing, CsrfCheckFailed
 from api.web.forms import FormToConfirm
 from api.web.messages import N_
 from api.web.rendering import own_address, own_path, page, redirect, translate
-from api.web.signed_in_user import SignInRequired
-from authentication.errors import WrongPassword
+from api.web.signed_in_user import SignInRequired, signed_in_actor_of
+from authentication.errors import SecondFactorRequired, WrongCode, WrongPassword
+from authentication.factors import confirmation
+from authentication.factors.methods import Method
+from authentication.factors.passkeys.options import Options
 from counterfoil.errors import (
     CounterfoilError,
     DatabaseUnavailable,
@@ -46,15 +50,15 @@ _TITLES = {
     HTTPStatus.SERVICE_UNAVAILABLE: N_("Not available at the moment"),
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on our side"),
 }
-# The fields that are left out when a form is sent again with the password.
-_NOT_KEPT = {csrf.FIELD, forms.CONFIRMATION}
+
+_PROOFS = (WrongPassword, WrongCode, SecondFactorRequired)
 
 
 def install(site: FastAPI) -> None:
     """Register a handler for every error that a page can raise."""
     site.exception_handler(SignInRequired)(_sign_in_required)
-    site.exception_handler(InsufficientUserAuthentication)(_password_required)
-    site.exception_handler(WrongPassword)(_password_required)
+    for error in (InsufficientUserAuthentication, *_PROOFS):
+        site.exception_handler(error)(_confirmation_required)
     site.exception_handler(CsrfCheckFailed)(_csrf_check_failed)
     site.exception_handler(InvalidForm)(_invalid_form)
     site.exception_handler(InvalidToken)(_session_revoked_meanwhile)
@@ -113,20 +117,46 @@ async def _sign_in_required(request: Request, error: SignInRequired) -> Response
     return response
 
 
-async def _password_required(request: Request, error: CounterfoilError) -> Response:
-    """The form again, with the password in it."""
+async def _confirmation_required(request: Request, error: CounterfoilError) -> Response:
+    """The form again, with the password or a second factor in it."""
     to_confirm: FormToConfirm | None = getattr(request.state, "form_to_confirm", None)
     if to_confirm is None:
         return await _counterfoil_error(request, error)
+    try:
+        methods, options = await _ways_to_confirm(request)
+    except InvalidToken as over:
+        return await _session_revoked_meanwhile(request, over)
+    is_wrong = isinstance(error, WrongPassword | WrongCode)
     return page(
         request,
         "confirm.html",
         status=HTTPStatus.FORBIDDEN,
-        fields=[field for field in to_confirm.form.fields if field[0] not in _NOT_KEPT],
+        fields=[field for field in to_confirm.form.fields if _is_kept(field[0])],
         action=translate(request, to_confirm.action),
-        error=translate(request, error.detail) if isinstance(error, WrongPassword) else None,
+        error=translate(request, error.detail) if is_wrong else None,
         form_address=own_address(request),
-        confirmation_field=forms.CONFIRMATION,
+        prefix=forms.CONFIRMATION,
+        methods=methods,
+        options=options,
+    )
+
+
+async def _ways_to_confirm(request: Request) -> tuple[list[Method], Options | None]:
+    """What the user can give in place of a password, and what a passkey has to sign."""
+    service = service_of(request)
+    actor = signed_in_actor_of(request, request.state.signed_in_user)
+    methods = await confirmation.methods_of(service, actor)
+    if Method.PASSKEY not in methods:
+        return methods, None
+    return methods, await confirmation.begin_passkey(service, actor)
+
+
+def _is_kept(field: str) -> bool:
+    """Whether the form is sent again with this field. Passwords are typed again."""
+    return (
+        field != csrf.FIELD
+        and not field.startswith(forms.CONFIRMATION)
+        and (not field.endswith("password"))
     )
 
 

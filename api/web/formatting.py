@@ -63,6 +63,10 @@ NOTICES: dict[str, tuple[str, str]] = {
     "client-disabled": (N_("The client is disabled. Its sessions have ended."), ""),
     "client-enabled": (N_("The client is enabled."), ""),
     "client-deleted": (N_("The client is deleted, and its sessions with it."), ""),
+    "factor-added": (N_("It is added. Sign-ins ask for it from now on."), ""),
+    "factor-removed": (N_("It is removed. Your other sessions have ended."), ""),
+    "factor-renamed": (N_("It is renamed."), ""),
+    "factors-removed": (N_("All second factors are removed, and all sessions have ended."), ""),
     "key-revoked": (N_("The API key is revoked. Its next request is rejected."), ""),
 }
 

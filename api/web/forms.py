@@ -8,11 +8,13 @@ from fastapi import Depends, Request
 
 from api.dependencies import ServiceDep, charge
 from api.request.forms import InvalidForm, read_fields
-from api.web import csrf
+from api.web import csrf, proofs
 from api.web.signed_in_user import SignedInUserDep, signed_in_actor_of
-from authentication.accounts import password_change
+from authentication.factors import confirmation
+from authentication.factors.confirmation import Confirmation
 
-CONFIRMATION = "confirmation_password"
+CONFIRMATION = "confirmation_"
+"""What the fields begin with by which a user confirms who they are."""
 
 _MAX_FIELDS = 500
 
@@ -44,7 +46,7 @@ class Form:
 
 
 class FormToConfirm(NamedTuple):
-    """A form that may have to be sent again with the password. `action` says what it does."""
+    """A form that may have to be sent again with a proof. `action` says what it does."""
 
     form: Form
     action: str
@@ -70,10 +72,10 @@ FormDep = Annotated[Form, Depends(get_form)]
 
 
 def confirmed(action: str) -> Any:
-    """A form for what takes a password that was entered recently. `action` says what it does.
+    """A form for what takes a recent proof of who the user is. `action` says what it does.
 
-    If the action then demands the password, or it is wrong, a page sends the same form again with
-    the password in it.
+    If the action then demands the proof, or it is wrong, a page sends the same form again with the
+    password, or the second factor of a user who has one, in it.
     """
     return Depends(_confirming(action))
 
@@ -83,11 +85,12 @@ def _confirming(action: str) -> Callable[..., Coroutine[Any, Any, Form]]:
         request: Request, user: SignedInUserDep, form: FormDep, service: ServiceDep
     ) -> Form:
         request.state.form_to_confirm = FormToConfirm(form, action)
-        if password := form.text(CONFIRMATION):
-            # Before the form itself is counted, which must not come before its password.
+        password, proof = form.text(f"{CONFIRMATION}password"), proofs.read(form.text, CONFIRMATION)
+        if password or proof is not None:
+            # Before the form itself is counted, which must not come before its proof.
             charge(request, user.identity, credential_only=True)
             actor = signed_in_actor_of(request, user)
-            await password_change.confirm(service, actor, password)
+            await confirmation.confirm(service, actor, Confirmation(password, proof))
         return form
 
     return get_confirmed_form

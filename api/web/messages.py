@@ -7,6 +7,15 @@ def N_(text: str) -> str:
 
 
 MESSAGES = (
+    N_("This code is wrong, or was used before."),
+    N_("This login has ended. Log in again."),
+    N_("This passkey was not accepted. Try again, or sign in in another way."),
+    N_("This passkey cannot be added. Start again: what was to be signed works once."),
+    N_("This passkey is registered already."),
+    N_("You have as many passkeys as allowed. Remove one of them first."),
+    N_("You have as many authenticator apps as allowed. Remove one of them first."),
+    N_("One of your roles requires a second factor. Add another one first."),
+    N_("Codes of authenticator apps cannot be checked at the moment. Use another factor."),
     N_("This link or code does not work any more. Ask for a new mail."),
     N_("Use at least {number} characters."),
     N_("Use at most {number} characters."),

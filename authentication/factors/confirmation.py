@@ -13,6 +13,7 @@ from authentication.audit import Event
 from authentication.credentials.actor import Actor
 from authentication.errors import SecondFactorRequired, TooManyAttempts, WrongCode
 from authentication.factors import methods, proofs
+from authentication.factors.methods import Method
 from authentication.factors.passkeys import challenges, options
 from authentication.factors.passkeys.challenges import ChallengeKind
 from authentication.factors.passkeys.options import Options
@@ -40,12 +41,17 @@ async def confirm(service: Service, actor: Actor, given: Confirmation) -> None:
     if given.proof is not None:
         await _confirm_by_factor(service, actor, given.proof)
         return
+    if available := await methods_of(service, actor):
+        raise SecondFactorRequired(available)
+    await password_change.confirm(service, actor, given.password or "")
+
+
+async def methods_of(service: Service, actor: Actor) -> list[Method]:
+    """What the actor can confirm their session by in place of a password. Empty: the password."""
     counts = await service.database.run(
         lambda db: queries.factors.count(db, actor.identity.user_id), read_only=True
     )
-    if counts.total:
-        raise SecondFactorRequired(methods.of(counts))
-    await password_change.confirm(service, actor, given.password or "")
+    return methods.of(counts)
 
 
 async def begin_passkey(service: Service, actor: Actor) -> Options:

@@ -60,6 +60,8 @@ WITHOUT_ACTOR = {
     ("POST", "/introspect"),
     ("POST", "/revoke"),
     ("POST", "/sign-in"),
+    ("POST", "/sign-in/passkey"),
+    ("POST", "/sign-in/second-factor"),
     ("POST", "/account/register"),
     ("POST", "/device_authorization"),
     # It only redirects.

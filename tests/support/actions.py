@@ -1,9 +1,13 @@
 """Every request that changes something, made by a user from whom anything can be taken."""
 
+import html
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import pyotp
 from fastapi import FastAPI
 from httpx2 import Response
 
@@ -16,6 +20,8 @@ from tests.support.console import ConsoleClient
 from tests.support.oauth import CALLBACK, DEVICE_GRANT, Application, transaction_of
 
 T = TypeVar("T")
+
+_FACTORS = "/account/factors"
 
 EVE = "eve@example.org"
 GRACE = "grace@example.org"
@@ -148,6 +154,7 @@ ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/users/{user_id}/roles", {"role": ["moderator"]}),
     Action("POST", "/console/users/{user_id}/reset"),
     Action("POST", "/console/outbox/{mail_id}/retry"),
+    Action("POST", "/console/users/{user_id}/factors/remove"),
     Action("POST", "/console/users/{user_id}/disable"),
     Action("POST", "/console/users/{user_id}/enable"),
     Action("POST", "/console/users/{user_id}/sessions/end", {"only": "{ids.grace_session}"}),
@@ -176,6 +183,14 @@ ON_PAGES = [
     Action("POST", "/account/profile", {"name": "Mallory", "username": "mallory"}),
     Action("POST", "/account/email", {"email": "m@example.org", "current_password": PASSWORD}),
     Action("POST", "/account/email/verification"),
+    Action("POST", "/account/factors/passkeys/begin"),
+    Action("POST", "/account/factors/passkeys/new", {"name": "Another"}),
+    Action("POST", "/account/factors/passkeys/{passkey_id}/rename", {"name": "Mine"}),
+    Action("POST", "/account/factors/passkeys/{passkey_id}/remove"),
+    Action("POST", "/account/factors/apps/begin"),
+    Action("POST", "/account/factors/apps/confirm"),
+    Action("POST", "/account/factors/apps/{app_id}/remove"),
+    Action("POST", "/account/factors/recovery-codes"),
     Action("POST", "/account/api-keys/new", {"name": "Another", "days": "30"}),
     Action("POST", "/account/api-keys/{api_key_id}/rotate"),
     Action("POST", "/account/api-keys/{api_key_id}/revoke"),
@@ -254,9 +269,12 @@ class Stage:
         if url.get_backend_name() == "postgresql":
             sql(f"GRANT INSERT, UPDATE, DELETE ON roles TO {url.username}")
             sql(f"GRANT USAGE ON SEQUENCE roles_id_seq TO {url.username}")
+        self.form: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
 
     def begin(self) -> Ids:
         """Make everybody anew. Eve is an administrator, signed in to the API and the console."""
+        self.form, self.ids = {}, {}
         self.browser.http.cookies.clear()
         self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
         self.sql("DELETE FROM roles WHERE id > 3")
@@ -319,6 +337,28 @@ class Stage:
         application = Application(self.browser, str(CLIENT["id"]), self.secret)
         self.browser.open(application.address() if "authorize" in action.route else "/account")
         self.device = application.post("/device_authorization").json()
+        if action.route.startswith(_FACTORS):
+            self.prepare_factors(action.route.removeprefix(_FACTORS))
+
+    def prepare_factors(self, deed: str) -> None:
+        """Give Eve what the page changes, and leave the page open."""
+        submit = self.browser.submit
+        if deed == "/apps/confirm":
+            secret = re.search(r">([A-Z2-7]{32})<", submit(f"{_FACTORS}/apps/begin").text)
+            assert secret
+            self.form = {"code": pyotp.TOTP(secret[1]).now()}
+        elif deed == "/apps/{app_id}/remove":
+            self.prepare_factors("/apps/confirm")
+            submit(f"{_FACTORS}/apps/confirm", **self.form)
+        elif deed not in {"/apps/begin", "/passkeys/begin"}:
+            found = re.search(r'data-options="([^"]+)"', submit(f"{_FACTORS}/passkeys/begin").text)
+            assert found
+            made = Passkey.synced().register(json.loads(html.unescape(found[1])))
+            self.form = {"passkey": json.dumps(made)}
+            if deed != "/passkeys/new":
+                submit(f"{_FACTORS}/passkeys/new", name="Phone", **self.form)
+        listed = self.browser.open(_FACTORS).text
+        self.ids = dict(re.findall(r"/factors/(passkey|app)s/([0-9a-f-]{36})/remove", listed))
 
     def prepare_passkeys(self, route: str) -> None:
         """Give Eve a passkey to change, or one that is about to be added."""
@@ -334,11 +374,12 @@ class Stage:
 
     def act(self, action: Action, ids: Ids) -> Response:
         path, fields = action.path(ids), action.fields(ids)
-        path = path.replace("{passkey_id}", self.passkey_id)
+        passkey_id = self.ids.get("passkey", self.passkey_id)
+        path = path.replace("{passkey_id}", passkey_id).replace("{app_id}", self.ids.get("app", ""))
         if action.route == "/passkeys":
             fields["credential"] = self.credential
         if action.route.startswith(PAGES):
-            form = {"csrf_token": self.browser.form_token, **fields}
+            form = {"csrf_token": self.browser.form_token, **fields, **self.form}
             if action.route == "/authorize/decision":
                 form["transaction"] = transaction_of(self.browser.page)
             if action.route == "/device/decision":

@@ -14,7 +14,7 @@ from api.web.rendering import page, redirect
 from api.web.signed_in_user import AdministratorDep, SignedInAdministrator, get_administrator
 from authentication import audit
 from authentication.accounts import email_addresses, roles
-from authentication.administration import mails, operations
+from authentication.administration import factors, mails, operations
 from authentication.administration.operations import (
     AuditFilter,
     SessionFilter,
@@ -88,6 +88,7 @@ def show_user(
         "user.html",
         user=user,
         email=email_addresses.status_of(db, user),
+        factors=factors.read(db, user_id),
         roles=roles.list_all(db),
         current=admin.identity.session_id,
         found=operations.list_sessions(
@@ -183,6 +184,17 @@ def enable_user(
 ) -> Response:
     """Enable the account. Sessions that were revoked stay revoked."""
     return action.change(user_id, UserChange(is_active=True), "user-enabled")
+
+
+@router.post("/{user_id}/factors/remove")
+def remove_factors(
+    form: Annotated[Form, confirmed("remove all second factors of this user")],
+    action: UserActionDep,
+    user_id: UserId,
+) -> Response:
+    """Remove what the user has lost. They sign in by the password alone, until they add another."""
+    factors.remove_all(action.db, action.actor, user_id)
+    return action.redirect(user_id, "factors-removed")
 
 
 @router.post("/{user_id}/roles")

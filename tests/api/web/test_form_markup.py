@@ -91,6 +91,7 @@ def test_forms_and_buttons_lead_to_all_that_the_console_can_do_and_nowhere_else(
         "/sessions/end",
         "/sessions/end-everybody",
         "/sign-in",
+        "/sign-in/passkey",
         "/sign-out",
         "/users/{id}/api-keys/{id}/revoke",
         "/users/{id}/disable",

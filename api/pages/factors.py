@@ -1,0 +1,143 @@
+"""Pages on which users see, add and remove passkeys, authenticator apps and recovery codes."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from api.dependencies import ServiceDep, SessionDep
+from api.web import errors, proofs
+from api.web.forms import Form, FormDep, confirmed
+from api.web.messages import N_
+from api.web.rendering import page, redirect, translate
+from api.web.signed_in_user import SignedInActor, SignedInRevoker, SignedInUserDep
+from authentication.errors import WrongCode
+from authentication.factors import enrolment as apps
+from authentication.factors import listing
+from authentication.factors.passkeys import enrolment as passkeys
+
+router = APIRouter(prefix="/account/factors")
+
+_HOME = "/account/factors"
+_ADD_PASSKEY = N_("add a passkey")
+_ADD_APP = N_("add an authenticator app")
+
+
+@router.get("")
+def show_factors(
+    request: Request, user: SignedInUserDep, service: ServiceDep, db: SessionDep
+) -> Response:
+    """What sign-ins ask for beside the password."""
+    user_id = user.identity.user_id
+    return page(
+        request,
+        "factors.html",
+        passkeys=passkeys.list_own(db, user_id),
+        found=listing.read(db, user_id),
+        has_apps=service.sealer.is_on,
+    )
+
+
+@router.post("/passkeys/begin")
+def begin_passkey(
+    request: Request,
+    form: Annotated[Form, confirmed(_ADD_PASSKEY)],
+    actor: SignedInActor,
+    service: ServiceDep,
+    db: SessionDep,
+) -> Response:
+    """The page on which the browser makes a passkey."""
+    options = passkeys.begin(db, service, actor)
+    return page(request, "passkey_new.html", options=options, error=None)
+
+
+@router.post("/passkeys/new")
+async def add_passkey(
+    request: Request, form: FormDep, actor: SignedInActor, service: ServiceDep
+) -> Response:
+    """Add the passkey. For the first factor, the page that follows shows recovery codes."""
+    registration = proofs.read_registration(form.text("passkey"))
+    name = form.text("name").strip() or translate(request, N_("Passkey"))
+    added = await passkeys.add(service, actor, name=name, registration=registration)
+    return _added(request, added.recovery_codes)
+
+
+@router.post("/passkeys/{passkey_id}/rename")
+def rename_passkey(
+    request: Request, form: FormDep, actor: SignedInActor, db: SessionDep, passkey_id: UUID
+) -> Response:
+    """Give a passkey another name."""
+    passkeys.rename(db, actor, passkey_id, form.text("name"))
+    return redirect(request, _HOME, notice="factor-renamed")
+
+
+@router.post("/passkeys/{passkey_id}/remove")
+def remove_passkey(
+    request: Request,
+    form: Annotated[Form, confirmed(N_("remove a passkey"))],
+    actor: SignedInRevoker,
+    service: ServiceDep,
+    db: SessionDep,
+    passkey_id: UUID,
+) -> Response:
+    """Remove a passkey."""
+    passkeys.remove(db, service.settings, actor, passkey_id)
+    return redirect(request, _HOME, notice="factor-removed")
+
+
+@router.post("/apps/begin")
+def begin_app(
+    request: Request,
+    form: Annotated[Form, confirmed(_ADD_APP)],
+    actor: SignedInActor,
+    service: ServiceDep,
+    db: SessionDep,
+) -> Response:
+    """The page with the QR code for an app."""
+    name = form.text("name").strip() or translate(request, N_("Authenticator app"))
+    return page(request, "app_new.html", app=apps.begin(db, service, actor, name=name), error=None)
+
+
+@router.post("/apps/confirm")
+async def confirm_app(
+    request: Request, form: FormDep, actor: SignedInRevoker, service: ServiceDep
+) -> Response:
+    """Take the first code. For the first factor, the page that follows shows recovery codes."""
+    try:
+        codes = await apps.confirm(service, actor, form.text("code"))
+    except WrongCode as error:
+        text = translate(request, error.detail)
+        return page(request, "app_new.html", status=errors.status_of(error), app=None, error=text)
+    return _added(request, codes)
+
+
+@router.post("/apps/{app_id}/remove")
+def remove_app(
+    request: Request,
+    form: Annotated[Form, confirmed(N_("remove an authenticator app"))],
+    actor: SignedInRevoker,
+    service: ServiceDep,
+    db: SessionDep,
+    app_id: UUID,
+) -> Response:
+    """Remove an authenticator app."""
+    apps.remove(db, service, actor, app_id)
+    return redirect(request, _HOME, notice="factor-removed")
+
+
+@router.post("/recovery-codes")
+def replace_recovery_codes(
+    request: Request,
+    form: Annotated[Form, confirmed(N_("make new recovery codes"))],
+    actor: SignedInActor,
+    db: SessionDep,
+) -> Response:
+    """Make new recovery codes. The page shows them for the only time."""
+    return page(request, "recovery_codes.html", codes=apps.replace_recovery_codes(db, actor))
+
+
+def _added(request: Request, codes: Sequence[str]) -> Response:
+    if codes:
+        return page(request, "recovery_codes.html", codes=codes)
+    return redirect(request, _HOME, notice="factor-added")

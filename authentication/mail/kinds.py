@@ -18,6 +18,7 @@ class MailKind(StrEnum):
     FACTOR_ADDED = "factor_added"
     FACTOR_REMOVED = "factor_removed"
     RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_COPIED = "passkey_copied"
 
 
 NOTICES = (
@@ -29,6 +30,7 @@ NOTICES = (
     MailKind.FACTOR_ADDED,
     MailKind.FACTOR_REMOVED,
     MailKind.RECOVERY_CODE_USED,
+    MailKind.PASSKEY_COPIED,
 )
 
 

@@ -11,6 +11,7 @@ from tests.support.administrator import Sql
 from tests.support.authenticator import ELIGIBLE, PRESENT, VERIFIED, Passkey, encode
 from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, Tokens, read_tokens
 from tests.support.clock import Clock
+from tests.support.mailbox import Mailbox
 
 
 def begin(client: Client, tokens: Tokens) -> dict[str, Any]:
@@ -109,6 +110,18 @@ def test_a_copy_whose_counter_falls_is_rejected_and_marked(client: Client, sql: 
     tokens = read_tokens(log_in(client, owner))
     listed = client.http.get("/passkeys", headers=tokens.headers).json()
     assert listed[0]["clone_suspected_at"] is not None
+
+
+def test_the_owner_of_a_passkey_that_was_copied_gets_a_mail(
+    make_client: MakeClient, mailbox: Mailbox
+) -> None:
+    client = make_client(**mailbox.settings, mail_notices="passkey_copied")
+    owner = Passkey(sign_count=5)
+    enrol(client, owner)
+    copy = owner.clone()
+    assert log_in(client, owner).status_code == 200
+    assert log_in(client, copy).status_code == 401
+    assert "Ada's phone" in mailbox.take_one().text
 
 
 def test_a_forged_signature_with_a_low_counter_marks_nothing(client: Client, sql: Sql) -> None:

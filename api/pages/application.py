@@ -46,16 +46,6 @@ def install(app: FastAPI) -> None:
 
 
 def _paths(settings: ApiSettings) -> list[str]:
-    own = (
-        [
-            "/sign-in",
-            "/sign-in/{path:path}",
-            "/sign-out",
-            "/account",
-            *authorize.PATHS,
-            *device.PATHS,
-        ]
-        if settings.pages
-        else []
-    )
-    return [*own, "/account/{path:path}"]
+    own = ["/sign-in", "/sign-in/{path:path}", "/sign-out", "/account"] if settings.pages else []
+    decisions = [*authorize.PATHS, *device.PATHS] if settings.pages else []
+    return [*own, *decisions, "/account/{path:path}"]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.dependencies import ServiceDep, SessionDep
 from api.pages.fields import field_error, read
 from api.web import errors
-from api.web.forms import Form, FormDep, confirmed
+from api.web.forms import Form, confirmed
 from api.web.messages import N_
 from api.web.rendering import page, redirect
 from api.web.signed_in_user import SignedInActor, SignedInUserDep
@@ -57,9 +57,15 @@ def show_email(request: Request, user: SignedInUserDep, db: SessionDep) -> Respo
 
 @router.post("/email")
 async def change_email(
-    request: Request, form: FormDep, actor: SignedInActor, service: ServiceDep
+    request: Request,
+    form: Annotated[Form, confirmed(N_("change your address"))],
+    actor: SignedInActor,
+    service: ServiceDep,
 ) -> Response:
-    """Change the address, which always takes the password. With mail, it has to be confirmed."""
+    """Change the address, which always takes the password. With mail, it has to be confirmed.
+
+    A user who has a second factor gives it first, and then types the password again.
+    """
     try:
         wanted = read(UserUpdate, form, "email", "current_password")
         change = ProfileChange({}, wanted.email, wanted.current_password)

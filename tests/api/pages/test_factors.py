@@ -173,6 +173,23 @@ def test_a_changed_password_needs_the_factor_first_and_no_password_is_in_the_pag
     assert "Your password is changed." in browser.text
 
 
+def test_a_changed_address_needs_the_factor_first(
+    browser: ConsoleClient, sql: Sql, database_url: str
+) -> None:
+    phone = Passkey.synced()
+    add_passkey(browser, phone)
+    browser.open("/account/email")
+    before = Clock(database_url).in_seconds(-301)
+    sql(f"UPDATE sessions SET confirmed_at = {before}")
+    sent = {"email": "new@example.org", "current_password": PASSWORD}
+    asking = browser.submit("/account/email", **sent)
+    signed = json.dumps(phone.sign(options(asking)))
+    again = browser.submit("/account/email", email=sent["email"], confirmation_passkey=signed)
+    assert 'value="new@example.org"' in again.text
+    browser.submit("/account/email", **sent)
+    assert "Your e-mail address is changed." in browser.text
+
+
 def test_an_administrator_sees_and_removes_the_factors_of_a_user(
     browser: ConsoleClient, sql: Sql
 ) -> None:

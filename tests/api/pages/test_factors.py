@@ -71,7 +71,7 @@ def test_a_passkey_is_added_renamed_and_removed(browser: ConsoleClient) -> None:
     browser.open(FACTORS)
     assert "Phone synchronised" in browser.text
     assert "Recovery codes 10" in browser.text
-    path = re.search(rf"{FACTORS}/passkeys/[0-9a-f-]+", browser.page.text)
+    path = re.search(rf"{FACTORS}/passkeys/[0-9a-f-]{{36}}", browser.page.text)
     assert path
     browser.submit(f"{path[0]}/rename", name="<b>Old</b>")
     assert "It is renamed." in browser.text

@@ -28,6 +28,7 @@ _LOCK = 0x636F756E74657266
 # While a migration waits for a table, every other query of that table waits behind it.
 _LOCK_MILLISECONDS = 500
 _PAUSE_SECONDS = 2.0
+_TURN_SECONDS = 0.05
 
 log = logging.getLogger("counterfoil.migrations")
 
@@ -107,10 +108,12 @@ def connection(url: str) -> Iterator[Connection]:
 
 
 def _take_turn(connection: Connection) -> None:
-    # A server-wide time-out must not end a long migration, nor the wait for another's.
-    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    # A server-wide time-out must not end a long migration.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    # Asked again and again: a statement that waits would itself be waited for by an index that the
+    # holder of the lock builds concurrently, for ever.
+    while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+        time.sleep(_TURN_SECONDS)
     # Every later query of a table would queue behind our wait for it.
     connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}"))
 

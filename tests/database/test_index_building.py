@@ -83,3 +83,15 @@ def test_no_table_stays_locked_while_a_later_migration_waits(
             until(lambda: sql(version) == [("0017_confirmed_sessions",)])
             assert not migrating.done()
         migrating.result()
+
+
+@on_postgresql
+def test_processes_that_wait_for_their_turn_do_not_block_an_index_that_is_built(
+    database_url: str, sql: Sql, upgrade: Callable[[], None]
+) -> None:
+    migrations.downgrade(database_url, "0024_reign")
+    with ThreadPoolExecutor() as threads:
+        for migrating in [threads.submit(migrations.upgrade, database_url) for _ in range(4)]:
+            migrating.result(timeout=60)
+    upgrade()
+    assert sql("SELECT 1 FROM pg_indexes WHERE indexname = 'ix_sessions_oauth_client_id'")

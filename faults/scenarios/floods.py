@@ -104,17 +104,17 @@ def flood_of_mails_from_one_address(context: ScenarioContext) -> Outcome:
     return _mail_flood(context, many_accounts)
 
 
-@scenario("F34", f"{PER_SECOND} requests/s at /authorize, from as many addresses")
+@scenario("F35", f"{PER_SECOND} requests/s at /authorize, from as many addresses")
 def flood_of_authorizations(context: ScenarioContext) -> Outcome:
     return _authorization_flood(context, f"/authorize?{_AUTHORIZATION}", many_sources, most=0)
 
 
-@scenario("F34", f"{PER_SECOND} device codes/s, from one address")
+@scenario("F35", f"{PER_SECOND} device codes/s, from one address")
 def flood_of_device_codes_from_one_address(context: ScenarioContext) -> Outcome:
     return _authorization_flood(context, "/device_authorization", many_accounts, most=_CODES)
 
 
-@scenario("F34", f"{PER_SECOND} device codes/s, from as many addresses")
+@scenario("F35", f"{PER_SECOND} device codes/s, from as many addresses")
 def flood_of_device_codes(context: ScenarioContext) -> Outcome:
     return _authorization_flood(context, "/device_authorization", many_sources, most=10_000)
 

@@ -145,7 +145,7 @@ def sign_in(page: Page, url: str, demo: Demo) -> None:
     page.goto(f"{url}/sign-in")
     page.get_by_label("E-mail or username").fill(demo.email)
     page.get_by_label("Password").fill(demo.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("button", name="Sign out").wait_for()
 
 

@@ -150,10 +150,10 @@ def test_the_single_page_example_signs_in_and_out(
     page = context.new_page()
     page.goto(f"{origin}{EXAMPLE}?service={server.url}")
     expect(page.get_by_role("status")).to_have_text("You are not signed in.")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_label("E-mail or username").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("button", name="Allow").click()
     expect(page.get_by_role("status")).to_have_text(f"You are {EMAIL}.")
     assert page.url == f"{origin}{EXAMPLE}"

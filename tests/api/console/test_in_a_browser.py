@@ -78,7 +78,7 @@ def sign_in(page: Page, server: Server, email: str = "root@example.org") -> None
     page.goto(f"{server.url}/console/")
     page.get_by_label("E-mail or username").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 

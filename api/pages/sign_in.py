@@ -22,6 +22,7 @@ from authentication.errors import (
     InvalidCredentials,
     NotFound,
     SecondFactorRequired,
+    TotpUnavailable,
 )
 from authentication.factors.methods import Method
 from authentication.factors.proofs import Proof
@@ -95,7 +96,7 @@ async def give_second_factor(
         pair = await second_factor.complete(
             service, mfa_token, proof, origin=origin, kind=SessionKind.CONSOLE
         )
-    except InvalidCode as error:
+    except (InvalidCode, TotpUnavailable) as error:
         return _ask(request, mfa_token, form.texts("method"), next_page, error)
     except CounterfoilError as error:
         status, headers = errors.status_of(error), errors.headers_of(error)

@@ -75,9 +75,8 @@ def test_every_outcome_of_a_login_is_recorded(client: Client, recorded: Read, sq
     recorded()
 
     session = session_of(client, client.log_in(client_id="phone"))
-    assert only(recorded()) == Recorded(
-        "login.succeeded", "user:1", "user:1", ADDRESS, {"session": session, "client_id": "phone"}
-    )
+    detail = {"session": session, "client_id": "phone", "amr": "pwd"}
+    assert only(recorded()) == Recorded("login.succeeded", "user:1", "user:1", ADDRESS, detail)
 
     client.try_to_log_in(password="another password")
     client.try_to_log_in("nobody@example.org")

@@ -15,7 +15,8 @@ from tests.support.client import Client, Tokens
 
 pytestmark = pytest.mark.one_database
 
-HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "session", "client")}
+NAMES = ("user", "email", "roles", "scopes", "session", "client", "time", "acr", "amr")
+HEADERS = {f"x-auth-{name}" for name in NAMES}
 
 
 def verify(client: Client, tokens: Tokens, query: str = "", path: str = "/verify") -> Response:

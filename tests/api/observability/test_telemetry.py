@@ -39,12 +39,12 @@ def test_a_span_has_the_route_and_nothing_of_the_query_string(
     # The query string is still what the application goes by.
     assert client.http.get("/sessions?limit=much&token=secret").status_code == 401
     assert client.http.delete("/sessions/1234?token=secret").status_code == 422
-    assert client.http.post("/admin/users?email=ada", json={}).status_code == 405
+    assert client.http.put("/admin/users?email=ada", json={}).status_code == 405
     exported = "".join(span.to_json() for span in spans.get_finished_spans())
     assert "secret" not in exported
     assert "url.query" not in exported
     names = {span.name for span in spans.get_finished_spans() if span.attributes}
-    assert names >= {"GET /sessions", "DELETE /sessions/{session_id}", "POST /admin/users"}
+    assert names >= {"GET /sessions", "DELETE /sessions/{session_id}", "PUT /admin/users"}
 
 
 def test_a_span_belongs_to_the_trace_of_the_caller(

@@ -44,8 +44,8 @@ def test_a_success_has_all_members_and_is_not_to_be_stored(ada: Client) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
-        ({"grant_type": "authorization_code"}, "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, "unsupported_grant_type"),
+        ({"grant_type": "authorization-code"}, "unsupported_grant_type"),
         ({"grant_type": "PASSWORD"}, "unsupported_grant_type"),
         ({"grant_type": "", "username": ""}, "invalid_request"),
         ({"grant_type": "refresh_token"}, "invalid_request"),

@@ -57,6 +57,8 @@ def test_an_access_token_is_described(client: Client, key: str, sql: Sql) -> Non
     assert times["user_created_at"] <= times["issued_at"] <= times["looked_up_at"]
     assert body == {
         "active": True,
+        "acr": "aal1",
+        "amr": ["pwd"],
         "scope": "account moderate",
         "client_id": "Ada's phone",
         "username": "ada",

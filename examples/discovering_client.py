@@ -28,7 +28,9 @@ HERE = os.environ.get("HERE", "http://127.0.0.1:8001")
 METADATA = "/.well-known/oauth-protected-resource"
 
 app = FastAPI()
-Counterfoil(app, url=SERVICE, api_key=os.environ.get("API_KEY", ""))
+if __name__ != "__main__":
+    # The client has no API key, and needs none.
+    Counterfoil(app, url=SERVICE, api_key=os.environ.get("API_KEY", ""))
 
 
 @app.exception_handler(NotAuthenticated)

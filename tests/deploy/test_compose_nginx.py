@@ -18,8 +18,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def service(sqlite_template: Path) -> Iterator[Server]:
-    with Server.launch(f"sqlite:///{sqlite_template}", environment=SETTINGS) as server:
+def service(database: Path) -> Iterator[Server]:
+    with Server.launch(f"sqlite:///{database}", environment=SETTINGS) as server:
         account = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
         httpx2.post(f"{server.url}/register", json=account)
         yield server

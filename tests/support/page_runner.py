@@ -99,6 +99,7 @@ class PageRunner:
             command = block.text if block.language == "sh" else self._sql_command(block.text)
             printed = self.run(command)
             expected = printed if block.output is None else block.output
+            expected = self._with_actual_urls(expected)
             assert matches(printed, expected), f"{block.text}\nprinted\n{printed}\nnot\n{expected}"
 
     def run(self, commands: str) -> str:

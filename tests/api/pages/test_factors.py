@@ -91,6 +91,16 @@ def test_an_app_is_added_by_its_first_code(browser: ConsoleClient) -> None:
     assert "Authenticator app" in browser.open(FACTORS).text
 
 
+def test_the_last_factor_stays_while_a_role_requires_one(browser: ConsoleClient, sql: Sql) -> None:
+    add_passkey(browser, Passkey.synced())
+    sql("UPDATE roles SET requires_second_factor = true WHERE name = 'user'")
+    page = browser.open(FACTORS)
+    [path] = re.findall(rf"{FACTORS}/passkeys/[0-9a-f-]{{36}}/remove", page.text)
+    assert browser.submit(path).status_code == 409
+    assert "One of your roles requires a second factor. Add another one first." in browser.text
+    assert sql("SELECT name FROM passkeys") == [("Phone",)]
+
+
 def test_somebody_signs_in_by_a_passkey_alone(browser: ConsoleClient) -> None:
     phone = Passkey.synced()
     add_passkey(browser, phone)

@@ -17,7 +17,13 @@ from counterfoil import cookies
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
-from schemas.tokens import PasswordGrant, RefreshTokenGrant
+from schemas.tokens import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    DeviceCodeGrant,
+    PasswordGrant,
+    RefreshTokenGrant,
+)
 
 DESCRIPTION = """
 Log in with `POST /login`, or on this page with the button **Authorize** and an e-mail address or a
@@ -66,6 +72,16 @@ SCOPES = {
 }
 
 
+# The forms of the token endpoint, which are read without FastAPI.
+_GRANTS = (
+    PasswordGrant,
+    RefreshTokenGrant,
+    AuthorizationCodeGrant,
+    DeviceCodeGrant,
+    ClientCredentialsGrant,
+)
+
+
 def operation_id(route: APIRoute) -> str:
     """What generated clients call their methods: `users_read_me`, but `list_sessions`."""
     tag = str(route.tags[0]) if route.tags else ""
@@ -101,7 +117,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     description["paths"].update(forward_auth.path_items())
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Problem, OAuthError, Introspection, PasswordGrant, RefreshTokenGrant):
+    for model in (Problem, OAuthError, Introspection, *_GRANTS):
         schema = model.model_json_schema(ref_template=_REFERENCE)
         schemas.update(schema.pop("$defs", {}), **{model.__name__: schema})
         for described in schema["properties"].values():

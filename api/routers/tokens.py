@@ -65,7 +65,7 @@ async def issue_tokens(request: Request, service: ServiceDep, origin: OriginDep)
     summary="Log in",
     response_model=TokenRead,
     response_description="The tokens, which are shown only once.",
-    responses=problems(400, 401, 408, 409, 413, 415, 422, 429, 503),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
 )
 async def log_in(body: Login, service: ServiceDep, origin: OriginDep) -> Response:
     """Begin a session. The answer to a failure does not reveal whether the user exists.

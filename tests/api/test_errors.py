@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from api import errors as http_errors
 from api.application import NotStarted
+from api.openapi import names
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from tests.support.client import Client
 
@@ -33,7 +34,9 @@ def tree(error: type[CounterfoilError] = CounterfoilError) -> Iterator[type[Coun
 
 def codes_of_the_tree() -> dict[str, HTTPStatus]:
     """Without those that only stand for their children."""
-    concrete = [one for one in tree() if one.code != CounterfoilError.code]
+    # Those of OAuth alone are on the page of that.
+    others = {CounterfoilError.code, *(one.code for one in names._OF_OAUTH)}
+    concrete = [one for one in tree() if one.code not in others]
     codes = {one.code: status_of(one) for one in concrete}
     # Not of the tree, as they are no rejections.
     outages = (DatabaseUnavailable, NotStarted)

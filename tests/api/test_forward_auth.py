@@ -1,5 +1,6 @@
 """What a reverse proxy is told, and that nobody can talk it into more."""
 
+import time
 from collections.abc import Callable
 from itertools import product
 from urllib.parse import unquote
@@ -44,7 +45,11 @@ def test_the_proxy_learns_who_it_is(client: Client) -> None:
         "x-auth-scopes": "account",
         "x-auth-session": client.sessions(tokens)[0]["id"],
         "x-auth-client": "phone",
+        "x-auth-time": found["x-auth-time"],
+        "x-auth-acr": "aal1",
+        "x-auth-amr": "pwd",
     }
+    assert time.time() - 60 < int(found["x-auth-time"]) <= time.time()
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]

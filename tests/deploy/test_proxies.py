@@ -12,7 +12,8 @@ from harness.server import Server
 from tests.support.client import PASSWORD
 from tests.support.proxied import House, identity_headers
 
-HEADERS = {f"x-auth-{name}" for name in ("user", "email", "roles", "scopes", "session", "client")}
+NAMES = ("user", "email", "roles", "scopes", "session", "client", "time", "acr", "amr")
+HEADERS = {f"x-auth-{name}" for name in NAMES}
 
 
 def test_a_live_token_passes_and_the_application_learns_whose_it_is(house: House) -> None:
@@ -30,6 +31,8 @@ def test_a_live_token_passes_and_the_application_learns_whose_it_is(house: House
     assert seen["x-auth-scopes"] == "account"
     assert len(seen["x-auth-session"]) == 36
     assert seen["x-auth-client"] == "Ada's%20phone%E2%80%A8%C3%BC"
+    assert (seen["x-auth-acr"], seen["x-auth-amr"]) == ("aal1", "pwd")
+    assert int(seen["x-auth-time"]) > 1_700_000_000
     assert response.json()["path"] == "/some/page?x=1"
 
 

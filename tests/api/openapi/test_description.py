@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api import oauth_errors
 from api.openapi.description import TAGS
 from authentication.audit import Event
 from harness.server import REPOSITORY
@@ -57,15 +58,24 @@ def test_every_property_and_every_parameter_has_a_description(description: dict[
             assert parameter.get("description"), operation["operationId"]
 
 
-def test_the_form_of_the_token_endpoint_is_one_of_two(description: dict[str, Any]) -> None:
+def test_the_form_of_the_token_endpoint_is_that_of_one_grant(description: dict[str, Any]) -> None:
     body = description["paths"]["/token"]["post"]["requestBody"]["content"]
     (form,) = body.values()
     kinds = [one["$ref"].rpartition("/")[2] for one in form["schema"]["oneOf"]]
-    assert kinds == ["PasswordGrant", "RefreshTokenGrant"]
+    assert kinds == [
+        "PasswordGrant",
+        "RefreshTokenGrant",
+        "AuthorizationCodeGrant",
+        "DeviceCodeGrant",
+        "ClientCredentialsGrant",
+    ]
     schemas = [description["components"]["schemas"][kind] for kind in kinds]
     assert [one["properties"]["grant_type"]["const"] for one in schemas] == [
         "password",
         "refresh_token",
+        "authorization_code",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "client_credentials",
     ]
 
 
@@ -153,7 +163,7 @@ def test_errors_are_described_in_the_form_they_have(description: dict[str, Any])
             continue
         for status, answer in next(iter(methods.values()))["responses"].items():
             if status.startswith(("4", "5")):
-                speaks_oauth = path in {"/token", "/introspect", "/revoke"}
+                speaks_oauth = path in oauth_errors.PATHS
                 [(media_type, content)] = answer["content"].items()
                 assert media_type == ("application/json" if speaks_oauth else PROBLEM)
                 schema = "OAuthError" if speaks_oauth else "Problem"

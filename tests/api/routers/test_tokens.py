@@ -73,7 +73,10 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"refresh_token": "cfr_x"}, "invalid_request"),
     ({**LOGIN, "grant_type": "Password"}, "unsupported_grant_type"),
     ({**LOGIN, "grant_type": "implicit"}, "unsupported_grant_type"),
-    ({**LOGIN, "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}, "unsupported_grant_type"),
+    (
+        {**LOGIN, "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"},
+        "unsupported_grant_type",
+    ),
     ({**LOGIN, "password": "wrong horse"}, "invalid_grant"),
     ({**LOGIN, "username": "nobody@example.org"}, "invalid_grant"),
     ({**LOGIN, "password": ""}, "invalid_request"),

@@ -13,7 +13,7 @@ class LimitedResolver:
     def __init__(self, resolver: Resolver, uses: ApiKeyUses) -> None:
         self._resolver = resolver
         self._uses = uses
-        self.start, self.close = resolver.start, resolver.close
+        self.start, self.close, self.check = resolver.start, resolver.close, resolver.check
 
     async def resolve(
         self, token: str, *, session_kind: SessionKind = SessionKind.API, anew: bool = True

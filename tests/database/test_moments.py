@@ -45,12 +45,17 @@ SQLITE = {
 # Those that order as text as they are written can be paged on SQLite.
 FAR = {"postgresql": ["20000-01-01", "0044-03-15 BC", "-infinity"], "sqlite": ["9999-12-31"]}
 
-COMMANDS = [["sessions", "list"], ["api-keys", "list"], ["mail", "list"], ["prune", "--dry-run"]]
+COMMANDS = [["sessions", "list"], ["api-keys", "list"], ["mail", "list"], ["clients", "list"]]
+COMMANDS += [["prune", "--dry-run"]]
 
 OWNERS = {
     "users": "id = {user}",
     "refresh_tokens": "session_id IN (SELECT id FROM sessions WHERE user_id = {user})",
     "audit_events": "subject = 'user:{user}'",
+    "oauth_clients": "account_id = {user}",
+    "authorization_requests": (
+        "login_session_id IN (SELECT id FROM sessions WHERE user_id = {user})"
+    ),
 }
 # What is set ends nothing by itself: then there would be nothing to see.
 COLUMNS = [
@@ -108,6 +113,37 @@ class Everything:
             " SELECT session_id, user_id, token_digest, token_digest, true, true, 'Passkey'"
             f" FROM access_tokens WHERE user_id = {self.ada} AND session_id NOT IN"
             " (SELECT id FROM passkeys)"
+        )
+
+    def add_clients(self) -> None:
+        """A client that acts for her, and has what it can have of her."""
+        self.sql(
+            "INSERT INTO oauth_clients (id, name, grants, account_id, secret_digest,"
+            " previous_secret_digest, previous_secret_expires_at)"
+            " SELECT 'calendar', 'Calendar', 'authorization_code', user_id, token_digest,"
+            f" token_digest, expires_at FROM access_tokens WHERE user_id = {self.ada} LIMIT 1"
+        )
+        self.sql(
+            "INSERT INTO consents (user_id, client_id, scopes)"
+            f" VALUES ({self.ada}, 'calendar', 'account')"
+        )
+        tail = f"FROM access_tokens WHERE user_id = {self.ada} LIMIT 1"
+        self.sql(
+            "INSERT INTO authorization_requests (transaction_digest, client_id, login_session_id,"
+            " redirect_uri, scopes, code_challenge, expires_at) SELECT token_digest, 'calendar',"
+            f" session_id, 'https://example.org/', 'account', 'x', expires_at {tail}"
+        )
+        self.sql(
+            "INSERT INTO authorization_codes (code_digest, client_id, user_id, epoch,"
+            " login_session_id, redirect_uri, scopes, code_challenge, expires_at)"
+            " SELECT token_digest, 'calendar', user_id, 0, session_id, 'https://example.org/',"
+            f" 'account', 'x', expires_at {tail}"
+        )
+        self.sql(
+            "INSERT INTO device_codes (device_code_digest, user_code_digest, client_id, scopes,"
+            " interval_seconds, expires_at, user_id, epoch, login_session_id)"
+            " SELECT token_digest, token_digest, 'calendar', 'account', 5, expires_at, user_id, 0,"
+            f" session_id {tail}"
         )
 
     def visit(self, tokens: Tokens, key: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -201,6 +237,7 @@ def test_no_moment_in_the_database_is_an_error(
     key = everything.api.create_api_key(tokens)
     everything.add_mail()
     everything.add_factors()
+    everything.add_clients()
     assert everything.set(table, column, value)
     wrong = [(what, status) for what, status in everything.visit(tokens, key) if status >= 500]
     assert not wrong, value

@@ -44,7 +44,12 @@ def test_every_mail_can_be_written_in_every_language(template: str, language: st
     assert f'<html lang="{language}">' in mail.html
     assert "%(" not in mail.subject + mail.text + mail.html
     assert "<b>" not in mail.html
-    if template != "test":
+    if template == MailKind.API_KEY_EXPIRES:
+        # It leads nowhere: the key is used by a program.
+        assert SAYS["name"] in mail.text
+        assert SAYS["ends"] in mail.text
+        assert SAYS["ends"] in mail.html
+    elif template != "test":
         assert SAYS["link"] in mail.text
         assert f'href="{SAYS["link"]}"' in mail.html
 

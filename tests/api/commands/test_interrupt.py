@@ -13,7 +13,11 @@ from harness.server import REPOSITORY
 from tests.support.administrator import Sql
 from tests.support.waiting import until
 
-WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+# It asks for the lock again and again.
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query LIKE 'SELECT pg_try_advisory_xact_lock%'"
+)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

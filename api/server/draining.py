@@ -122,7 +122,6 @@ class Supervisor(Multiprocess):
             # New clients are refused at once, and do not wait in the queue of this socket.
             listening.close()
 
-
     def join_all(self) -> None:
         """Called by uvicorn after that."""
         super().join_all()

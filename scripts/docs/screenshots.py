@@ -168,7 +168,7 @@ def make_key(page: Page, demo: Demo) -> None:
     page.get_by_role("button", name="Make the key").click()
     page.get_by_label("Password of").fill(demo.password)
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_role("heading", name="Nightly report").wait_for()
+    page.get_by_role("heading", name="Your new API key").wait_for()
 
 
 def save(page: Page, path: Path) -> None:

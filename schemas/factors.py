@@ -98,7 +98,7 @@ class TotpConfirm(Schema):
     """The code."""
 
 
-class RecoveryCodes(Schema):
+class RecoveryCodeSet(Schema):
     """Codes in place of a second factor that is lost. They are shown only once."""
 
     recovery_codes: list[str] = Field(examples=[[_RECOVERY_CODE]])

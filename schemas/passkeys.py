@@ -84,7 +84,7 @@ class NewCredential(Schema):
     """What kind of credential it is."""
 
     response: AttestationResponse
-    """What the authenticator made."""
+    """The new key, and proof of the challenge."""
 
 
 class SignedCredential(Schema):
@@ -97,7 +97,7 @@ class SignedCredential(Schema):
     """What kind of credential it is."""
 
     response: AssertionResponse
-    """What the authenticator signed."""
+    """The signature, and what it is over."""
 
 
 class PasskeyCreate(Schema):
@@ -255,10 +255,10 @@ class CreationOptions(Schema):
     """For `navigator.credentials.create()`, by `parseCreationOptionsFromJSON`."""
 
     rp: RelyingParty
-    """The domain that the passkey is for."""
+    """Who asks for the passkey."""
 
     user: PasskeyUser
-    """The user, as the device shows them."""
+    """Whose passkey it will be."""
 
     challenge: str
     """What the authenticator has to sign, once and within five minutes, in base64url."""
@@ -273,7 +273,7 @@ class CreationOptions(Schema):
     """The passkeys that the user has: no authenticator makes a second one."""
 
     authenticatorSelection: AuthenticatorSelection
-    """What the authenticator has to be able to do."""
+    """Which authenticators are accepted."""
 
     attestation: Literal["none"]
     """The model of the authenticator does not matter."""

@@ -87,6 +87,30 @@ def test_one_session_ends_and_the_others_go_on(
     assert client.me(bystander).status_code == 200
 
 
+def test_the_tokens_of_a_registered_client_are_revoked_and_others_go_on(
+    client: Client, sql: Sql, statements: Statements, bystander: Tokens
+) -> None:
+    parts = statements("A registered client")
+    assert len(parts) == 4
+    for number, statement in enumerate(parts):
+        email, own = sign_up(client, number)
+        sql("DELETE FROM oauth_clients")
+        sql(
+            "INSERT INTO oauth_clients (id, name, grants)"
+            " VALUES ('calendar', 'Calendar', 'password refresh_token')"
+        )
+        theirs = client.log_in(email, client_id="calendar")
+        sql(written_for(statement, email, sql))
+        if statement.startswith("UPDATE"):
+            assert client.me(theirs).status_code == 200, statement
+            rejected = client.try_to_log_in(email, client_id="calendar")
+            assert rejected.json()["code"] == "invalid_client", statement
+        else:
+            assert_refused(client, theirs, statement)
+        assert client.me(own).status_code == 200, statement
+    assert client.me(bystander).status_code == 200
+
+
 def session_id(client: Client, tokens: Tokens) -> str:
     (current,) = [one for one in client.sessions(tokens) if one["current"]]
     return str(current["id"])

@@ -8,7 +8,7 @@ from api.dependencies import AccountActor, AccountIdentity, AccountRevoker, Serv
 from api.openapi.problems import problems
 from api.request.parameters import FactorId
 from authentication.factors import enrolment, listing
-from schemas.factors import FactorsRead, RecoveryCodes, TotpConfirm, TotpCreate, TotpCreated
+from schemas.factors import FactorsRead, RecoveryCodeSet, TotpConfirm, TotpCreate, TotpCreated
 
 router = APIRouter(prefix="/factors", tags=["factors"])
 
@@ -53,7 +53,7 @@ def begin_totp(
 )
 async def confirm_totp(
     response: Response, actor: AccountRevoker, service: ServiceDep, body: TotpConfirm
-) -> RecoveryCodes:
+) -> RecoveryCodeSet:
     """Needs a first code of the app that was added, which is used up by it.
 
     The user's other sessions are revoked, unless `COUNTERFOIL_FACTOR_CHANGE_ENDS_SESSIONS` is off.
@@ -61,7 +61,7 @@ async def confirm_totp(
     """
     response.headers["Cache-Control"] = _NO_STORE
     codes = await enrolment.confirm(service, actor, body.code)
-    return RecoveryCodes(recovery_codes=list(codes))
+    return RecoveryCodeSet(recovery_codes=list(codes))
 
 
 @router.delete(
@@ -89,8 +89,8 @@ def remove_totp(
 )
 def replace_recovery_codes(
     response: Response, actor: AccountActor, db: SessionDep
-) -> RecoveryCodes:
+) -> RecoveryCodeSet:
     """The ones from before are void. The session must be fresh: see `POST /sessions/confirm`."""
     response.headers["Cache-Control"] = _NO_STORE
     codes = enrolment.replace_recovery_codes(db, actor)
-    return RecoveryCodes(recovery_codes=list(codes))
+    return RecoveryCodeSet(recovery_codes=list(codes))

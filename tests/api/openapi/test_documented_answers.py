@@ -59,6 +59,12 @@ WITH_BODY: Provocations = {
     ),
 }
 OAUTH: Provocations = {400: lambda call: call.send(data={}), **WITH_BODY}
+OF_CLIENTS: Provocations = {
+    **OAUTH,
+    401: lambda call: call.send(
+        data={**LOGIN, "token": "x"}, headers={}, auth=("registered", "wrong secret")
+    ),
+}
 
 ADMIN: Provocations = {**MANAGING, 403: lambda call: call.send_narrowed()}
 SEARCH: Provocations = {
@@ -134,8 +140,8 @@ ANSWERS: dict[str, Provocations] = {
         403: lambda call: call.send_narrowed(data={"token": call.key["key"]}),
         **OAUTH,
     },
-    "POST /revoke": {200: lambda call: call.send(data={"token": call.key["key"]}), **OAUTH},
-    "POST /token": {200: lambda call: call.send(data=LOGIN), **OAUTH},
+    "POST /revoke": {200: lambda call: call.send(data={"token": call.key["key"]}), **OF_CLIENTS},
+    "POST /token": {200: lambda call: call.send(data=LOGIN), **OF_CLIENTS},
     "GET /.well-known/oauth-authorization-server": {200: lambda call: call.send()},
 }
 
@@ -146,6 +152,10 @@ ELSEWHERE = {408, 429, 503}
 
 def prepare(client: Client, sql: Sql, name: str) -> Operation:
     client.register()
+    sql(
+        "INSERT INTO oauth_clients (id, name, grants, secret_digest)"
+        " VALUES ('registered', 'Registered', 'password', '12345678901234567890123456789012')"
+    )
     give_role(sql, "admin")
     tokens = client.log_in()
     key = client.create_api_key(tokens)

@@ -14,6 +14,7 @@ from api import errors as http_errors
 from api.application import NotStarted
 from api.openapi import names
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from database.engine.disk import DiskFull
 from tests.support.client import Client
 
 pytestmark = pytest.mark.one_database
@@ -39,7 +40,7 @@ def codes_of_the_tree() -> dict[str, HTTPStatus]:
     concrete = [one for one in tree() if one.code not in others]
     codes = {one.code: status_of(one) for one in concrete}
     # Not of the tree, as they are no rejections.
-    outages = (DatabaseUnavailable, NotStarted)
+    outages = (DatabaseUnavailable, DiskFull, NotStarted)
     return codes | {one.code: HTTPStatus.SERVICE_UNAVAILABLE for one in outages}
 
 

@@ -62,7 +62,8 @@ def test_a_key_with_the_scope_rotates_itself_and_its_successor_can_too(
     assert current(client, first).status_code == 401
     assert rotate(client, second["key"]).status_code == 201
     assert rotate(client, second["key"]).json()["code"] == "api_key_replaced"
-    ((detail,), _) = sql("SELECT detail FROM audit_events WHERE event = 'api_key.rotated'")
+    rotations = "SELECT detail FROM audit_events WHERE event = 'api_key.rotated' ORDER BY id"
+    ((detail,), _) = sql(rotations)
     detail = json.loads(detail) if isinstance(detail, str) else detail
     assert (detail["by_key"], detail["replaces"]) == (True, made["id"])
 

@@ -1,13 +1,14 @@
 """Fixtures: each test runs on SQLite and on a real PostgreSQL, migrated as they ship."""
 
 import gc
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from fastapi import FastAPI
@@ -185,8 +186,20 @@ def make_app(make_settings: Callable[..., Settings]) -> Callable[..., FastAPI]:
     return lambda **changes: create_app(make_settings(**changes))
 
 
+# Most tests have the same settings, and reading the environment for them takes milliseconds.
+_known_layers: dict[Hashable, LayerSettings] = {}
+
+
 def _choose(layer: type[Layer], values: dict[str, Any]) -> Layer:
-    return layer(**{name: values[name] for name in values if name in layer.model_fields})
+    chosen = {name: values[name] for name in values if name in layer.model_fields}
+    key = (layer, tuple(chosen.items()), tuple(os.environ.items()), Path.cwd())
+    try:
+        known = _known_layers.get(key)
+    except TypeError:
+        return layer(**chosen)
+    if known is None or Path(".env").exists():
+        known = _known_layers[key] = layer(**chosen)
+    return cast(Layer, known)
 
 
 @pytest.fixture

@@ -129,9 +129,12 @@ def wait_for_standbys(client: Client, count: int) -> None:
 def test_a_standby_answers_only_once_it_knows_each_revocation(
     make_standby_client: MakeStandbyClient,
     database_url: str,
+    primary: PostgreSQL,
     slow_standby: PostgreSQL,
     prepared_statements: bool,
 ) -> None:
+    # A standby that does not know the role of the service yet would rest for ten seconds.
+    until(lambda: has_replayed(primary, slow_standby))
     client = make_standby_client(slow_standby.port, prepared_statements=prepared_statements)
     wait_for_standbys(client, 1)
     client.register()

@@ -36,6 +36,8 @@ ENVIRONMENT = {"COUNTERFOIL_LOGIN_THROTTLE": "off", "COUNTERFOIL_BCRYPT_ROUNDS":
 EXAMPLES = ("--phases", "examples,coverage")
 
 
+# What is held to the description lies above the database.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_the_service_does_what_its_description_says(database_url: str, tmp_path: Path) -> None:
     hold_to_description(database_url, tmp_path, AUTHENTICATION, *EXAMPLES)
 

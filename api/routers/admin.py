@@ -10,6 +10,7 @@ from api.dependencies import AdministratorActor, ServiceDep, SessionDep, require
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId, SessionId, UserId
+from api.routing.json_route import JsonRoute
 from authentication import permissions
 from authentication.administration import factors, operations
 from authentication.administration.operations import (
@@ -46,6 +47,7 @@ router = APIRouter(
     tags=["administration"],
     dependencies=[_is_administrator],
     responses=problems(400, 401, 403, 503),
+    route_class=JsonRoute,
 )
 
 # For routes that want to know who asks.

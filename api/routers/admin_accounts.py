@@ -8,6 +8,7 @@ from api import api_key_response
 from api.dependencies import AdministratorActor, ServiceDep, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.parameters import UserId
+from api.routing.json_route import JsonRoute
 from authentication import permissions
 from authentication.accounts.registration import Registration
 from authentication.administration import accounts, mails
@@ -20,6 +21,7 @@ router = APIRouter(
     tags=["administration"],
     dependencies=[requires(permissions.ADMIN)],
     responses=problems(400, 401, 403, 503),
+    route_class=JsonRoute,
 )
 
 

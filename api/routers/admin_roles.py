@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.dependencies import AdministratorActor, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.parameters import RoleName
+from api.routing.json_route import JsonRoute
 from authentication import permissions
 from authentication.accounts import roles
 from authentication.administration import accounts
@@ -17,6 +18,7 @@ router = APIRouter(
     tags=["administration"],
     dependencies=[requires(permissions.ADMIN)],
     responses=problems(400, 401, 403, 503),
+    route_class=JsonRoute,
 )
 
 

@@ -19,6 +19,7 @@ from api.dependencies import (
 from api.openapi.problems import problems
 from api.request.paging import LINK, link
 from api.request.parameters import ApiKeyId
+from api.routing.json_route import JsonRoute
 from authentication.credentials import api_keys
 from database.models import ApiKeyUse
 from schemas.api_keys import (
@@ -31,7 +32,7 @@ from schemas.api_keys import (
 )
 from schemas.paging import ListQuery
 
-router = APIRouter(prefix="/api-keys", tags=["api_keys"])
+router = APIRouter(prefix="/api-keys", tags=["api_keys"], route_class=JsonRoute)
 
 
 @router.get(

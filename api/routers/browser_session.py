@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from api.dependencies import CurrentIdentity, OriginDep, ServiceDep
 from api.openapi.problems import problems
 from api.request import proofs, session_cookie
+from api.routing.json_route import JsonRoute
 from authentication.audit import Origin
 from authentication.credentials import logout
 from authentication.credentials.issuance import TokenPair
@@ -26,7 +27,7 @@ from schemas.browser_session import BrowserSessionRead
 from schemas.factors import SecondFactor
 from schemas.tokens import Login
 
-router = APIRouter(prefix="/browser-session", tags=["sessions"])
+router = APIRouter(prefix="/browser-session", tags=["sessions"], route_class=JsonRoute)
 
 
 @router.post(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from api.dependencies import AdministratorActor, SessionDep, requires
 from api.openapi.problems import problems
 from api.request.parameters import ClientId
+from api.routing.json_route import JsonRoute
 from authentication import permissions
 from authentication.clients import registration
 from authentication.clients.grants import Grant
@@ -27,6 +28,7 @@ router = APIRouter(
     tags=["clients"],
     dependencies=[requires(permissions.ADMIN)],
     responses=problems(400, 401, 403, 503),
+    route_class=JsonRoute,
 )
 
 

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Response
 from api.dependencies import AccountActor, AccountIdentity, AccountRevoker, ServiceDep, SessionDep
 from api.openapi.problems import problems
 from api.request.parameters import FactorId
+from api.routing.json_route import JsonRoute
 from authentication.factors import enrolment, listing
 from schemas.factors import FactorsRead, RecoveryCodeSet, TotpConfirm, TotpCreate, TotpCreated
 
-router = APIRouter(prefix="/factors", tags=["factors"])
+router = APIRouter(prefix="/factors", tags=["factors"], route_class=JsonRoute)
 
 _NO_STORE = "no-store"
 

@@ -13,6 +13,7 @@ from api.dependencies import (
 )
 from api.mail_response import accepted
 from api.openapi.problems import problems
+from api.routing.json_route import JsonRoute
 from authentication.accounts import email_addresses, password_reset
 from authentication.mail.redemption import Proof
 from schemas.mail import (
@@ -24,7 +25,7 @@ from schemas.mail import (
     Revert,
 )
 
-router = APIRouter(tags=["mail"])
+router = APIRouter(tags=["mail"], route_class=JsonRoute)
 
 
 @router.post(

@@ -15,6 +15,7 @@ from api.dependencies import (
 from api.openapi.problems import problems
 from api.request import credentials
 from api.request.parameters import PasskeyId
+from api.routing.json_route import JsonRoute
 from api.token_response import respond
 from authentication.factors.passkeys import enrolment
 from authentication.grants import passkey as passkey_grant
@@ -31,7 +32,7 @@ from schemas.passkeys import (
 )
 from schemas.tokens import TokenRead
 
-router = APIRouter(prefix="/passkeys", tags=["passkeys"])
+router = APIRouter(prefix="/passkeys", tags=["passkeys"], route_class=JsonRoute)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from api.openapi.problems import problems
 from api.request import proofs
 from api.request.paging import LINK, link
 from api.request.parameters import SessionId
+from api.routing.json_route import JsonRoute
 from authentication.credentials import sessions
 from authentication.factors import confirmation
 from authentication.factors.confirmation import Confirmation
@@ -17,7 +18,7 @@ from schemas.paging import ListQuery
 from schemas.passkeys import RequestOptions
 from schemas.sessions import SessionConfirm, SessionRead, SessionsEnded
 
-router = APIRouter(prefix="/sessions", tags=["sessions"])
+router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=JsonRoute)
 
 
 @router.get(

@@ -10,6 +10,7 @@ from api.oauth_errors import oauth_errors
 from api.openapi.oauth import TOKEN_FORM
 from api.openapi.problems import problems
 from api.request import forms, proofs
+from api.routing.json_route import JsonRoute
 from api.token_endpoint import TokenRequest
 from api.token_response import respond
 from authentication.credentials import logout
@@ -25,7 +26,7 @@ from schemas.factors import SecondFactor
 from schemas.problems import OAuthError
 from schemas.tokens import AccessTokenRead, Login, TokenRead
 
-router = APIRouter(tags=["tokens"])
+router = APIRouter(tags=["tokens"], route_class=JsonRoute)
 
 
 @router.post(

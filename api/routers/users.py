@@ -17,6 +17,7 @@ from api.mail_response import accepted
 from api.openapi.problems import problems
 from api.request import session_cookie
 from api.routing.fast_route import FastRoute
+from api.routing.json_route import JsonRoute
 from api.token_response import respond
 from authentication import policies
 from authentication.accounts import password_change, profiles, registration, users
@@ -33,7 +34,7 @@ from schemas.users import (
     UserWithPendingEmail,
 )
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=JsonRoute)
 
 _CONFIRMED_BY_MAIL: dict[int | str, dict[str, Any]] = {
     202: {

@@ -22,6 +22,7 @@ from counterfoil.authenticator import (
     Authenticator,
     Scope,
 )
+from counterfoil.cookies import SessionCookie
 from counterfoil.errors import (
     CounterfoilError,
     NotAuthenticated,
@@ -64,6 +65,7 @@ class CounterfoilMiddleware:
         ssl_context: ssl.SSLContext | None = None,
         foreign_tokens_until: date | None = None,
         api_key_headers: Iterable[str] = API_KEY_HEADERS,
+        session_cookie: SessionCookie | None = None,
     ) -> None:
         self.app = app
         self._resolver = modes.choose(
@@ -80,6 +82,7 @@ class CounterfoilMiddleware:
         self._authenticator = Authenticator(
             self._resolver,
             api_key_headers=api_key_headers,
+            cookie=session_cookie,
             takes_foreign=foreign_tokens_until is not None,
         )
 

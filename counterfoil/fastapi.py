@@ -56,8 +56,7 @@ class Counterfoil:
 
     `max_staleness_seconds` accepts an answer of the service for so long, and with it that a
     revocation holds only after that time. `session_cookie=SessionCookie()` also accepts the cookie
-    of a single-page application; only the database knows such sessions. Raises ValueError for a
-    wrong configuration.
+    of a single-page application on the same host. Raises ValueError for a wrong configuration.
     """
 
     def __init__(
@@ -77,8 +76,6 @@ class Counterfoil:
         session_cookie: SessionCookie | None = None,
         token_url: str | None = None,
     ) -> None:
-        if session_cookie is not None and database_url is None:
-            raise ValueError("session_cookie belongs to database_url: the service tells none")
         self._resolver = modes.choose(
             url=url,
             api_key=api_key,

@@ -170,19 +170,22 @@ class Resolver:
         return self._identify(kind, found, session_kind)
 
     async def resolve_both(
-        self, first: str, second: str
+        self, first: str, second: str, *, session_kind: SessionKind = SessionKind.API
     ) -> tuple[Identity | None, Identity | None]:
-        """Resolve two credentials in one query. Raises as `resolve` does."""
+        """Resolve two credentials in one query, the second of a session of this kind.
+
+        Raises as `resolve` does.
+        """
         kinds = credential_kind(first), credential_kind(second)
         if kinds[0] is None or kinds[1] is None:
-            return await self.resolve(first), await self.resolve(second)
+            return await self.resolve(first), await self.resolve(second, session_kind=session_kind)
         # Futures, because gather() would create a task for each coroutine.
         began = self._last_asked = self._loop.time()
         found = await asyncio.gather(
             self._find(kinds[0], tokens.digest(first)), self._find(kinds[1], tokens.digest(second))
         )
         budget.charge(self._loop.time() - began)
-        return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1])
+        return self._identify(kinds[0], found[0]), self._identify(kinds[1], found[1], session_kind)
 
     def _identify(
         self,

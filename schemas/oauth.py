@@ -57,8 +57,9 @@ class Introspection(Schema):
     username: str | None = Field(
         None, description="The username, or else the e-mail address, for display: see `sub`."
     )
-    token_type: Literal["Bearer"] | None = None
-    """How it is sent."""
+    token_type: Literal["Bearer"] | None = Field(
+        None, description="How it is sent. Absent if it was in a cookie."
+    )
 
     exp: int | None = Field(None, description="Seconds since 1970. Absent if it never expires.")
     iat: int | None = Field(None, description="Seconds since 1970.")
@@ -113,6 +114,9 @@ class Introspection(Schema):
     )
     looked_up_at: float | None = Field(
         None, description="When the database was asked, by its clock, in seconds since 1970."
+    )
+    session_kind: Literal["browser"] | None = Field(
+        None, description="What was asked for, if the token was in a cookie."
     )
 
 

@@ -64,31 +64,34 @@ _HEADERS = {
     503: {"Retry-After": "Seconds."},
 }
 
-ONE_TOKEN_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "title": "TokenForm",
-                    "type": "object",
-                    "properties": {
-                        "token": {
-                            "type": "string",
-                            "description": "An access token, a refresh token or an API key.",
-                        },
-                        "token_type_hint": {
-                            "type": "string",
-                            "description": "Not needed: the prefix of a token shows its type.",
-                        },
-                    },
-                    "required": ["token"],
-                },
-                "example": {"token": "cfa_3nq5RZ..."},
-            }
+
+def _token_form(title: str, **more: dict[str, Any]) -> dict[str, Any]:
+    """The body of a request about one token, with more parameters."""
+    properties = {
+        "token": {
+            "type": "string",
+            "description": "An access token, a refresh token or an API key.",
         },
+        "token_type_hint": {
+            "type": "string",
+            "description": "Not needed: the prefix of a token shows its type.",
+        },
+        **more,
     }
-}
+    form = {
+        "schema": {
+            "title": title,
+            "type": "object",
+            "properties": properties,
+            "required": ["token"],
+        },
+        "example": {"token": "cfa_3nq5RZ..."},
+    }
+    content = {"application/x-www-form-urlencoded": form}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+ONE_TOKEN_FORM = _token_form("TokenForm")
 
 
 DEVICE_FORM: dict[str, Any] = {
@@ -146,7 +149,16 @@ INTROSPECTION: dict[str, Any] = {
     "in a header for API keys, or as the secret of HTTP Basic with any user name. For an unknown, "
     'expired or revoked token, and for every refresh token, the answer is `{"active":false}`.',
     "security": [{SCHEME_NAME: [INTROSPECT]}, {"Basic": [INTROSPECT]}],
-    **ONE_TOKEN_FORM,
+    **_token_form(
+        "IntrospectionForm",
+        session_kind={
+            "type": "string",
+            "enum": ["api", "browser"],
+            "default": "api",
+            "description": "`browser` if the token was in the cookie of a single-page application: "
+            "any other is inactive then, and such a one is without. Check for forgery before.",
+        },
+    ),
 }
 
 TOKEN_FORM: dict[str, Any] = {

@@ -18,7 +18,7 @@ from authentication.clients.client_authentication import ClientCredentials
 from authentication.resolution import introspection
 from authentication.service import Service
 from counterfoil.errors import InsufficientScope, InvalidToken
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 from counterfoil.introspection import answer
 from counterfoil.permissions import split_scopes
 from counterfoil.resolver import credential_kind
@@ -49,8 +49,11 @@ async def introspect(request: Request) -> Response:
         return await _introspect_for_client(request, form, client)
     caller = _caller(request)
     token = forms.required_token(form, "token")
+    kind = _session_kind(form)
     try:
-        found = await introspection.introspect(state.service.resolver, token, caller=caller)
+        found = await introspection.introspect(
+            state.service.resolver, token, caller=caller, session_kind=kind
+        )
     except InvalidToken:
         origin = origin_of(request)
         state.service.rejected_tokens.record(caller, origin.ip)
@@ -63,7 +66,7 @@ async def introspect(request: Request) -> Response:
             error.code, error.detail, status=HTTPStatus.FORBIDDEN, headers=headers
         )
         raise exception from None
-    return _answer(request, found, caller)
+    return _answer(request, found, caller, kind)
 
 
 async def _find_client(request: Request, sent: ClientCredentials) -> OAuthClient | None:
@@ -82,17 +85,27 @@ async def _introspect_for_client(
     if permissions.INTROSPECT not in split_scopes(client.scopes):
         detail = "This client is not registered with the scope introspect."
         raise OAuthException("insufficient_scope", detail, status=HTTPStatus.FORBIDDEN)
-    found = await service.resolver.resolve(forms.required_token(form, "token"))
-    return _answer(request, found, client.id)
+    token, kind = forms.required_token(form, "token"), _session_kind(form)
+    found = await service.resolver.resolve(token, session_kind=kind)
+    return _answer(request, found, client.id, kind)
 
 
-def _answer(request: Request, found: Identity | None, caller: str) -> Response:
+def _session_kind(form: dict[str, str]) -> SessionKind:
+    """Where the caller found the token: in a header, unless they say that it was in a cookie."""
+    sent = form.get(answer.SESSION_KIND, SessionKind.API)
+    for kind in (SessionKind.API, SessionKind.BROWSER):
+        if sent == kind:
+            return kind
+    raise OAuthException("invalid_request", "The session_kind must be api or browser.")
+
+
+def _answer(request: Request, found: Identity | None, caller: str, kind: SessionKind) -> Response:
     state = request.app.state
-    if found is None:
+    if found is None or (kind is SessionKind.BROWSER and not state.settings.api.browser_sessions):
         # Limits scanning for tokens (RFC 7662, 4). Live tokens are never limited.
         state.service.unknown_tokens.count("introspect", caller, limit=_limit(state.service))
         return Response(_INACTIVE, media_type="application/json")
-    members = answer.write(found, issuer=state.settings.api.issuer)
+    members = answer.write(found, issuer=state.settings.api.issuer, session_kind=kind)
     return Response(json.dumps(members), media_type="application/json")
 
 

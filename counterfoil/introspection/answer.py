@@ -10,9 +10,13 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from counterfoil import permissions
-from counterfoil.identity import CredentialKind, Identity
+from counterfoil.identity import CredentialKind, Identity, SessionKind
 
 Members = Mapping[str, Any]
+
+# The parameter of a request, and the member of its answer, for a token that was in the cookie of a
+# single-page application. Without it such a token is inactive: a stolen one is no bearer token.
+SESSION_KIND = "session_kind"
 
 # Beyond the year 9999, and within what a float can represent to the microsecond.
 _FAR_AWAY_SECONDS = 1e12
@@ -22,15 +26,21 @@ class UnexpectedAnswer(ValueError):
     """This is no answer of the service's introspection endpoint."""
 
 
-def write(identity: Identity, *, issuer: str) -> dict[str, Any]:
-    """The members for an identity, without those that have no value."""
+def write(
+    identity: Identity, *, issuer: str, session_kind: SessionKind = SessionKind.API
+) -> dict[str, Any]:
+    """The members for an identity, without those that have no value.
+
+    `session_kind` is the one that was asked for, if another than the usual one.
+    """
     expires_at, confirmed_at = identity.expires_at, identity.confirmed_at
+    is_usual = session_kind is SessionKind.API
     members = {
         "active": True,
         "scope": " ".join(sorted(identity.scopes)),
         "client_id": identity.client_id,
         "username": identity.username or identity.email,
-        "token_type": "Bearer",
+        "token_type": "Bearer" if is_usual else None,
         "exp": None if expires_at is None else int(expires_at),
         "iat": int(identity.issued_at),
         "sub": str(identity.user_id),
@@ -57,15 +67,17 @@ def write(identity: Identity, *, issuer: str) -> dict[str, Any]:
         "confirmed_at": confirmed_at,
         "second_factor_at": identity.second_factor_at,
         "looked_up_at": identity.looked_up_at,
+        SESSION_KIND: None if is_usual else session_kind,
     }
     return {name: value for name, value in members.items() if value is not None}
 
 
-def read(body: bytes) -> Identity | None:
+def read(body: bytes, *, session_kind: SessionKind = SessionKind.API) -> Identity | None:
     """The identity that a body says is active, or None if it says that there is none.
 
     Raises UnexpectedAnswer for everything else, so that nothing but a complete answer lets a
-    request pass.
+    request pass; and neither does the answer to a question about another kind of session, such as
+    that of a service which does not know this one.
     """
     try:
         members = json.loads(body, parse_constant=_reject_constant)
@@ -73,7 +85,11 @@ def read(body: bytes) -> Identity | None:
         raise UnexpectedAnswer("no JSON") from None
     if not isinstance(members, dict) or not isinstance(members.get("active"), bool):
         raise UnexpectedAnswer("no JSON object with `active`")
-    return _identity(members) if members["active"] else None
+    if not members["active"]:
+        return None
+    if members.get(SESSION_KIND, SessionKind.API) != session_kind:
+        raise UnexpectedAnswer(f"an answer about another `{SESSION_KIND}`")
+    return _identity(members)
 
 
 def _identity(members: Members) -> Identity:

@@ -11,7 +11,7 @@ import h11
 
 from counterfoil import __version__
 from counterfoil.errors import IntrospectionUnavailable
-from counterfoil.identity import Identity
+from counterfoil.identity import Identity, SessionKind
 from counterfoil.introspection import answer
 from counterfoil.introspection.connection import (
     BadResponse,
@@ -58,16 +58,19 @@ class Client:
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
 
-    async def introspect(self, token: str) -> Identity | None:
+    async def introspect(self, token: str, session_kind: SessionKind) -> Identity | None:
         """The identity behind a token. None if the service says that it is not active.
 
         Raises IntrospectionUnavailable for everything else. `token` must be well-formed.
         """
+        form = f"token={token}"
+        if session_kind is not SessionKind.API:
+            form += f"&{answer.SESSION_KIND}={session_kind}"
         try:
-            response = await self._post(f"token={token}".encode())
+            response = await self._post(form.encode())
         except (OSError, ConnectionLost, BadResponse) as error:
             raise IntrospectionUnavailable(f"no answer: {error}") from error
-        return _read(response)
+        return _read(response, session_kind)
 
     def close(self) -> None:
         """Close every connection; what is in flight fails."""
@@ -131,7 +134,7 @@ class Client:
         return connection
 
 
-def _read(response: Response) -> Identity | None:
+def _read(response: Response, session_kind: SessionKind) -> Identity | None:
     if response.status in (401, 403):
         raise OwnCredentialRejected(
             f"the service rejects the API key of this application ({response.status}): it must be"
@@ -142,6 +145,6 @@ def _read(response: Response) -> Identity | None:
     if response.media_type != "application/json":
         raise IntrospectionUnavailable("the answer is not JSON: is this the service?")
     try:
-        return answer.read(response.body)
+        return answer.read(response.body, session_kind=session_kind)
     except answer.UnexpectedAnswer as error:
         raise IntrospectionUnavailable(f"not an answer of the service: {error}") from error

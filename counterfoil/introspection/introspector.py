@@ -1,7 +1,7 @@
 """Resolves the credential of each request by asking the service. Fails closed.
 
-Equal tokens that wait for the same call share its answer, and only a call that has not begun can be
-joined: an answer is never older than the request that it is for, unless a staleness is accepted.
+Equal questions that wait for the same call share its answer, and only a call that has not begun can
+be joined: an answer is never older than the request that it is for, unless a staleness is accepted.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from counterfoil.foreign_tokens import NO_FOREIGN_TOKENS, ForeignTokens
 from counterfoil.identity import Identity, SessionKind
 from counterfoil.introspection.client import Client, OwnCredentialRejected
 from counterfoil.introspection.endpoint import Endpoint
-from counterfoil.introspection.recent import RecentAnswers
+from counterfoil.introspection.recent import Question, RecentAnswers
 from counterfoil.resolver import credential_kind
 
 log = logging.getLogger("counterfoil.introspection")
@@ -30,7 +30,7 @@ _LOG_SECONDS = 60.0
 class _Call:
     """One call that waits to begin, with the requests that get its answer."""
 
-    token: str
+    question: Question
     answers: list["asyncio.Future[Identity | None]"] = field(default_factory=list)
     give_up_at: float = 0.0
 
@@ -60,7 +60,7 @@ class Introspector:
         self._foreign = foreign
         self.max_staleness_seconds = max_staleness_seconds
         self._recent = RecentAnswers(max_staleness_seconds)
-        self._waiting: OrderedDict[str, _Call] = OrderedDict()
+        self._waiting: OrderedDict[Question, _Call] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
         self._send_is_due = False
         self._logged_at: dict[type[Exception], float] = {}
@@ -89,27 +89,25 @@ class Introspector:
     ) -> Identity | None:
         """The identity behind an access token or an API key, if it is live.
 
-        The service tells nothing of sessions of other kinds than those of the API. `anew` takes no
-        recent answer. Raises IntrospectionUnavailable past the deadline, or before.
+        `anew` takes no recent answer. Raises IntrospectionUnavailable past the deadline, or before.
         """
-        if session_kind is not SessionKind.API:
-            return None
         if credential_kind(token) is None and self._foreign.digest(token) is None:
             return None
-        if not anew and (known := self._recent.find(token, self._loop.time())) is not None:
+        question = Question(token, session_kind)
+        if not anew and (known := self._recent.find(question, self._loop.time())) is not None:
             return known
         seconds = budget.remaining(self._deadline_seconds)
         try:
             async with asyncio.timeout(seconds):
-                return await self._join(token, self._loop.time() + seconds)
+                return await self._join(question, self._loop.time() + seconds)
         except TimeoutError:
             late = IntrospectionUnavailable("no answer within the deadline")
             self._log(late)
             raise late from None
 
-    def _join(self, token: str, give_up_at: float) -> "asyncio.Future[Identity | None]":
+    def _join(self, question: Question, give_up_at: float) -> "asyncio.Future[Identity | None]":
         answer: asyncio.Future[Identity | None] = self._loop.create_future()
-        call = self._waiting.setdefault(token, _Call(token))
+        call = self._waiting.setdefault(question, _Call(question))
         call.answers.append(answer)
         call.give_up_at = max(call.give_up_at, give_up_at)
         # Sent once this turn of the loop is over, so that requests read together share a call.
@@ -136,7 +134,7 @@ class Introspector:
         began = self._loop.time()
         try:
             async with asyncio.timeout_at(call.give_up_at):
-                identity = await self._client.introspect(call.token)
+                identity = await self._client.introspect(*call.question)
         except TimeoutError:
             # Each request has a deadline of its own, which is over as well.
             return
@@ -146,7 +144,7 @@ class Introspector:
         except Exception as error:
             self._fail(call, error)
             return
-        self._recent.keep(call.token, identity, began)
+        self._recent.keep(call.question, identity, began)
         for answer in call.answers:
             if not answer.done():
                 answer.set_result(identity)

@@ -23,6 +23,7 @@ from counterfoil.asgi import (
     require_fresh,
     require_second_factor,
 )
+from counterfoil.cookies import NAME, SessionCookie
 from counterfoil.errors import InsufficientRole, NotAuthenticated
 from counterfoil.fastapi import CurrentIdentity
 from counterfoil.testing import API_KEY, make_identity
@@ -100,6 +101,16 @@ def test_the_identity_is_in_the_scope() -> None:
 
     identity = make_identity(user_id=7, scopes={"orders:read"})
     play(Endpoint.answering(response(described(identity))), scene)
+
+
+def test_the_cookie_of_a_page_counts_if_the_options_say_so() -> None:
+    async def scene(app: Any) -> None:
+        assert (await get(app, "/whoami", Cookie=f"{NAME}={TOKEN}")).json() == 7
+        forged = await get(app, "/whoami", Cookie=f"{NAME}={TOKEN}", Origin="https://evil.example")
+        assert (forged.status_code, forged.json()["code"]) == (403, "csrf_check_failed")
+
+    told = described(make_identity(user_id=7), session_kind="browser")
+    play(Endpoint.answering(response(told)), scene, session_cookie=SessionCookie())
 
 
 def test_what_is_lacking_is_answered_as_by_the_service() -> None:

@@ -16,7 +16,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from counterfoil import Identity
-from counterfoil.cookies import SessionCookie
+from counterfoil.cookies import NAME, SessionCookie
 from counterfoil.fastapi import (
     Counterfoil,
     CurrentIdentity,
@@ -92,8 +92,8 @@ def play(server: Endpoint, scene: Callable[[FastAPI], Awaitable[None]], **option
     asyncio.run(run())
 
 
-def live(**fields: Any) -> bytes:
-    return response(described(make_identity(user_id=7, **fields)))
+def live(*, session_kind: str | None = None, **fields: Any) -> bytes:
+    return response(described(make_identity(user_id=7, **fields), session_kind=session_kind))
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,45 @@ def test_exactly_one_mode_is_configured_and_rightly(options: dict[str, Any], sai
     assert options.get("api_key", "none") not in str(raised.value)
 
 
-def test_the_cookie_of_a_browser_is_a_matter_of_the_database() -> None:
-    cookie = SessionCookie()
-    with pytest.raises(ValueError, match="session_cookie"):
-        Counterfoil(FastAPI(), url="https://a", api_key=API_KEY, session_cookie=cookie)
-    Counterfoil(FastAPI(), database_url="sqlite:///x", session_cookie=cookie)
+COOKIE = {"Cookie": f"{NAME}={TOKEN}"}
+BY_COOKIE = f"token={TOKEN}&session_kind=browser".encode()
+
+
+def test_the_cookie_of_a_page_is_asked_about_as_such_and_never_if_forged() -> None:
+    async def scene(app: FastAPI) -> None:
+        assert (await get(app, "/me", **COOKIE)).json() == 7
+        forged = await get(app, "/me", **COOKIE, **{"Sec-Fetch-Site": "same-site"})
+        assert (forged.status_code, forged.json()["code"]) == (403, "csrf_check_failed")
+        two = await get(app, "/me", **COOKIE, **{"X-API-Key": API_KEY})
+        assert (two.status_code, two.json()["code"]) == (400, "ambiguous_credentials")
+        assert [body for _, body in server.requests] == [BY_COOKIE]
+
+    server = Endpoint.answering(live(session_kind="browser"))
+    play(server, scene, session_cookie=SessionCookie())
+
+
+def test_a_bearer_token_and_the_same_text_in_a_cookie_are_two_questions() -> None:
+    async def scene(app: FastAPI) -> None:
+        # At once, and then within the time for which answers are kept.
+        for _ in range(2):
+            found = await asyncio.gather(get(app, "/me", **HEADERS), get(app, "/me", **COOKIE))
+            assert [one.status_code for one in found] == [401, 200]
+        asked = [body for _, body in server.requests]
+        assert asked == [f"token={TOKEN}".encode(), BY_COOKIE, f"token={TOKEN}".encode()]
+
+    kept = {"session_cookie": SessionCookie(), "max_staleness_seconds": DEADLINE}
+    server = Endpoint.answering(response(NOTHING), live(session_kind="browser"), response(NOTHING))
+    play(server, scene, max_connections=1, **kept)
+
+
+def test_a_service_that_knows_no_cookies_lets_none_pass() -> None:
+    async def scene(app: FastAPI) -> None:
+        assert (await get(app, "/me", **COOKIE)).status_code == 503
+        assert (await get(app, "/me", **HEADERS)).status_code == 503
+
+    # The first is about a bearer token, and the second about a cookie.
+    server = Endpoint.answering(live(), live(session_kind="browser"))
+    play(server, scene, session_cookie=SessionCookie())
 
 
 def test_the_answers_are_those_of_the_service() -> None:

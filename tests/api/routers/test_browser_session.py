@@ -332,6 +332,30 @@ def test_an_application_beside_the_service_accepts_it_if_it_says_so(
     assert answer.json()["code"] == "not_authenticated"
 
 
+def test_it_is_introspected_only_by_who_says_that_it_was_in_a_cookie(
+    browser: Browser, sql: Sql, make_client: MakeClient
+) -> None:
+    def ask(token: str, by: Client = browser.client, **form: str) -> Any:
+        return by.http.post("/introspect", headers=key, data={"token": token, **form}).json()
+
+    root = browser.client.sign_up("root@example.org")
+    give_role(sql, "admin", "root@example.org")
+    made = browser.client.create_api_key(root, scopes=["introspect"])["key"]
+    key = {"X-API-Key": made}
+    told = ask(browser.token, session_kind="browser")
+    assert (told["active"], told["sub"], told["session_kind"]) == (True, "1", "browser")
+    assert "token_type" not in told
+    inactive = {"active": False}
+    assert ask(browser.token) == ask(browser.token, session_kind="api") == inactive
+    for other in (root.access_token, root.refresh_token, made):
+        assert ask(other, session_kind="browser") == inactive
+    assert "session_kind" not in ask(root.access_token, session_kind="api")
+    assert ask(browser.token, session_kind="console")["error"] == "invalid_request"
+    assert ask(browser.token, make_client(), session_kind="browser") == inactive
+    sql("UPDATE users SET session_epoch = session_epoch + 1 WHERE id = 1")
+    assert ask(browser.token, session_kind="browser") == inactive
+
+
 # Called in a page, by a script of its origin: the status and the body, or that it gets neither.
 _FETCH = """async ([url, options]) => {
   try {

@@ -26,6 +26,7 @@ def service(database: Path) -> Iterator[Server]:
         "COUNTERFOIL_TRUSTED_PROXIES": "127.0.0.1",
         # Each test registers a user, and all of them from one address.
         "COUNTERFOIL_LOGIN_THROTTLE": "off",
+        "COUNTERFOIL_BROWSER_SESSIONS": "on",
     }
     with Server.launch(f"sqlite:///{database}", environment=environment) as server:
         yield server

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from counterfoil.cookies import HEADER
 from harness.echo import Echo, echo
 from harness.processes import free_port
 from harness.proxies import PROXIES, Caddy, Nginx, Proxy
@@ -65,6 +66,24 @@ def test_nobody_passes_without_a_live_token(house: House, token: str | None, met
     challenge = 'Bearer error="invalid_token"' if token else "Bearer"
     assert refused.headers.get_list("www-authenticate") == [challenge]
     assert house.application.requests == before
+
+
+def test_a_session_in_a_cookie_passes_for_a_page_of_the_same_origin_alone(house: House) -> None:
+    caller = house.sign_up()
+    login = {"email": caller.email, "password": PASSWORD}
+    own = {HEADER: "1", "Sec-Fetch-Site": "same-origin"}
+    begun = httpx2.post(f"{house.service.url}/browser-session", json=login, headers=own)
+    cookie = {"Cookie": begun.headers["set-cookie"].partition(";")[0]}
+
+    passed = house.call("/", "POST", headers={**cookie, **own})
+    assert identity_headers(passed)["x-auth-user"] == str(caller.user_id)
+    for forged in (
+        {},
+        {"Sec-Fetch-Site": "same-origin"},
+        {HEADER: "1", "Sec-Fetch-Site": "same-site"},
+        {HEADER: "1", "Origin": "https://evil.example"},
+    ):
+        assert house.call("/", "POST", headers={**cookie, **forged}).status_code == 403
 
 
 def test_a_revocation_holds_for_the_very_next_request(house: House) -> None:

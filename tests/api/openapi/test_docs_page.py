@@ -1,12 +1,16 @@
 """The interactive documentation in a real browser, under its own content security policy."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
-from harness.server import Server
+from counterfoil.fastapi import Counterfoil, requires
+from harness.pages import serve_pages
+from harness.server import REPOSITORY, Server
 from tests.support import swagger
 from tests.support.browser import Browser, open_browser
 from tests.support.client import PASSWORD, Client
@@ -26,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_the_authorize_button_logs_in_and_a_protected_route_answers(
+def test_the_authorize_button_logs_in_here_and_in_an_application_of_another_origin(
     browser: Browser, server: Server
 ) -> None:
     account = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
@@ -38,6 +42,24 @@ def test_the_authorize_button_logs_in_and_a_protected_route_answers(
 
     assert not browser.errors
     assert all(url.startswith(f"{server.url}/") for url in browser.requests), browser.requests
+
+    with serve_pages(pages_beside(server)) as origin:
+        browser.page.goto(f"{origin}/docs.html")
+        swagger.authorize(browser.page, "ada@example.org", PASSWORD)
+
+
+def pages_beside(service: Server) -> dict[str, str]:
+    """The documentation of an application whose users log in at the service."""
+    app = FastAPI()
+    Counterfoil(app, database_url="sqlite:///x", token_url=f"{service.url}/token")
+    app.add_api_route("/orders", list, dependencies=[requires("account")])
+    folder = REPOSITORY / "api" / "static"
+    files = ("start.js", "swagger-ui/swagger-ui.css", "swagger-ui/swagger-ui-bundle.js")
+    return {
+        "/docs.html": (folder / "docs.html").read_text(),
+        "/openapi.json": json.dumps(app.openapi()),
+        **{f"/docs/static/{name}": (folder / name).read_text() for name in files},
+    }
 
 
 def test_without_the_setting_there_is_no_documentation(make_client: Callable[..., Client]) -> None:

@@ -85,5 +85,15 @@ def _options_of(url: str) -> "dict[str, str]":
     scheme, _, rest = url.partition("://")
     if scheme.partition("+")[0] not in {"postgresql", "postgres"}:
         raise ValueError("the URL of a standby must begin with postgresql://")
-    options: dict[str, str] = parse_dsn(f"postgresql://{rest}")
+    options: dict[str, str] = parse_dsn(f"postgresql://{_with_spaces(rest)}")
     return options
+
+
+def _with_spaces(rest: str) -> str:
+    """What follows the scheme, read as the service reads it: in the query, "+" is a space.
+
+    SQLAlchemy writes it so, and libpq takes it for a plus sign.
+    """
+    credentials, at, place = rest.rpartition("@")
+    place, mark, query = place.partition("?")
+    return credentials + at + place + mark + query.replace("+", "%20")

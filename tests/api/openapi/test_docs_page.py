@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from counterfoil.fastapi import Counterfoil, requires
+from counterfoil.fastapi import Counterfoil, CurrentIdentity
 from harness.pages import serve_pages
 from harness.server import REPOSITORY, Server
 from tests.support import swagger
@@ -52,7 +52,11 @@ def pages_beside(service: Server) -> dict[str, str]:
     """The documentation of an application whose users log in at the service."""
     app = FastAPI()
     Counterfoil(app, database_url="sqlite:///x", token_url=f"{service.url}/token")
-    app.add_api_route("/orders", list, dependencies=[requires("account")])
+
+    @app.get("/orders")
+    async def orders(identity: CurrentIdentity) -> int:
+        return identity.user_id
+
     folder = REPOSITORY / "api" / "static"
     files = ("start.js", "swagger-ui/swagger-ui.css", "swagger-ui/swagger-ui-bundle.js")
     return {

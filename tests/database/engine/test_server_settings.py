@@ -5,19 +5,22 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from api import startup
 from api.commands.cli import cli
+from counterfoil.fastapi import Counterfoil, CurrentIdentity
 from database import migrations
 from database.engine.session import Database
 from database.settings import DatabaseSettings
 from harness.pgbouncer import run_pgbouncer
 from harness.postgresql import DatabaseServer
 from tests.support.administrator import Sql, give_role
-from tests.support.client import Client
+from tests.support.client import Client, Tokens
 
 MakeClient = Callable[..., Client]
 
@@ -110,11 +113,32 @@ def test_a_schema_that_the_address_names_is_the_one(
     try:
         migrations.upgrade(url)
         client = make_client(database_url=url)
-        assert client.me(client.sign_up("own@example.org")).status_code == 200
+        tokens = client.sign_up("own@example.org")
+        assert client.me(tokens).status_code == 200
         assert sql("SELECT email FROM own.users") == [("own@example.org",)]
         assert sql("SELECT email FROM public.users") == []
+        assert beside(url, tokens) == 200
+        assert beside(database_url, tokens) == 401
+        # The functions find their tables whatever the search_path of their caller is.
+        assert sql(f"SELECT email FROM own.counterfoil_resolve('{tokens.access_token}')") == [
+            ("own@example.org",)
+        ]
+        assert sql("SELECT own.prune_audit_events(now() - interval '40 days', 10)") == [(0,)]
     finally:
         sql("DROP SCHEMA own CASCADE")
+
+
+def beside(url: str, tokens: Tokens) -> int:
+    """The status of a protected route of an application that asks this database."""
+    app = FastAPI()
+    Counterfoil(app, database_url=url)
+
+    @app.get("/orders")
+    async def orders(identity: CurrentIdentity) -> int:
+        return identity.user_id
+
+    with TestClient(app) as client:
+        return client.get("/orders", headers=tokens.headers).status_code
 
 
 @pytest.fixture(params=["LATIN1", "SQL_ASCII"])

@@ -5,6 +5,7 @@ end there. The application gets the lifespan of the service around its own, and 
 rejected credentials: handlers for the errors of `counterfoil` and for no others.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,9 @@ from api.settings import Settings, load
 from counterfoil import fastapi as counterfoil
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 
+# Of characters that need no encoding, and without segments that clients resolve.
+_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+
 
 def attach(app: FastAPI, prefix: str = "/auth", *, settings: Settings | None = None) -> None:
     """Serve the service below `prefix`, and let the routes of `app` use `CurrentIdentity`.
@@ -32,14 +36,9 @@ def attach(app: FastAPI, prefix: str = "/auth", *, settings: Settings | None = N
 
     Raises ValueError for a prefix that cannot be used and for a second call, and InvalidSettings.
     """
-    if urlsplit(prefix).path != prefix or not prefix.strip("/") or "{" in prefix:
-        raise ValueError(f"{prefix!r} is no prefix like '/auth'")
-    if not prefix.startswith("/") or prefix.endswith("/"):
-        raise ValueError(f"the prefix {prefix!r} must begin with a slash, and not end with one")
-    if hasattr(app.state, "counterfoil"):
-        raise ValueError("Counterfoil checks the tokens of this application already")
-    if app.middleware_stack is not None:
-        raise ValueError("Counterfoil has to be attached before the application starts")
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} is no prefix like '/auth', without a slash at its end")
+    counterfoil.demand_unused(app)
     _Attachment(app, prefix, settings or load()).install()
 
 

@@ -56,7 +56,8 @@ class Counterfoil:
 
     `max_staleness_seconds` accepts an answer of the service for so long, and with it that a
     revocation holds only after that time. `session_cookie=SessionCookie()` also accepts the cookie
-    of a single-page application on the same host. Raises ValueError for a wrong configuration.
+    of a single-page application on the same host. Has to be called once, before the application
+    starts. Raises ValueError for that, and for a wrong configuration.
     """
 
     def __init__(
@@ -94,11 +95,12 @@ class Counterfoil:
             cookie=session_cookie,
             takes_foreign=foreign_tokens_until is not None,
         )
+        demand_unused(app)
         install(app, authenticator)
         describe_security(app, SCHEME_NAME, api_key_headers=headers, token_url=token_url)
-        for error in (*rejections.STATUSES, Unavailable):
+        for error in (CounterfoilError, Unavailable):
             # One for requests and WebSockets, which Starlette's types do not know.
-            app.add_exception_handler(error, _answer)  # type: ignore[arg-type]
+            app.exception_handlers.setdefault(error, _answer)  # type: ignore[arg-type]
         self._lifespan = app.router.lifespan_context
         app.router.lifespan_context = self._run
 
@@ -111,6 +113,17 @@ class Counterfoil:
                 yield state
         finally:
             await self._resolver.close()
+
+
+def demand_unused(app: FastAPI) -> None:
+    """Raises ValueError if the tokens of this application are checked already, or it has started.
+
+    Starlette takes no handlers for errors then.
+    """
+    if hasattr(app.state, "counterfoil"):
+        raise ValueError("Counterfoil checks the tokens of this application already")
+    if app.middleware_stack is not None:
+        raise ValueError("Counterfoil has to be added before the application starts")
 
 
 def install(app: FastAPI, authenticator: Authenticator) -> None:
@@ -190,8 +203,17 @@ async def authenticate(request: HTTPConnection, *, anew: bool = False) -> Identi
     if acting.entries and (identity := acting.find(scope["app"])) is not None:
         scope[RESOLVED] = identity
         return identity
-    authenticator: Authenticator = scope.get(AUTHENTICATOR) or scope["app"].state.counterfoil
+    authenticator: Authenticator = scope.get(AUTHENTICATOR) or _authenticator_of(scope["app"])
     return await authenticator.authenticate(scope, anew=anew)
+
+
+def _authenticator_of(app: FastAPI) -> Any:
+    try:
+        return app.state.counterfoil
+    except AttributeError:
+        raise LookupError(
+            f"the application {app.title!r} has no Counterfoil: one that is mounted needs its own"
+        ) from None
 
 
 get_identity = IdentityDependency()

@@ -69,7 +69,9 @@ class Client:
         try:
             response = await self._post(form.encode())
         except (OSError, ConnectionLost, BadResponse) as error:
-            raise IntrospectionUnavailable(f"no answer: {error}") from error
+            # The error of a timeout has no text.
+            reason = str(error) or "connecting takes too long"
+            raise IntrospectionUnavailable(f"no answer: {reason}") from error
         return _read(response, session_kind)
 
     def close(self) -> None:

@@ -380,7 +380,13 @@ def test_a_route_for_every_path_does_not_hide_the_service(
     assert http.get("/authors").json() == "page authors"
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "auth", "/auth/", "/{tenant}", "/auth?x=1", "//x"])
+NO_PREFIXES = [
+    *("", "/", "auth", "/auth/", "/{tenant}", "/auth?x=1", "//x", "/a//b", "/auth\n"),
+    *("/..", "/a/./b", "/a b", "/ä", "/a%20b", "/a;b", "/\\a", "http://x/a"),
+]
+
+
+@pytest.mark.parametrize("prefix", NO_PREFIXES)
 def test_what_is_no_prefix_is_rejected(make_settings: MakeSettings, prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):
         api.attach(make_host(), prefix, settings=make_settings())

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import make_url
 from starlette.testclient import WebSocketDenialResponse
@@ -17,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from counterfoil import Identity
 from counterfoil.cookies import NAME, SessionCookie
+from counterfoil.errors import CounterfoilError, InvalidToken
 from counterfoil.fastapi import (
     Counterfoil,
     CurrentIdentity,
@@ -26,7 +28,7 @@ from counterfoil.fastapi import (
     requires_role,
     second_factor,
 )
-from counterfoil.testing import API_KEY, make_identity
+from counterfoil.testing import API_KEY, acting_as, make_identity
 from counterfoil.tokens import TokenKind, create
 from harness.postgresql import DatabaseServer
 from harness.server import REPOSITORY
@@ -122,6 +124,48 @@ def test_exactly_one_mode_is_configured_and_rightly(options: dict[str, Any], sai
     with pytest.raises(ValueError, match=said) as raised:
         Counterfoil(FastAPI(), **options)
     assert options.get("api_key", "none") not in str(raised.value)
+
+
+def test_an_application_has_one_counterfoil_and_has_it_before_it_starts() -> None:
+    app = application(database_url="sqlite:///x")
+    with pytest.raises(ValueError, match="already"):
+        Counterfoil(app, database_url="sqlite:///y")
+    late = FastAPI()
+    with running(late), pytest.raises(ValueError, match="before the application starts"):
+        Counterfoil(late, database_url="sqlite:///x")
+
+
+@pytest.mark.parametrize("error", [InvalidToken, CounterfoilError])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_application_can_answer_rejected_tokens_in_its_own_way(
+    error: type[Exception], *, is_first: bool
+) -> None:
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(type(error).__name__, 418)
+
+    app = FastAPI()
+    if is_first:
+        app.add_exception_handler(error, answer)
+    Counterfoil(app, database_url="sqlite:///x")
+    if not is_first:
+        app.add_exception_handler(error, answer)
+
+    @app.get("/me")
+    async def read_me(identity: CurrentIdentity) -> int:
+        return identity.user_id
+
+    rejected = asyncio.run(get(app, "/me", Authorization="Bearer x"))
+    assert (rejected.status_code, rejected.json()) == (418, "InvalidToken")
+
+
+def test_a_mounted_application_needs_one_of_its_own_and_says_so() -> None:
+    app, mounted = application(database_url="sqlite:///x"), FastAPI(title="Archive")
+    mounted.add_api_route("/me", lambda: "me", dependencies=[requires("orders:read")])
+    app.mount("/archive", mounted)
+    with pytest.raises(LookupError, match="'Archive' has no Counterfoil"):
+        TestClient(app).get("/archive/me", headers=HEADERS)
+    with acting_as(app, scopes={"orders:read"}):
+        assert TestClient(app).get("/archive/me").json() == "me"
 
 
 COOKIE = {"Cookie": f"{NAME}={TOKEN}"}

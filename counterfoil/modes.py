@@ -67,6 +67,7 @@ def choose(
     api_key: str | None,
     database_url: str | None,
     standby_urls: Sequence[str],
+    prepared_statements: bool,
     deadline_seconds: float,
     max_connections: int,
     max_staleness_seconds: float,
@@ -84,9 +85,11 @@ def choose(
             raise ValueError(
                 "api_key, max_staleness_seconds and ssl_context belong to url, not to database_url"
             )
-        return _by_database(database_url, standby_urls, deadline_seconds, foreign)
-    if standby_urls:
-        raise ValueError("standby_urls belong to database_url, not to url")
+        return _by_database(
+            database_url, standby_urls, prepared_statements, deadline_seconds, foreign
+        )
+    if standby_urls or not prepared_statements:
+        raise ValueError("standby_urls and prepared_statements belong to database_url, not to url")
     assert url is not None  # noqa: S101 - for the type checker
     if not 0 <= max_staleness_seconds < math.inf or max_connections < 1:
         raise ValueError("max_staleness_seconds and max_connections must not be negative or none")
@@ -98,12 +101,16 @@ def choose(
 def _by_database(
     database_url: str,
     standby_urls: Sequence[str],
+    prepared_statements: bool,
     deadline_seconds: float,
     foreign: ForeignTokens,
 ) -> OnDemandResolver:
     def create() -> TokenResolver:
         connections = lookup.from_url(
-            database_url, standby_urls=standby_urls, deadline_seconds=deadline_seconds
+            database_url,
+            standby_urls=standby_urls,
+            prepared_statements=prepared_statements,
+            deadline_seconds=deadline_seconds,
         )
         return Resolver(connections, deadline_seconds=deadline_seconds, foreign=foreign)
 

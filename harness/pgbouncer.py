@@ -27,6 +27,8 @@ pool_mode = transaction
 default_pool_size = 3
 # As in docs/how-to/postgresql.md: by default it waits 15 s before it connects again.
 server_login_retry = 1
+# As there as well, for a schema that is named in the URL.
+ignore_startup_parameters = options
 """
 
 

@@ -6,7 +6,7 @@ decides who shares a batch; see docs/decisions/0001 for why it is built this way
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from counterfoil.identity import CredentialKind, LiveCredential
 
@@ -39,7 +39,11 @@ class Lookup(Protocol):
 
 
 def from_url(
-    database_url: str, *, deadline_seconds: float, standby_urls: Sequence[str] = ()
+    database_url: str,
+    *,
+    deadline_seconds: float,
+    standby_urls: Sequence[str] = (),
+    prepared_statements: bool = True,
 ) -> Lookup:
     """The lookup for a database URL, `postgresql://...` or `sqlite:///file.db`, not yet connected.
 
@@ -51,7 +55,12 @@ def from_url(
     # Imported where they are needed: only one of the drivers has to be installed.
     match scheme.partition("+")[0]:
         case "postgresql" | "postgres":
-            return _for_postgresql(database_url, standby_urls, deadline_seconds)
+            return _for_postgresql(
+                database_url,
+                standby_urls,
+                deadline_seconds=deadline_seconds,
+                prepared_statements=prepared_statements,
+            )
         case "sqlite" if not standby_urls:
             from counterfoil.lookup.sqlite import SQLiteLookup
 
@@ -62,9 +71,7 @@ def from_url(
     raise ValueError("the database URL must begin with postgresql:// or sqlite:///")
 
 
-def _for_postgresql(
-    database_url: str, standby_urls: Sequence[str], deadline_seconds: float
-) -> Lookup:
+def _for_postgresql(database_url: str, standby_urls: Sequence[str], **how: Any) -> Lookup:
     from counterfoil.lookup import server
     from counterfoil.lookup.postgresql import PostgreSQLLookup
     from counterfoil.lookup.replicated import ReplicatedLookup
@@ -72,11 +79,11 @@ def _for_postgresql(
     options = _options_of(database_url)
     server.reject_standbys(options)
     if not standby_urls:
-        return PostgreSQLLookup(options, deadline_seconds=deadline_seconds)
+        return PostgreSQLLookup(options, **how)
     standbys = [_options_of(url) for url in standby_urls]
     for standby in standbys:
         server.reject_unless_standby(standby)
-    return ReplicatedLookup(options, standbys, deadline_seconds=deadline_seconds)
+    return ReplicatedLookup(options, standbys, **how)
 
 
 def _options_of(url: str) -> "dict[str, str]":

@@ -1,5 +1,6 @@
 """How every connection to PostgreSQL is made: to the primary, in UTF-8, with our settings."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ LOOKUP_SETTINGS = {
     # A table of the same name in another schema must not be found first.
     "search_path": "public, pg_temp",
 }
+
+_PLAIN_SEARCH_PATH = re.compile(r"(?:^|\s)-c\s*search_path=([a-z_]\w*(?:,[a-z_]\w*)*)(?:\s|$)")
 
 _PRIMARY = "target_session_attrs"
 _PRIMARIES = frozenset({"primary", "read-write"})
@@ -51,8 +54,14 @@ def reject_unless_standby(options: Mapping[str, Any]) -> None:
 
 
 def settings_for(options: Mapping[str, Any]) -> dict[str, str]:
-    """LOOKUP_SETTINGS, without `search_path` if the options set it."""
-    settings = dict(LOOKUP_SETTINGS)
-    if "search_path" in str(options.get("options", "")):
-        del settings["search_path"]
-    return settings
+    """LOOKUP_SETTINGS, with the schemas that the options name.
+
+    They are named again because PgBouncer may have ignored the options. Names that need quotes are
+    left to the server, which has read them already.
+    """
+    given = str(options.get("options", ""))
+    if "search_path" not in given:
+        return LOOKUP_SETTINGS
+    if plain := _PLAIN_SEARCH_PATH.search(given):
+        return {**LOOKUP_SETTINGS, "search_path": f"{plain[1]}, pg_temp"}
+    return {name: value for name, value in LOOKUP_SETTINGS.items() if name != "search_path"}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from database.engine.session import Database
 from database.settings import DatabaseSettings
 from harness.pgbouncer import run_pgbouncer
 from harness.postgresql import DatabaseServer
-from tests.support.administrator import Sql, give_role
+from tests.support.administrator import Sql, give_role, run_sql
 from tests.support.client import Client, Tokens
 
 MakeClient = Callable[..., Client]
@@ -118,6 +119,12 @@ def test_a_schema_that_the_address_names_is_the_one(
         assert sql("SELECT email FROM own.users") == [("own@example.org",)]
         assert sql("SELECT email FROM public.users") == []
         assert beside(url, tokens) == 200
+        with run_pgbouncer(url) as pooled:
+            assert make_client(database_url=pooled, prepared_statements=False).me(tokens).is_success
+            assert beside(pooled, tokens, prepared_statements=False) == 200
+            # What it has set is gone with its transaction, as others get the connection next.
+            assert run_sql(pooled, "SHOW enable_seqscan") == [("on",)]
+            assert run_sql(pooled, "SHOW search_path") != [("own, pg_temp",)]
         assert beside(database_url, tokens) == 401
         # The functions find their tables whatever the search_path of their caller is.
         assert sql(f"SELECT email FROM own.counterfoil_resolve('{tokens.access_token}')") == [
@@ -128,10 +135,10 @@ def test_a_schema_that_the_address_names_is_the_one(
         sql("DROP SCHEMA own CASCADE")
 
 
-def beside(url: str, tokens: Tokens) -> int:
+def beside(url: str, tokens: Tokens, **options: Any) -> int:
     """The status of a protected route of an application that asks this database."""
     app = FastAPI()
-    Counterfoil(app, database_url=url)
+    Counterfoil(app, database_url=url, **options)
 
     @app.get("/orders")
     async def orders(identity: CurrentIdentity) -> int:

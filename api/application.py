@@ -113,8 +113,8 @@ class NotStarted(DatabaseUnavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "the lifespan of Counterfoil's application is not running: in place of "
-            "app.mount(prefix, create_app()), use api.attach(app, prefix)"
+            "the lifespan of Counterfoil's application is not running: in a test, run it; "
+            "in place of app.mount(prefix, create_app()), use api.attach(app, prefix)"
         )
 
 

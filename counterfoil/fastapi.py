@@ -100,7 +100,13 @@ class Counterfoil:
         )
         demand_unused(app)
         install(app, authenticator)
-        describe_security(app, SCHEME_NAME, api_key_headers=headers, token_url=token_url)
+        describe_security(
+            app,
+            SCHEME_NAME,
+            api_key_headers=headers,
+            token_url=token_url,
+            takes_cookie=session_cookie is not None,
+        )
         for error in (CounterfoilError, Unavailable):
             # One for requests and WebSockets, which Starlette's types do not know.
             app.exception_handlers.setdefault(error, _answer)  # type: ignore[arg-type]

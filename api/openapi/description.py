@@ -13,7 +13,7 @@ from api.routing.head import without_head
 from api.routing.route_group import flatten
 from api.settings import ApiSettings
 from authentication import permissions
-from counterfoil import cookies
+from counterfoil.description import COOKIE
 from counterfoil.fastapi import SCHEME_NAME
 from schemas.oauth import Introspection
 from schemas.problems import OAuthError, Problem
@@ -56,13 +56,6 @@ TAGS = [
 _PASSWORD_FLOW = "Password"
 
 _REFERENCE = "#/components/schemas/{model}"
-
-_COOKIE = {
-    "type": "apiKey",
-    "in": "cookie",
-    "name": cookies.NAME,
-    "description": f"A session of a browser. All but GET needs the header `{cookies.HEADER}`.",
-}
 
 # Swagger UI offers these for choice; choosing none gets all that the user's roles give.
 SCOPES = {
@@ -134,7 +127,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     schemes = components.setdefault("securitySchemes", {})
     schemes.update(_schemes(scopes, headers))
     if settings.browser_sessions:
-        schemes["Cookie"] = _COOKIE
+        schemes["Cookie"] = COOKIE
         _offer_cookie(description)
     return description
 

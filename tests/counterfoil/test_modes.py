@@ -435,6 +435,13 @@ def test_the_authorize_button_knows_every_way_to_send_a_credential(options: Any)
     assert operation["security"] == [{"Bearer": scopes}, {"X-Key": scopes}, {"Login": scopes}]
 
 
+def test_the_description_has_the_cookie_where_the_application_takes_it() -> None:
+    app = application(database_url="sqlite:///x", session_cookie=SessionCookie())
+    description = app.openapi()
+    assert description["components"]["securitySchemes"]["Cookie"]["name"] == NAME
+    assert {"Cookie": []} in description["paths"]["/me"]["get"]["security"]
+
+
 def test_without_a_url_for_it_the_button_offers_no_login() -> None:
     app = application(database_url="sqlite:///x")
     assert set(app.openapi()["components"]["securitySchemes"]) == {"Bearer", "X-API-Key", "Token"}

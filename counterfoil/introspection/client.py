@@ -6,6 +6,7 @@ of the service itself at this address is no answer. It sets no deadline; its cal
 
 import asyncio
 import ssl
+from urllib.parse import quote
 
 import h11
 
@@ -61,9 +62,10 @@ class Client:
     async def introspect(self, token: str, session_kind: SessionKind) -> Identity | None:
         """The identity behind a token. None if the service says that it is not active.
 
-        Raises IntrospectionUnavailable for everything else. `token` must be well-formed.
+        Raises IntrospectionUnavailable for everything else.
         """
-        form = f"token={token}"
+        # A foreign token may hold any character.
+        form = f"token={quote(token, safe='')}"
         if session_kind is not SessionKind.API:
             form += f"&{answer.SESSION_KIND}={session_kind}"
         try:

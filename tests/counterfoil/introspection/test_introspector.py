@@ -6,13 +6,16 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import date
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import trustme
 import uvloop
 
 from counterfoil.errors import IntrospectionUnavailable
+from counterfoil.foreign_tokens import ForeignTokens
 from counterfoil.identity import Identity
 from counterfoil.introspection import endpoint
 from counterfoil.introspection.client import MAX_IDLE_SECONDS
@@ -94,6 +97,18 @@ def test_what_cannot_be_a_token_is_not_asked_about() -> None:
 
     server = Endpoint.answering(LIVE)
     play(server, scene)
+
+
+def test_a_foreign_token_is_asked_about_as_it_is() -> None:
+    async def scene(asked: Introspector) -> None:
+        assert await asked.resolve(odd) == ADA
+        ((_, body),) = server.requests
+        assert parse_qsl(body.decode(), strict_parsing=True) == [("token", odd)]
+
+    # django-rest-knox lets its users choose a prefix.
+    odd = "&token=%4+" + "0" * 64
+    server = Endpoint.answering(LIVE)
+    play(server, scene, foreign=ForeignTokens(date(9000, 1, 1)))
 
 
 @pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])

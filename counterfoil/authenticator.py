@@ -117,8 +117,15 @@ def find_credential(
 
 
 def header_names(headers: Iterable[str]) -> frozenset[bytes]:
-    """Header names as ASGI has them."""
-    return frozenset(header.lower().encode("latin-1") for header in headers)
+    """Header names as ASGI has them. Raises ValueError for a name in place of a list."""
+    return frozenset(header.lower().encode("latin-1") for header in header_list(headers))
+
+
+def header_list(headers: Iterable[str]) -> tuple[str, ...]:
+    """The names, all at once. Raises ValueError for a single one, whose letters would be names."""
+    if isinstance(headers, str):
+        raise ValueError(f"api_key_headers must be a list: [{headers!r}]")
+    return tuple(headers)
 
 
 def _credential_of(value: bytes, schemes: frozenset[str]) -> str:

@@ -5,6 +5,7 @@ a credential only in a request that comes from a page of the same origin, and, i
 change something, has a header that a page of another origin cannot set without being allowed to.
 """
 
+import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,11 +32,23 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+# As browsers write it, without a slash at the end.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
+
+
 class SessionCookie:
-    """`origins` are those of the pages, for a proxy that changes the header Host."""
+    """`origins` are those of the pages, for a proxy that changes the header Host.
+
+    Raises ValueError for what is none.
+    """
 
     def __init__(self, origins: Iterable[str] = ()) -> None:
-        self._origins = frozenset(origins)
+        if isinstance(origins, str):
+            raise ValueError(f"the origins must be a list: [{origins!r}]")
+        self._origins = frozenset(origin.lower() for origin in origins)
+        for origin in self._origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin like 'https://example.org'")
 
     def find(self, scope: Scope) -> str | None:
         """The token in the cookie, if any. Raises AmbiguousCredentials for two of them.

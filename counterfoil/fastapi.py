@@ -30,6 +30,7 @@ from counterfoil.authenticator import (
     AUTHENTICATOR,
     RESOLVED,
     Authenticator,
+    header_list,
 )
 from counterfoil.cookies import SessionCookie
 from counterfoil.description import describe_security
@@ -91,7 +92,7 @@ class Counterfoil:
             ssl_context=ssl_context,
             foreign_tokens_until=foreign_tokens_until,
         )
-        headers = tuple(api_key_headers)
+        headers = header_list(api_key_headers)
         authenticator = Authenticator(
             self._resolver,
             api_key_headers=headers,

@@ -85,10 +85,19 @@ def test_on_behalf_of_another_request_every_method_needs_the_header() -> None:
 
 
 def test_a_proxy_may_change_the_host_if_the_origin_is_named() -> None:
-    cookie = SessionCookie(["https://public.example.org"])
+    cookie = SessionCookie(["https://Public.example.org"])
     assert find({"origin": "https://public.example.org"}, cookie=cookie) == TOKEN
     with pytest.raises(ForgedRequest):
         find({"origin": "http://public.example.org"}, cookie=cookie)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["https://example.org", ["https://example.org/"], ["example.org"], ["https://a, https://b"]],
+)
+def test_what_no_browser_sends_as_an_origin_is_rejected(origins: Any) -> None:
+    with pytest.raises(ValueError, match="origin"):
+        SessionCookie(origins)
 
 
 def test_on_this_machine_plain_http_will_do() -> None:

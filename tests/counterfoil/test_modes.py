@@ -115,6 +115,7 @@ def live(*, session_kind: str | None = None, **fields: Any) -> bytes:
         ({"database_url": "sqlite:///x", "api_key": API_KEY}, "belong to url"),
         ({"url": "https://a", "api_key": API_KEY, "standby_urls": ["postgresql://b/c"]}, "standby"),
         ({"url": "https://a", "api_key": API_KEY, "prepared_statements": False}, "prepared"),
+        ({"database_url": "sqlite:///x", "api_key_headers": "X-Key"}, "must be a list"),
         ({"database_url": "mysql://x"}, "postgresql://"),
         ({"database_url": "sqlite:///x", "deadline_seconds": 0}, "deadline_seconds"),
         ({"url": "https://a", "api_key": API_KEY, "max_staleness_seconds": -1}, "staleness"),

@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 
 from counterfoil import acting, modes, permissions, rejections
+from counterfoil.arguments import several
 from counterfoil.authenticator import (
     API_KEY_HEADERS,
     AUTHENTICATOR,
@@ -157,8 +158,8 @@ def require(scope: Scope, *, scopes: Iterable[str] = (), roles: Iterable[str] = 
     identity = find_identity(scope)
     if identity is None:
         raise NotAuthenticated
-    permissions.demand_scopes(identity.scopes, frozenset(scopes))
-    permissions.demand_role(identity.roles, frozenset(roles))
+    permissions.demand_scopes(identity.scopes, frozenset(several("scopes", scopes)))
+    permissions.demand_role(identity.roles, frozenset(several("roles", roles)))
     return identity
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from counterfoil import tokens
+from counterfoil.arguments import several
 from counterfoil.cookies import BY_COOKIE, SessionCookie
 from counterfoil.errors import AmbiguousCredentials, InvalidToken
 from counterfoil.identity import Identity, SessionKind
@@ -118,14 +119,8 @@ def find_credential(
 
 def header_names(headers: Iterable[str]) -> frozenset[bytes]:
     """Header names as ASGI has them. Raises ValueError for a name in place of a list."""
-    return frozenset(header.lower().encode("latin-1") for header in header_list(headers))
-
-
-def header_list(headers: Iterable[str]) -> tuple[str, ...]:
-    """The names, all at once. Raises ValueError for a single one, whose letters would be names."""
-    if isinstance(headers, str):
-        raise ValueError(f"api_key_headers must be a list: [{headers!r}]")
-    return tuple(headers)
+    names = several("api_key_headers", headers)
+    return frozenset(name.lower().encode("latin-1") for name in names)
 
 
 def _credential_of(value: bytes, schemes: frozenset[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from counterfoil import tokens
+from counterfoil.arguments import several
 from counterfoil.errors import AmbiguousCredentials, ForgedRequest
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -43,9 +44,7 @@ class SessionCookie:
     """
 
     def __init__(self, origins: Iterable[str] = ()) -> None:
-        if isinstance(origins, str):
-            raise ValueError(f"the origins must be a list: [{origins!r}]")
-        self._origins = frozenset(origin.lower() for origin in origins)
+        self._origins = frozenset(one.lower() for one in several("origins", origins))
         for origin in self._origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin like 'https://example.org'")

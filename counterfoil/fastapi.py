@@ -25,12 +25,12 @@ from fastapi.security.base import SecurityBase
 from fastapi.websockets import WebSocketState
 
 from counterfoil import acting, modes, permissions, problems, rejections
+from counterfoil.arguments import several
 from counterfoil.authenticator import (
     API_KEY_HEADERS,
     AUTHENTICATOR,
     RESOLVED,
     Authenticator,
-    header_list,
 )
 from counterfoil.cookies import SessionCookie
 from counterfoil.description import describe_security
@@ -92,7 +92,7 @@ class Counterfoil:
             ssl_context=ssl_context,
             foreign_tokens_until=foreign_tokens_until,
         )
-        headers = header_list(api_key_headers)
+        headers = several("api_key_headers", api_key_headers)
         authenticator = Authenticator(
             self._resolver,
             api_key_headers=headers,

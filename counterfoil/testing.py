@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from counterfoil import acting, tokens
+from counterfoil.arguments import several
 from counterfoil.identity import CredentialKind, Identity
 from counterfoil.tokens import TokenKind
 
@@ -47,13 +48,16 @@ def acting_as(
 def make_identity(
     *, user_id: int = 1, scopes: Iterable[str] = (), roles: Iterable[str] = (), **fields: Any
 ) -> Identity:
-    """The identity of a user who has just logged in, or of an API key if it has an `api_key_id`."""
+    """The identity of a user who has just logged in, or of an API key if it has an `api_key_id`.
+
+    Raises ValueError for a text in place of several scopes or roles.
+    """
     now = time.time()
-    names = tuple(sorted(roles))
+    names = tuple(sorted(several("roles", roles)))
     usual: dict[str, Any] = {
         "email": f"user{user_id}@example.org",
         "name": f"User {user_id}",
-        "scopes": frozenset(scopes),
+        "scopes": frozenset(several("scopes", scopes)),
         "roles": names,
         "user_roles": names,
         "user_created_at": now,

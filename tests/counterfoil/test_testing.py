@@ -19,6 +19,7 @@ from starlette.routing import Route
 from api.dependencies import CurrentIdentity as ServiceIdentity
 from counterfoil import CredentialKind, Identity, acting
 from counterfoil.asgi import CounterfoilMiddleware, require, require_fresh
+from counterfoil.authenticator import RESOLVED
 from counterfoil.fastapi import (
     Counterfoil,
     CurrentIdentity,
@@ -27,7 +28,7 @@ from counterfoil.fastapi import (
     requires,
     requires_role,
 )
-from counterfoil.testing import API_KEY, acting_as
+from counterfoil.testing import API_KEY, acting_as, make_identity
 from tests.support.client import MakeApp
 
 # Nothing listens there: a lookup gets a 503.
@@ -90,6 +91,17 @@ def test_what_the_user_may_not_do_is_rejected_as_always() -> None:
         assert 'scope="orders:read"' in answer.headers["www-authenticate"]
         assert status(app, "/office") == 403
         assert status(app, "/danger") == 401
+
+
+@pytest.mark.parametrize("argument", [{"scopes": "orders:read"}, {"roles": "clerk"}])
+def test_a_text_in_place_of_several_is_an_error(argument: dict[str, Any]) -> None:
+    with (
+        pytest.raises(ValueError, match="must be a list, such as"),
+        acting_as(orders_app(), **argument),
+    ):
+        pass
+    with pytest.raises(ValueError, match="must be a list, such as"):
+        require({RESOLVED: make_identity()}, **argument)
 
 
 def test_an_api_key_acts_without_a_session() -> None:

@@ -115,6 +115,8 @@ class SessionFilters(_Filters):
 class SessionQuery(SessionFilters, Paging):
     """Which live sessions to list, page by page."""
 
+    with_total: bool = Field(False, description="Whether to count all that match; see `total`.")
+
 
 class AuditFilters(_Filters):
     """Which events to list."""
@@ -325,6 +327,11 @@ class AdminUserPage(Page[AdminUserRead]):
 
 class AdminSessionPage(Page[AdminSessionRead]):
     """A page of sessions."""
+
+    total: int | None = Field(
+        description="With `with_total`: how many sessions match; null if there are more than "
+        "10,000, or if counting them takes long."
+    )
 
 
 class AuditEventPage(Page[AuditEventRead]):

@@ -131,8 +131,9 @@ def list_sessions(
     """
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
     page = operations.list_sessions(db, wanted, limit=query.limit, cursor=query.cursor)
+    total = operations.count_sessions(db, wanted) if query.with_total else None
     items = [_session(found, current=admin.session_id) for found in page.items]
-    return AdminSessionPage(items=items, next_cursor=page.next_cursor)
+    return AdminSessionPage(items=items, next_cursor=page.next_cursor, total=total)
 
 
 @router.delete(

@@ -24,6 +24,7 @@ from authentication.emails import LoginName
 from authentication.errors import NotFound
 from authentication.settings import AuthenticationSettings
 from database import queries
+from database.engine.time_budget import TimeBudget
 from database.limits import REVOKE_BATCH
 from database.models import ApiKey, AuditEvent, LoginSession, User
 from database.queries.sessions import LockedSession
@@ -178,6 +179,26 @@ def list_sessions(
     items = [UserSession(session, user) for session, user in found.items]
     next_cursor = paging.encode(*found.resume) if found.resume else None
     return SessionPage(items, next_cursor, found.order)
+
+
+def count_sessions(db: Session, wanted: SessionFilter) -> int | None:
+    """How many live sessions match. None if there are more than MAX_COUNTED, or if counting takes
+    long.
+    """
+
+    def count(db: Session) -> int:
+        return queries.session_search.count_live(
+            db,
+            text=wanted.text,
+            user_id=wanted.user_id,
+            client=wanted.client,
+            ip=wanted.ip,
+            limit=MAX_COUNTED + 1,
+        )
+
+    # A third of the time that is left, as the list itself needs some.
+    found = TimeBudget(db, 3).run(count)
+    return found if found is not None and found <= MAX_COUNTED else None
 
 
 def revoke_session(db: Session, actor: Actor, session_id: UUID) -> None:

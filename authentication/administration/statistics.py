@@ -96,7 +96,7 @@ def read_overview(db: Session, period: Period) -> Overview:
 
 
 def _count_live(db: Session) -> int:
-    return queries.statistics.count_live_sessions(db, limit=MAX_COUNTED + 1)
+    return queries.session_search.count_live(db, limit=MAX_COUNTED + 1)
 
 
 def _count_events(db: Session, since: datetime, seconds: int) -> list[EventCount]:

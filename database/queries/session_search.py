@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from database import keyset
@@ -70,22 +70,52 @@ def search_live(
     limit: int,
 ) -> Found:
     """`text` is as in users.search. `client` and `ip` are prefixes of `client_id` and of the IP."""
-    filters = [
-        _users(db, text) if text is not None else None,
-        _prefix(db, LoginSession.client_id, client) if client is not None else None,
-        _prefix(db, LoginSession.ip, ip) if ip is not None else None,
-    ]
-    given = [one for one in filters if one is not None]
-    matches_few = user_id is not None or any(is_few for _, is_few in given)
+    filters = _filters(db, text=text, user_id=user_id, client=client, ip=ip)
+    matches_few = any(is_few for _, is_few in filters)
     order = order if matches_few else Order.NEWEST
-    query = _live(order).where(*(condition for condition, _ in given))
-    if user_id is not None:
-        query = query.where(LoginSession.user_id == user_id)
+    query = _live(order).where(*(condition for condition, _ in filters))
     if matches_few:
         return _cut(db, _sort(query, order, after), order, end=None, limit=limit)
     end = _end_of_scan(db, after)
     query = keyset.newest_first(query, *_POSITION, after=after, until=end)
     return _cut(db, query, order, end=end, limit=limit)
+
+
+def count_live(
+    db: Session,
+    *,
+    text: str | None = None,
+    user_id: int | None = None,
+    client: str | None = None,
+    ip: str | None = None,
+    limit: int,
+) -> int:
+    """How many live sessions `search_live` finds, or `limit` if there are more.
+
+    Where most sessions that match are not live, this takes long.
+    """
+    filters = _filters(db, text=text, user_id=user_id, client=client, ip=ip)
+    query = select(LoginSession.id).join(LoginSession.user).where(live.session_is_usable())
+    query = query.where(*(condition for condition, _ in filters))
+    if not any(is_few for _, is_few in filters):
+        query = keyset.newest_first(query, *_POSITION, after=None)
+    return db.scalar(select(func.count()).select_from(query.limit(limit).subquery())) or 0
+
+
+def _filters(
+    db: Session, *, text: str | None, user_id: int | None, client: str | None, ip: str | None
+) -> list[tuple[ColumnElement[bool], bool]]:
+    """The conditions of the filters that are given, and whether few sessions match each."""
+    given = []
+    if text is not None:
+        given.append(_users(db, text))
+    if user_id is not None:
+        given.append((LoginSession.user_id == user_id, True))
+    if client is not None:
+        given.append(_prefix(db, LoginSession.client_id, client))
+    if ip is not None:
+        given.append(_prefix(db, LoginSession.ip, ip))
+    return given
 
 
 def _live(order: Order) -> Select[LoginSession, User, str]:

@@ -101,13 +101,6 @@ def _count_sessions(
     return select(bucket, sign * func.count()).where(*conditions).group_by(bucket)
 
 
-def count_live_sessions(db: Session, *, limit: int) -> int:
-    """The number of live sessions, or `limit` if there are more."""
-    found = select(LoginSession.id).join(LoginSession.user).where(live.session_is_usable())
-    newest = found.order_by(LoginSession.created_at.desc(), LoginSession.id.desc()).limit(limit)
-    return db.scalar(select(func.count()).select_from(newest.subquery())) or 0
-
-
 def count_live_sessions_of(db: Session, user_ids: Sequence[int]) -> dict[int, int]:
     """The number of live sessions by user id. Users without any are left out."""
     query = (

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import Response
 
+from authentication.administration import operations
 from database import queries
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD, Client, Tokens
@@ -340,6 +341,14 @@ def test_live_sessions_of_everyone_are_listed_newest_first(
     assert found(client="phone") == found(ip="92.0") == found(client="%") == found(ip="_") == []
     assert found(q="root", client="ada") == []
 
+    def total(**filters: Any) -> Any:
+        return call(client, "GET", "/admin/sessions", admin, limit=1, **filters).json()["total"]
+
+    assert total() is None
+    assert [total(with_total="true", q=text) for text in ("ada", "ROOT", "none")] == [2, 1, 0]
+    assert total(with_total="true") == 3
+    assert total(with_total="true", user_id=2, ip="192.0.2.") == 1
+
 
 def test_sessions_that_began_together_are_all_listed(
     client: Client, admin: Tokens, sql: Sql
@@ -520,3 +529,7 @@ def test_a_search_that_fits_many_goes_on_over_pages_that_hold_little(
     assert [] in [page["items"] for page in pages[:-1]]
     assert len(collect(client, "/admin/sessions", admin)) == 14
     assert len(collect(client, "/admin/sessions", admin, client="tablet")) == 1
+    counted = {"limit": 1, "with_total": "true", "client": "phone"}
+    assert call(client, "GET", "/admin/sessions", admin, **counted).json()["total"] == 3
+    monkeypatch.setattr(operations, "MAX_COUNTED", 2)
+    assert call(client, "GET", "/admin/sessions", admin, **counted).json()["total"] is None

@@ -42,6 +42,7 @@ def list_sessions(request: Request, admin: AdministratorDep, db: SessionDep) -> 
         current=admin.identity.session_id,
         query={**query, "order": order.value},
         is_filtered=any(query.values()),
+        total=operations.count_sessions(db, wanted),
         is_sorted=found.order is order,
         is_first=cursor is None,
         orders=[(one.value, name) for one, name in ORDERS.items()],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.console.pages import users
+from authentication.administration import operations
 from tests.support.client import Client
 from tests.support.console import ConsoleClient
 
@@ -64,6 +65,19 @@ def test_pages_lead_back_and_forth(
     assert listed(admin, follow(admin, "prev")) == seen[0]
     assert 'rel="prev"' not in admin.page.text
     assert "6 users · Export as CSV" in admin.text
+
+
+def test_the_list_of_sessions_says_how_many_there_are(
+    admin: ConsoleClient, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.open("/sessions")
+    assert "1 session · Export as CSV" in admin.text
+    api.sign_up("ada@example.org")
+    admin.open("/sessions")
+    assert "2 sessions · Export as CSV" in admin.text
+    monkeypatch.setattr(operations, "MAX_COUNTED", 1)
+    admin.open("/sessions")
+    assert "Too many to count · Export as CSV" in admin.text
 
 
 def follow(admin: ConsoleClient, relation: str) -> str:

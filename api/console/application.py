@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from api.console.pages import (
     accounts,
+    api_keys,
     clients,
     events,
     exports,
@@ -28,7 +29,7 @@ _former = APIRouter()
 def install(app: FastAPI) -> None:
     """Add the console to the service. Its users sign in by the pages of api/pages."""
     console = Site(app, TEMPLATES)
-    nouns = [overview, users, accounts, roles, sessions, clients, events, exports]
+    nouns = [overview, users, accounts, api_keys, roles, sessions, clients, events, exports]
     if app.state.settings.mail.is_on:
         nouns.append(outbox)
     console.add([noun.router for noun in nouns], prefix="/console")

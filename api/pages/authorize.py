@@ -7,9 +7,8 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import ServiceDep
-from api.pages import scopes
 from api.request.forms import InvalidForm, read_fields
-from api.web import arrival
+from api.web import arrival, scopes
 from api.web.forms import FormDep
 from api.web.rendering import HEADERS, link, page, redirect
 from api.web.signed_in_user import (

@@ -5,9 +5,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import ServiceDep
-from api.pages import scopes
 from api.request.forms import InvalidForm
-from api.web import errors
+from api.web import errors, scopes
 from api.web.forms import FormDep
 from api.web.rendering import page, translate
 from api.web.signed_in_user import SignedInActor, SignedInUserDep

@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from authentication.accounts import registration, roles, users
 from authentication.accounts.registration import Registration
-from authentication.credentials import api_keys
+from authentication.credentials import api_keys, issuance
 from authentication.credentials.actor import Actor, Targets
 from authentication.credentials.api_keys import KeyRequest, NewKey
 from authentication.errors import PasswordSet, RolesReadOnly
 from authentication.passwords.hasher import NO_PASSWORD
+from authentication.permissions import Scopes
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from database import queries
@@ -45,6 +46,19 @@ def delete_user(db: Session, settings: AuthenticationSettings, actor: Actor, use
     users.delete(db, settings, user_id, origin=actor.origin)
 
 
+def get_service_account(db: Session, user_id: int) -> User:
+    """An account that nobody can log in to, with roles. Raises NotFound, PasswordSet."""
+    user = users.get(db, user_id)
+    if user.has_password:
+        raise PasswordSet
+    return user
+
+
+def scopes_of_service_account(account: User) -> Scopes:
+    """What its keys can be given, besides `rotate`."""
+    return issuance.scopes_of(account, None, has_second_factor=True)
+
+
 def create_api_key(
     db: Session,
     settings: AuthenticationSettings,
@@ -57,9 +71,7 @@ def create_api_key(
     Raises NotFound, PasswordSet, InvalidScope, InvalidField.
     """
     actor.hold(db, Targets([user_id]), fresh=True)
-    user = users.get(db, user_id)
-    if user.has_password:
-        raise PasswordSet
+    user = get_service_account(db, user_id)
     return api_keys.create_for(db, settings, user, request, origin=actor.origin)
 
 

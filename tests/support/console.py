@@ -98,6 +98,13 @@ class ConsoleClient:
         return re.sub(r"\s+", " ", html.unescape(without_tags))
 
 
+def key_on(console: ConsoleClient) -> str:
+    """The API key that the page shows."""
+    found = re.search(r"cfk_[A-Za-z0-9_-]{49}", console.page.text)
+    assert found, console.text
+    return found[0]
+
+
 def promote(sql: Sql, email: str) -> None:
     """Give a user the role admin."""
     sql(

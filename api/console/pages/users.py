@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from api.console.pages.events import users_in
 from api.dependencies import ServiceDep, SessionDep
-from api.request.parameters import ApiKeyId, UserId
+from api.request.parameters import UserId
 from api.web import parameters
 from api.web.forms import Form, FormDep, confirmed
 from api.web.rendering import page, redirect
@@ -205,12 +205,3 @@ def change_roles(
 ) -> Response:
     """Give the user exactly the roles that are ticked."""
     return action.change(user_id, UserChange(roles=form.texts("role")), "roles-changed")
-
-
-@router.post("/{user_id}/api-keys/{api_key_id}/revoke")
-def revoke_api_key(
-    form: FormDep, action: UserActionDep, user_id: UserId, api_key_id: ApiKeyId
-) -> Response:
-    """Revoke one of the user's API keys."""
-    operations.revoke_api_key_of_user(action.db, action.actor, api_key_id, user_id=user_id)
-    return action.redirect(user_id, "key-revoked")

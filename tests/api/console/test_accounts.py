@@ -1,5 +1,6 @@
 """What administrators do to accounts, roles and lists on pages."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from api.console.pages import users
 from authentication.administration import operations
 from tests.support.client import Client
-from tests.support.console import ConsoleClient
+from tests.support.clock import Clock
+from tests.support.console import ConsoleClient, key_on
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -27,6 +29,52 @@ def test_an_account_is_created_renamed_and_deleted(admin: ConsoleClient, api: Cl
     admin.submit(f"{own}/delete")
     assert "The account is deleted" in admin.text
     assert admin.open(own).status_code == 404
+
+
+def test_keys_of_a_service_account_are_made_and_revoked(
+    admin: ConsoleClient, api: Client, sql: Sql, clock: Clock
+) -> None:
+    admin.open("/new-user")
+    admin.submit("/new-user", email="reports@example.org", name="Reports", role="moderator")
+    own = admin.page.url.path.removeprefix("/console")
+    new = f"{own}/api-keys/new"
+    offered = re.findall(r'name="scope" value="(\w+)"', admin.open(new).text)
+    assert offered == ["moderate", "rotate"]
+    wanted = {"name": "Nightly", "days": "30", "scope": ["moderate", "rotate"]}
+    sql(f"UPDATE sessions SET confirmed_at = {clock.in_seconds(-301)}")
+    assert admin.submit(new, **wanted).status_code == 403
+    admin.confirm(new)
+    key = key_on(admin)
+    me = api.http.get("/api-keys/current", headers={"X-API-Key": key}).json()
+    assert (me["name"], me["scopes"]) == ("Nightly", ["moderate", "rotate"])
+    assert key not in admin.open(own).text
+    assert "Nightly" in admin.text
+    [(key_id,)] = sql("SELECT id FROM api_keys")
+    admin.submit(f"{own}/api-keys/{key_id}/revoke")
+    assert "The API key is revoked." in admin.text
+    assert api.me(key).status_code == 401
+
+
+def test_a_key_that_cannot_be_made_for_a_service_account_says_why(
+    admin: ConsoleClient, api: Client
+) -> None:
+    admin.open("/new-user")
+    admin.submit("/new-user", email="reports@example.org", name="Reports", role="user")
+    new = f"{admin.page.url.path.removeprefix('/console')}/api-keys/new"
+    for fields, said in (
+        ({"name": " ", "days": "90"}, "Use 1 to 200"),
+        ({"name": "Report", "days": "90", "scope": "admin"}, "A scope was asked for"),
+        ({"name": "Report", "days": "1"}, "Choose one of these."),
+    ):
+        admin.open(new)
+        assert admin.submit(new, **fields).status_code in {400, 422}
+        assert said in admin.text
+    # A person makes their own keys.
+    assert "New API key" not in admin.open("/users/1").text
+    assert admin.open("/users/1/api-keys/new").status_code == 409
+    admin.open(new)
+    assert admin.submit("/users/1/api-keys/new", name="Report", days="90").status_code == 409
+    assert admin.open("/users/9/api-keys/new").status_code == 404
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

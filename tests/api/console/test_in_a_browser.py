@@ -23,11 +23,16 @@ PAGES = [
     "/new-user",
     "/users",
     "/users/2",
+    "/users/3",
+    "/users/3/api-keys/new",
     "/sessions",
     "/events",
     "/account",
     "/account/password",
 ]
+SERVICE_ACCOUNT = (
+    "INSERT INTO users (email, name, hashed_password) VALUES ('key@example.org', 'Key', '!')"
+)
 EVIL = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='in'\">"
 
 
@@ -38,7 +43,7 @@ def database(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def server(database: Path) -> Iterator[Server]:
-    """With an administrator, and a user whose surname is a script."""
+    """With an administrator, a user whose surname is a script, and a service account."""
     # The tests sign in many times from one address.
     environment = {"COUNTERFOIL_BCRYPT_ROUNDS": "4", "COUNTERFOIL_LOGIN_THROTTLE": "off"}
     with Server.launch(f"sqlite:///{database}", environment=environment) as server:
@@ -47,6 +52,7 @@ def server(database: Path) -> Iterator[Server]:
             assert httpx2.post(f"{server.url}/register", json=account).status_code == 201
         with closing(sqlite3.connect(database)) as file, file:
             file.execute("INSERT INTO user_roles SELECT 1, id FROM roles WHERE name = 'admin'")
+            file.execute(SERVICE_ACCOUNT)
         yield server
 
 

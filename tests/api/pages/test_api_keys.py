@@ -1,6 +1,5 @@
 """API keys created, replaced and revoked on the pages."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,18 +7,11 @@ import pytest
 
 from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
-from tests.support.console import ConsoleClient
+from tests.support.console import ConsoleClient, key_on
 
 pytestmark = pytest.mark.one_database
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-def key_on(console: ConsoleClient) -> str:
-    """The key that the page shows."""
-    found = re.search(r"cfk_[A-Za-z0-9_-]{49}", console.page.text)
-    assert found, console.text
-    return found[0]
 
 
 def make_key(console: ConsoleClient, name: str = "Nightly report", **fields: Any) -> str:

@@ -14,6 +14,7 @@ _MEANINGS = {
     permissions.ACCOUNT: N_("Read and change your account, your sessions and your API keys"),
     permissions.ADMIN: N_("Administer users, sessions and API keys"),
     permissions.INTROSPECT: N_("Ask whose tokens it is sent"),
+    permissions.ROTATE: N_("Replace itself by a new API key"),
 }
 
 

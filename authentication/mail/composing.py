@@ -53,7 +53,10 @@ class Composer:
         user = queries.users.hold_by_email(db, mail.address)
         if user is None or not user.is_active or not queries.outbox.lock_leased(db, mail):
             return None
-        if mail.attempts == 1 and not mail.data.get("by_administrator"):
+        by_administrator = mail.data.get("by_administrator")
+        if not by_administrator and _is_service_account(db, user):
+            return None
+        if mail.attempts == 1 and not by_administrator:
             origin = Origin(ip=mail.data.get("ip"))
             audit.record(db, Event.RESET_REQUESTED, origin=origin, subject=audit.user(user.id))
         return self._with_link(db, mail, LinkKind.RESET, user, user.email)
@@ -152,6 +155,13 @@ class Composer:
 def _active_user(db: Session, mail: OutgoingMail) -> User | None:
     user = queries.users.hold(db, mail.user_id) if mail.user_id is not None else None
     return user if user is not None and user.is_active else None
+
+
+def _is_service_account(db: Session, user: User) -> bool:
+    """Whether only API keys act for the user. A password would open the account to people."""
+    if user.has_password:
+        return False
+    return queries.api_keys.count_live(db, user_id=user.id, with_replaced=True) > 0
 
 
 def _kept(mail: OutgoingMail, kind: LinkKind) -> dict[str, Any] | None:

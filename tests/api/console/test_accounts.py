@@ -40,7 +40,11 @@ def test_keys_of_a_service_account_are_made_and_revoked(
     new = f"{own}/api-keys/new"
     offered = re.findall(r'name="scope" value="(\w+)"', admin.open(new).text)
     assert offered == ["moderate", "rotate"]
-    wanted = {"name": "Nightly", "days": "30", "scope": ["moderate", "rotate"]}
+    wanted: dict[str, Any] = {
+        "name": "Nightly",
+        "days": "30",
+        "scope": ["moderate", "rotate"],
+    }
     sql(f"UPDATE sessions SET confirmed_at = {clock.in_seconds(-301)}")
     assert admin.submit(new, **wanted).status_code == 403
     admin.confirm(new)

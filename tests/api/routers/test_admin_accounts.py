@@ -86,6 +86,30 @@ def test_a_service_account_has_keys_that_an_administrator_makes(
     assert call(client, admin, "POST", path, more).json()["code"] == "invalid_scope"
 
 
+def test_nobody_but_an_administrator_can_open_a_service_account_to_people(
+    make_client: MakeClient, mailbox: Mailbox, sql: Sql
+) -> None:
+    client = make_client(**mailbox.settings)
+    client.register("root@example.org")
+    give_role(sql, "admin", "root@example.org")
+    admin = client.log_in("root@example.org")
+    email = "reports@example.org"
+    own = f"/admin/users/{create(client, admin, email).json()['id']}"
+    assert client.http.post("/password/forgot", json={"email": email}).status_code == 202
+    # A person who has been created asks for one as everybody does.
+    assert mailbox.take_one(email).token
+    key = call(client, admin, "POST", f"{own}/api-keys", {"name": "Nightly"}).json()
+    mailbox.take()
+    assert client.http.post("/password/forgot", json={"email": email}).status_code == 202
+    assert mailbox.take() == []
+    for password in ("", NO_PASSWORD, key["key"]):
+        body = {"username": email, "password": password}
+        assert client.http.post("/login", json=body).status_code in {401, 422}
+        assert client.http.post("/token", data=body).status_code == 400
+    assert call(client, admin, "POST", f"{own}/reset").status_code == 202
+    assert mailbox.take_one(email).token
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_an_account_that_cannot_be_is_not_created(client: Client, admin: Tokens) -> None:
     bodies: list[tuple[Any, int]] = [

@@ -31,7 +31,7 @@ function call(string $method, string $path, int $attempts = 3): array
 }
 
 $current = call('GET', '/api-keys/current');
-echo $current['name'], ' expires on ', substr($current['expires_at'], 0, 10), "\n";
+echo $current['name'], ', expires: ', substr($current['expires_at'] ?? 'never', 0, 10), "\n";
 $new = call('POST', '/api-keys/current/rotate')['key'];
 // Written beside and moved, so that the file never holds half of a key.
 umask(0077);

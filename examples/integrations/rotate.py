@@ -31,7 +31,7 @@ def call(method: str, path: str, attempts: int = 3) -> Any:
 
 
 current = call("GET", "/api-keys/current")
-print(f"{current['name']} expires on {current['expires_at'][:10]}")
+print(f"{current['name']}, expires: {(current['expires_at'] or 'never')[:10]}")
 new = call("POST", "/api-keys/current/rotate")["key"]
 # Written beside and moved, so that the file never holds half of a key.
 beside = KEY_FILE.with_suffix(".new")

@@ -20,7 +20,7 @@ def call(kind, path, attempts = 3)
 end
 
 current = call(Net::HTTP::Get, "/api-keys/current")
-puts "#{current["name"]} expires on #{current["expires_at"][0, 10]}"
+puts "#{current["name"]}, expires: #{(current["expires_at"] || "never")[0, 10]}"
 new = call(Net::HTTP::Post, "/api-keys/current/rotate")["key"]
 # Written beside and moved, so that the file never holds half of a key.
 File.write("#{KEY_FILE}.new", new, perm: 0o600)

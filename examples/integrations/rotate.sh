@@ -11,8 +11,10 @@ call() {
 }
 
 current=$(call GET /api-keys/current)
-echo "$current" | sed 's/.*"name":"\([^"]*\)".*"expires_at":"\([0-9-]*\).*/\1 expires on \2/'
-new=$(call POST /api-keys/current/rotate | sed 's/.*"key":"\([^"]*\)".*/\1/')
+echo "$current" | sed 's/.*"name":"\([^"]*\)".*"expires_at":"*\([0-9nul-]*\).*/\1, expires: \2/; s/: null$/: never/'
+# Not in a pipe, which would hide that the call has failed, and take its message for a key.
+new=$(call POST /api-keys/current/rotate)
+new=$(echo "$new" | sed 's/.*"key":"\([^"]*\)".*/\1/')
 # Written beside and moved, so that the file never holds half of a key.
 (umask 077 && printf '%s' "$new" >"$KEY_FILE.new")
 mv "$KEY_FILE.new" "$KEY_FILE"

@@ -24,7 +24,7 @@ async function call<T>(method: string, path: string, attempts = 3): Promise<T> {
 }
 
 const current = await call<ApiKey>('GET', '/api-keys/current')
-console.log(`${current.name} expires on ${current.expires_at?.slice(0, 10)}`)
+console.log(`${current.name}, expires: ${(current.expires_at ?? 'never').slice(0, 10)}`)
 const { key } = await call<{ key: string }>('POST', '/api-keys/current/rotate')
 // Written beside and moved, so that the file never holds half of a key.
 writeFileSync(`${keyFile}.new`, key, { mode: 0o600 })

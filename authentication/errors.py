@@ -277,7 +277,10 @@ class RoleRequired(Conflict):
 
 class RolesReadOnly(Conflict):
     code = "roles_read_only"
-    detail = "Roles are changed by a command here: the service may not change what they grant."
+    detail = (
+        "The service's role in PostgreSQL may not change the roles of users. Use a command as the "
+        "owner of the tables, or `migrate --grant-to ROLE --manage-roles`."
+    )
 
 
 class PasswordSet(Conflict):

@@ -12,6 +12,7 @@ from authentication.errors import (
     LastAdministrator,
     NotFound,
     RoleRequired,
+    RolesReadOnly,
     RoleTaken,
 )
 from authentication.permissions import ADMIN
@@ -46,7 +47,8 @@ def get_by_names(db: Session, names: Sequence[str]) -> list[Role]:
 
 
 def create(db: Session, name: str, *, description: str, scopes: str, origin: Origin) -> Role:
-    """Create a role that nobody has yet. Raises InvalidField, RoleTaken."""
+    """Create a role that nobody has yet. Raises RolesReadOnly, InvalidField, RoleTaken."""
+    _demand_changeable(db)
     cleaned = name.strip()
     if not _NAME.fullmatch(cleaned):
         most = limits.MAX_ROLE_LENGTH
@@ -75,8 +77,9 @@ def change(
     """Give a role another description or other scopes, which hold from the next request on.
 
     One that requires a second factor gives nothing to a session in which none was given. None means
-    no change. Raises NotFound, InvalidField, LastAdministrator.
+    no change. Raises RolesReadOnly, NotFound, InvalidField, LastAdministrator.
     """
+    _demand_changeable(db)
     had_administrator = _lock_administrators(db)
     role = _lock(db, name)
     before = role.scopes
@@ -101,9 +104,11 @@ def change(
 
 
 def delete(db: Session, name: str, *, origin: Origin) -> None:
-    """Delete a role, and so take it from everybody. Raises NotFound, RoleRequired,
-    LastAdministrator.
+    """Delete a role, and so take it from everybody.
+
+    Raises RolesReadOnly, NotFound, RoleRequired, LastAdministrator.
     """
+    _demand_changeable(db)
     had_administrator = _lock_administrators(db)
     role = _lock(db, name)
     if role.name == DEFAULT_ROLE:
@@ -150,6 +155,16 @@ def _change_roles(
     _demand_administrator(db, had_one=had_administrator)
     _record(db, user_id, before=before, after=after, origin=origin)
     return user
+
+
+def can_be_changed(db: Session) -> bool:
+    """Whether the role by which we are connected may change what roles grant."""
+    return queries.roles.can_be_changed(db)
+
+
+def _demand_changeable(db: Session) -> None:
+    if not can_be_changed(db):
+        raise RolesReadOnly
 
 
 def _lock_administrators(db: Session) -> bool:

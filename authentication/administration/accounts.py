@@ -11,13 +11,15 @@ from authentication.accounts.registration import Registration
 from authentication.credentials import api_keys, issuance
 from authentication.credentials.actor import Actor, Targets
 from authentication.credentials.api_keys import KeyRequest, NewKey
-from authentication.errors import PasswordSet, RolesReadOnly
+from authentication.errors import PasswordSet
 from authentication.passwords.hasher import NO_PASSWORD
 from authentication.permissions import Scopes
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from database import queries
 from database.models import Role, User
+
+_ROLES = Targets(administrators=True)
 
 
 async def create_user(service: Service, actor: Actor, account: Registration) -> User:
@@ -77,7 +79,7 @@ def create_api_key(
 
 def create_role(db: Session, actor: Actor, name: str, *, description: str, scopes: str) -> Role:
     """Create a role that nobody has yet. Raises RolesReadOnly, InvalidField, RoleTaken."""
-    _hold_roles(db, actor)
+    actor.hold(db, _ROLES, fresh=True)
     return roles.create(db, name, description=description, scopes=scopes, origin=actor.origin)
 
 
@@ -94,7 +96,7 @@ def change_role(
 
     Raises RolesReadOnly, NotFound, InvalidField, LastAdministrator.
     """
-    _hold_roles(db, actor)
+    actor.hold(db, _ROLES, fresh=True)
     return roles.change(
         db,
         name,
@@ -110,16 +112,5 @@ def delete_role(db: Session, actor: Actor, name: str) -> None:
 
     Raises RolesReadOnly, NotFound, RoleRequired, LastAdministrator.
     """
-    _hold_roles(db, actor)
+    actor.hold(db, _ROLES, fresh=True)
     roles.delete(db, name, origin=actor.origin)
-
-
-def can_change_roles(db: Session) -> bool:
-    """Whether the service's role in the database may change what roles grant."""
-    return queries.roles.can_be_changed(db)
-
-
-def _hold_roles(db: Session, actor: Actor) -> None:
-    actor.hold(db, Targets(administrators=True), fresh=True)
-    if not can_change_roles(db):
-        raise RolesReadOnly

@@ -129,6 +129,27 @@ def test_the_role_that_serves_serves(
     assert run_sql(owner, event) == [("user.roles_changed",)]
 
 
+def test_the_roles_of_users_are_changed_by_the_owner_or_by_a_role_that_may(
+    owner: str, service: str
+) -> None:
+    commands = [
+        ("roles", "create", "support", "--scope", "orders:read"),
+        ("roles", "change", "support", "--scope", "orders:write"),
+        ("roles", "delete", "support", "--yes"),
+    ]
+
+    def try_all(url: str) -> list[int]:
+        return [run(url, *command).exit_code for command in commands]
+
+    assert try_all(service) == [1, 1, 1]
+    assert "--manage-roles" in run(service, *commands[0]).stderr
+    assert try_all(owner) == [0, 0, 0]
+    assert run(owner, "migrate", "--grant-to", "counterfoil", "--manage-roles").exit_code == 0
+    assert try_all(service) == [0, 0, 0]
+    assert run(owner, "migrate", "--grant-to", "counterfoil").exit_code == 0
+    assert try_all(service) == [1, 1, 1]
+
+
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_the_role_that_serves_can_do_no_more(service: str, statement: str) -> None:
     with (

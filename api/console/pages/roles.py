@@ -23,7 +23,7 @@ def list_roles(request: Request, admin: AdministratorDep, db: SessionDep) -> Res
         "roles.html",
         roles=roles.list_with_counts(db),
         required=roles.DEFAULT_ROLE,
-        can_change=accounts.can_change_roles(db),
+        can_change=roles.can_be_changed(db),
     )
 
 

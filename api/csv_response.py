@@ -8,8 +8,9 @@ from fastapi.responses import StreamingResponse
 
 Row = Sequence[object]
 
-# What spreadsheets take for the beginning of a formula. Names are what users have chosen.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets take for the beginning of a formula, some also in full width. Names are what
+# users have chosen.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def stream(

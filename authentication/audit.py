@@ -30,6 +30,7 @@ class Event(StrEnum):
     ROLE_CREATED = "role.created"
     ROLE_CHANGED = "role.changed"
     ROLE_DELETED = "role.deleted"
+    LIST_EXPORTED = "list.exported"
     PASSWORD_CHANGED = "user.password_changed"
     PASSWORD_REFUSED = "user.password_refused"
     LOGIN_SUCCEEDED = "login.succeeded"

@@ -1,4 +1,7 @@
-"""Lists of administration as CSV, of any length: they are streamed batch by batch."""
+"""Lists of administration as CSV, of any length: they are streamed batch by batch.
+
+Unlike a page of a list, an export is recorded in the audit log.
+"""
 
 from typing import Annotated, Any
 
@@ -6,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api import csv_response
-from api.dependencies import ServiceDep, requires
+from api.dependencies import AdministratorActor, ServiceDep, requires
 from api.openapi.problems import problems
 from authentication import permissions
 from authentication.administration import exports, operations
@@ -27,38 +30,50 @@ router = APIRouter(
     prefix="/admin",
     tags=["administration"],
     dependencies=[requires(permissions.ADMIN)],
-    responses={**_CSV, **problems(400, 401, 403, 422, 503)},
+    responses={**_CSV, **problems(400, 401, 403, 422, 429, 503)},
     default_response_class=StreamingResponse,
 )
 
 
 @router.get("/users.csv", summary="Export users", response_model=None)
 async def export_users(
-    request: Request, service: ServiceDep, query: Annotated[UserFilters, Query()]
+    request: Request,
+    actor: AdministratorActor,
+    service: ServiceDep,
+    query: Annotated[UserFilters, Query()],
 ) -> StreamingResponse:
     """As `GET /admin/users`, all of them. A response that is cut off was not complete."""
     wanted = UserFilter(text=query.q, active=query.active, role=query.role)
+    await exports.record(service, actor, "users")
     return _stream(request, "users.csv", exports.USERS, exports.users(service, wanted))
 
 
 @router.get("/sessions.csv", summary="Export live sessions", response_model=None)
 async def export_sessions(
-    request: Request, service: ServiceDep, query: Annotated[SessionFilters, Query()]
+    request: Request,
+    actor: AdministratorActor,
+    service: ServiceDep,
+    query: Annotated[SessionFilters, Query()],
 ) -> StreamingResponse:
     """As `GET /admin/sessions`, all of them."""
     wanted = SessionFilter(text=query.q, user_id=query.user_id, client=query.client, ip=query.ip)
+    await exports.record(service, actor, "sessions")
     return _stream(request, "sessions.csv", exports.SESSIONS, exports.sessions(service, wanted))
 
 
 @router.get("/audit-events.csv", summary="Export the audit log", response_model=None)
 async def export_audit_events(
-    request: Request, service: ServiceDep, query: Annotated[AuditFilters, Query()]
+    request: Request,
+    actor: AdministratorActor,
+    service: ServiceDep,
+    query: Annotated[AuditFilters, Query()],
 ) -> StreamingResponse:
     """As `GET /admin/audit-events`, all of them. `detail` is JSON."""
     wanted = await service.database.run(
         lambda db: operations.with_named_users(db, AuditFilter(**query.model_dump())),
         read_only=True,
     )
+    await exports.record(service, actor, "audit-events")
     return _stream(request, "audit-events.csv", exports.EVENTS, exports.events(service, wanted))
 
 

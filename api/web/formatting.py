@@ -82,6 +82,7 @@ EVENTS: dict[str, str] = {
     Event.ROLE_CREATED: N_("Role created"),
     Event.ROLE_CHANGED: N_("Role changed"),
     Event.ROLE_DELETED: N_("Role deleted"),
+    Event.LIST_EXPORTED: N_("List exported"),
     Event.PASSWORD_CHANGED: N_("Password changed"),
     Event.PASSWORD_REFUSED: N_("Wrong password in the account"),
     Event.LOGIN_SUCCEEDED: N_("Signed in"),

@@ -168,14 +168,14 @@ def _demand_changeable(db: Session) -> None:
 
 
 def _lock_administrators(db: Session) -> bool:
-    """Keep others from changing who has the scope `admin`. Returns whether anybody has it."""
+    """Keep others from changing who has the scope `admin`. Returns whether a person has it."""
     queries.users.lock_roles_with_scope(db, ADMIN)
-    return bool(queries.users.list_active_with_scope(db, ADMIN))
+    return bool(queries.users.list_people_with_scope(db, ADMIN))
 
 
 def _demand_administrator(db: Session, *, had_one: bool) -> None:
     """Raises LastAdministrator if the change has left none."""
-    if had_one and not queries.users.list_active_with_scope(db, ADMIN):
+    if had_one and not queries.users.list_people_with_scope(db, ADMIN):
         raise LastAdministrator
 
 

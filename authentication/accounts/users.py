@@ -83,8 +83,8 @@ def set_active(db: Session, user_id: int, *, active: bool, origin: Origin) -> Us
 
 
 def has_administrator(db: Session) -> bool:
-    """Whether an active user has the scope `admin`."""
-    return bool(queries.users.list_active_with_scope(db, ADMIN))
+    """Whether somebody who can log in has the scope `admin`."""
+    return bool(queries.users.list_people_with_scope(db, ADMIN))
 
 
 def delete_own(db: Session, settings: AuthenticationSettings, actor: Actor) -> None:
@@ -120,7 +120,7 @@ def _lock_for_removal(db: Session, user_id: int) -> User:
     """The user, locked. Raises LastAdministrator, NotFound."""
     queries.users.lock_roles_with_scope(db, ADMIN)
     user = lock(db, user_id)
-    if list(queries.users.list_active_with_scope(db, ADMIN)) == [user_id]:
+    if list(queries.users.list_people_with_scope(db, ADMIN)) == [user_id]:
         raise LastAdministrator
     return user
 

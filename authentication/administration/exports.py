@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from authentication import audit
 from authentication.administration import operations
 from authentication.administration.operations import (
     AuditFilter,
@@ -19,6 +20,8 @@ from authentication.administration.operations import (
     UserSession,
 )
 from authentication.administration.paging import Page
+from authentication.audit import Event
+from authentication.credentials.actor import Actor
 from authentication.service import Service
 from counterfoil import budget
 from database.models import AuditEvent, User
@@ -39,6 +42,16 @@ SESSIONS = (
     *("created_at", "last_used_at", "expires_at"),
 )
 EVENTS = ("id", "at", "event", "actor", "subject", "ip", "detail")
+
+
+async def record(service: Service, actor: Actor, name: str) -> None:
+    """Record that the actor takes a list along. Raises what `Actor.hold` raises."""
+
+    def work(db: Session) -> None:
+        actor.hold(db)
+        audit.record(db, Event.LIST_EXPORTED, origin=actor.origin, subject=None, list=name)
+
+    await service.database.run(work)
 
 
 def users(service: Service, wanted: UserFilter) -> Batches:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from database import limits
 from database.models import Role, User, user_roles
+from database.models.user import NO_PASSWORD
 from database.queries import released_names
 from database.search import has_words
 from database.text import is_comparable
@@ -312,9 +313,10 @@ def lock_roles_with_scope(db: Session, scope: str, *, exclusive: bool = True) ->
     db.execute(query.with_for_update(read=not exclusive, key_share=exclusive)).all()
 
 
-def list_active_with_scope(db: Session, scope: str) -> Sequence[int]:
-    """The ids of the active users who have a role that gives the scope."""
-    return db.scalars(select(User.id).where(User.is_active, User.roles.any(_gives(scope)))).all()
+def list_people_with_scope(db: Session, scope: str) -> Sequence[int]:
+    """The ids of the active users who have a role that gives the scope, and who can log in."""
+    can_log_in = User.is_active, User.hashed_password != NO_PASSWORD
+    return db.scalars(select(User.id).where(*can_log_in, User.roles.any(_gives(scope)))).all()
 
 
 def _gives(scope: str) -> ColumnElement[bool]:

@@ -174,6 +174,7 @@ ON_PAGES_OF_ADMINISTRATORS = [
     Action("POST", "/console/roles/new", {"name": "mallory"}),
     Action("POST", "/console/roles/{name}/change", {"scopes": "admin"}),
     Action("POST", "/console/roles/{name}/delete"),
+    Action("POST", "/console/users/{user_id}/api-keys/new", {"name": "Another", "days": "30"}),
 ]
 PAGE_PASSWORDS = {**PASSWORDS, "repeated_password": PASSWORDS["new_password"]}
 ON_PAGES = [
@@ -327,7 +328,7 @@ class Stage:
         """Sign Eve in to the pages, or give or take what else the action needs."""
         if action.route == "/factors/recovery-codes":
             self.sql("UPDATE totp_factors SET confirmed_at = created_at")
-        if action.route == "/admin/users/{user_id}/api-keys":
+        if "/users/{user_id}/api-keys" in action.route:
             self.sql(f"UPDATE users SET hashed_password = '{NO_PASSWORD}' WHERE email = '{GRACE}'")
         if action.route.startswith("/passkeys"):
             self.prepare_passkeys(action.route)

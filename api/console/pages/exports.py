@@ -6,7 +6,7 @@ from fastapi.responses import StreamingResponse
 from api import csv_response
 from api.console.pages import events, sessions, users
 from api.dependencies import ServiceDep
-from api.web.signed_in_user import AdministratorDep, find_signed_in_user
+from api.web.signed_in_user import SignedInAdministrator, find_signed_in_user
 from authentication.administration import exports
 
 router = APIRouter()
@@ -14,28 +14,31 @@ router = APIRouter()
 
 @router.get("/users.csv")
 async def export_users(
-    request: Request, admin: AdministratorDep, service: ServiceDep
+    request: Request, actor: SignedInAdministrator, service: ServiceDep
 ) -> StreamingResponse:
     """All users that the filters match."""
     wanted = users.read_filter(request)
+    await exports.record(service, actor, "users")
     return _stream(request, "users.csv", exports.USERS, exports.users(service, wanted))
 
 
 @router.get("/sessions.csv")
 async def export_sessions(
-    request: Request, admin: AdministratorDep, service: ServiceDep
+    request: Request, actor: SignedInAdministrator, service: ServiceDep
 ) -> StreamingResponse:
     """All live sessions that the filters match."""
     wanted = sessions.read_filter(request)
+    await exports.record(service, actor, "sessions")
     return _stream(request, "sessions.csv", exports.SESSIONS, exports.sessions(service, wanted))
 
 
 @router.get("/events.csv")
 async def export_events(
-    request: Request, admin: AdministratorDep, service: ServiceDep
+    request: Request, actor: SignedInAdministrator, service: ServiceDep
 ) -> StreamingResponse:
     """All events that the filters match."""
     wanted = await service.database.run(lambda db: events.read_filter(db, request), read_only=True)
+    await exports.record(service, actor, "audit-events")
     return _stream(request, "events.csv", exports.EVENTS, exports.events(service, wanted))
 
 

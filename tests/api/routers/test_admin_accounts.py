@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -108,6 +109,19 @@ def test_nobody_but_an_administrator_can_open_a_service_account_to_people(
         assert client.http.post("/token", data=body).status_code == 400
     assert call(client, admin, "POST", f"{own}/reset").status_code == 202
     assert mailbox.take_one(email).token
+
+
+def test_a_service_account_is_no_administrator_who_is_left(client: Client, admin: Tokens) -> None:
+    service = create(client, admin, "reports@example.org", roles=["admin"]).json()
+    for method, path, body in (
+        ("DELETE", "/users/me", None),
+        ("DELETE", "/admin/users/1", None),
+        ("PATCH", "/admin/users/1", {"is_active": False}),
+        ("PATCH", "/admin/users/1", {"roles": ["user"]}),
+    ):
+        answer = call(client, admin, method, path, body)
+        assert (answer.status_code, answer.json()["code"]) == (409, "last_administrator"), path
+    assert call(client, admin, "DELETE", f"/admin/users/{service['id']}").status_code == 204
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -249,10 +263,12 @@ def rows(answer: Response) -> list[dict[str, str]]:
 def test_lists_are_exported_and_no_cell_is_a_formula(
     client: Client, admin: Tokens, sql: Sql
 ) -> None:
-    client.sign_up("ada@example.org", name='=HYPERLINK("http://evil.example")', surname='a "b", c')
+    formula, in_full_width = '=HYPERLINK("http://evil.example")', "\uff1d1+1"
+    names = {"name": formula, "surname": 'a "b", c', "website": in_full_width}
+    client.sign_up("ada@example.org", **names)
     users = rows(call(client, admin, "GET", "/admin/users.csv"))
     assert [user["email"] for user in users] == ["ada@example.org", "root@example.org"]
-    assert users[0]["name"] == '\'=HYPERLINK("http://evil.example")'
+    assert (users[0]["name"], users[0]["website"]) == (f"'{formula}", f"'{in_full_width}")
     assert (users[0]["surname"], users[0]["roles"]) == ('a "b", c', "user")
     assert users[1]["roles"] == "admin user"
     (one,) = rows(call(client, admin, "GET", "/admin/users.csv?q=root"))
@@ -266,6 +282,19 @@ def test_lists_are_exported_and_no_cell_is_a_formula(
         assert "cfa_" not in text
         assert "bcrypt" not in text
         assert call(client, admin, "GET", f"{path}?limit=1").status_code == 422
+
+
+def test_the_audit_log_has_who_exported_which_list(client: Client, admin: Tokens, sql: Sql) -> None:
+    names = ("users", "sessions", "audit-events")
+    for name in names:
+        assert call(client, admin, "GET", f"/admin/{name}.csv?nonsense=1").status_code == 422
+        assert call(client, admin, "GET", f"/admin/{name}.csv").status_code == 200
+    events = rows(call(client, admin, "GET", "/admin/audit-events.csv?event=list.exported"))
+    listed = [(event["actor"], json.loads(event["detail"])["list"]) for event in events]
+    assert listed == [("user:1", name) for name in ("audit-events", *reversed(names))]
+    other = client.sign_up("ada@example.org")
+    assert call(client, other, "GET", "/admin/users.csv").status_code == 403
+    assert sql("SELECT count(*) FROM audit_events WHERE event = 'list.exported'") == [(4,)]
 
 
 def test_an_export_of_several_batches_is_complete(

@@ -52,6 +52,8 @@ SCREENSHOTS = [
     Screenshot("console-nobody-found", "/console/users?q=nobody", size=(1200, 400)),
     Screenshot("console-user", "find:bjarne", size=(1200, 1180)),
     Screenshot("console-user-phone", "find:bjarne", scheme="dark", size=PHONE),
+    Screenshot("console-new-user", "/console/new-user", size=(1200, 820)),
+    Screenshot("console-roles", "/console/roles"),
     Screenshot("console-sessions", "/console/sessions"),
     Screenshot("console-sessions-phone", "/console/sessions", size=PHONE),
     Screenshot("console-events", "/console/events", scheme="dark"),
@@ -168,7 +170,7 @@ def make_key(page: Page, demo: Demo) -> None:
     page.get_by_role("button", name="Make the key").click()
     page.get_by_label("Password of").fill(demo.password)
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_role("heading", name="Your new API key").wait_for()
+    page.get_by_role("heading", name="The new API key").wait_for()
 
 
 def save(page: Page, path: Path) -> None:

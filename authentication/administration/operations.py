@@ -196,7 +196,7 @@ def count_sessions(db: Session, wanted: SessionFilter) -> int | None:
             limit=MAX_COUNTED + 1,
         )
 
-    # A third of the time that is left, as the list itself needs some.
+    # A third of what a budget may take, so that the list is not much later for its total.
     found = TimeBudget(db, 3).run(count)
     return found if found is not None and found <= MAX_COUNTED else None
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.dependencies import ServiceDep
 from api.request.forms import InvalidForm, read_fields
 from api.web import arrival, scopes
-from api.web.forms import FormDep
+from api.web.forms import Form, confirmed
+from api.web.messages import N_
 from api.web.rendering import HEADERS, link, page, redirect
 from api.web.signed_in_user import (
     SignedInActor,
@@ -64,7 +65,10 @@ async def authorize_by_form(request: Request) -> Response:
 
 @router.post("/authorize/decision")
 async def decide(
-    request: Request, form: FormDep, actor: SignedInActor, service: ServiceDep
+    request: Request,
+    form: Annotated[Form, confirmed(N_("allow this application"))],
+    actor: SignedInActor,
+    service: ServiceDep,
 ) -> Response:
     """What the user decided on the page. Its form names nothing but the page itself."""
     decisions = {"allow": authorization.approve, "deny": authorization.deny}

@@ -1,13 +1,15 @@
 """Pages on which users allow a device what it asks for (RFC 8628, 3.3)."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
 from api.dependencies import ServiceDep
 from api.request.forms import InvalidForm
 from api.web import errors, scopes
-from api.web.forms import FormDep
+from api.web.forms import Form, FormDep, confirmed
+from api.web.messages import N_
 from api.web.rendering import page, translate
 from api.web.signed_in_user import SignedInActor, SignedInUserDep
 from authentication.clients import devices
@@ -49,7 +51,10 @@ async def find(
 
 @router.post("/device/decision")
 async def decide(
-    request: Request, form: FormDep, actor: SignedInActor, service: ServiceDep
+    request: Request,
+    form: Annotated[Form, confirmed(N_("allow this device"))],
+    actor: SignedInActor,
+    service: ServiceDep,
 ) -> Response:
     """What the user decided."""
     decisions = {"allow": devices.approve, "deny": devices.deny}

@@ -1,6 +1,7 @@
 """Pages on which users see, add and remove passkeys, authenticator apps and recovery codes."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
@@ -12,10 +13,17 @@ from api.web.forms import Form, FormDep, confirmed
 from api.web.messages import N_
 from api.web.rendering import page, redirect, translate
 from api.web.signed_in_user import SignedInActor, SignedInRevoker, SignedInUserDep
-from authentication.errors import WrongCode
+from authentication.errors import (
+    CredentialKnown,
+    InvalidField,
+    InvalidPasskeyRegistration,
+    WrongCode,
+)
 from authentication.factors import enrolment as apps
 from authentication.factors import listing
 from authentication.factors.passkeys import enrolment as passkeys
+from authentication.factors.passkeys.options import Options
+from counterfoil.errors import CounterfoilError
 
 router = APIRouter(prefix="/account/factors")
 
@@ -48,18 +56,28 @@ def begin_passkey(
     db: SessionDep,
 ) -> Response:
     """The page on which the browser makes a passkey."""
-    options = passkeys.begin(db, service, actor)
-    return page(request, "passkey_new.html", options=options, error=None)
+    return _show_new_passkey(request, passkeys.begin(db, service, actor))
 
 
 @router.post("/passkeys/new")
 async def add_passkey(
-    request: Request, form: FormDep, actor: SignedInActor, service: ServiceDep
+    request: Request,
+    form: Annotated[Form, confirmed(_ADD_PASSKEY)],
+    actor: SignedInActor,
+    service: ServiceDep,
 ) -> Response:
-    """Add the passkey. For the first factor, the page that follows shows recovery codes."""
+    """Add the passkey. For the first factor, the page that follows shows recovery codes.
+
+    After an error the browser has to make another one: what was to be signed works once.
+    """
     registration = proofs.read_registration(form.text("passkey"))
-    name = form.text("name").strip() or translate(request, N_("Passkey"))
-    added = await passkeys.add(service, actor, name=name, registration=registration)
+    typed = form.text("name")
+    name = typed.strip() or translate(request, N_("Passkey"))
+    try:
+        added = await passkeys.add(service, actor, name=name, registration=registration)
+    except (InvalidField, InvalidPasskeyRegistration, CredentialKnown) as error:
+        options = await service.database.run(lambda db: passkeys.begin(db, service, actor))
+        return _show_new_passkey(request, options, name=typed, error=error)
     return _added(request, added.recovery_codes)
 
 
@@ -135,6 +153,19 @@ def replace_recovery_codes(
 ) -> Response:
     """Make new recovery codes. The page shows them for the only time."""
     return page(request, "recovery_codes.html", codes=apps.replace_recovery_codes(db, actor))
+
+
+def _show_new_passkey(
+    request: Request, options: Options, *, name: str = "", error: CounterfoilError | None = None
+) -> Response:
+    return page(
+        request,
+        "passkey_new.html",
+        status=HTTPStatus.OK if error is None else errors.status_of(error),
+        options=options,
+        name=name,
+        error=error and translate(request, error.detail),
+    )
 
 
 def _added(request: Request, codes: Sequence[str]) -> Response:

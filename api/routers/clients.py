@@ -102,8 +102,8 @@ def change_client(
     responses=problems(404, 422, 429),
 )
 def delete_client(actor: AdministratorActor, db: SessionDep, client_id: ClientId) -> None:
-    """The next request with one of its tokens is rejected."""
-    actor.hold(db)
+    """The next request with one of its tokens is rejected. The session must be fresh."""
+    actor.hold(db, fresh=True)
     registration.delete(db, client_id, origin=actor.origin)
 
 

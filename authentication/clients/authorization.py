@@ -106,7 +106,10 @@ async def begin(
 
 
 async def approve(service: Service, actor: Actor, transaction: str, *, issuer: str) -> Redirect:
-    """Allow a client what it has asked for. Raises InvalidTransaction, InvalidToken."""
+    """Allow a client what it has asked for. The session must be fresh.
+
+    Raises InvalidTransaction, InvalidToken, InsufficientUserAuthentication.
+    """
     return await service.database.run(
         lambda db: _take(db, actor, transaction, issuer, is_allowed=True)
     )
@@ -266,7 +269,7 @@ def _take(
     db: Session, actor: Actor, transaction: str, issuer: str, *, is_allowed: bool
 ) -> Redirect:
     """Take the request of a transaction, which works once, and answer it."""
-    held = actor.hold(db)
+    held = actor.hold(db, fresh=is_allowed)
     request = queries.authorizations.find_request(db, tokens.digest(transaction))
     if request is None or request.login_session_id != held.identity.session_id:
         raise InvalidTransaction

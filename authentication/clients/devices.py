@@ -70,10 +70,10 @@ async def find(service: Service, actor: Actor, user_code: str) -> DeviceRequest:
 
 
 async def approve(service: Service, actor: Actor, user_code: str) -> OAuthClient:
-    """Allow the device what it asks for. Returns its client.
+    """Allow the device what it asks for. The session must be fresh. Returns its client.
 
-    Raises InvalidUserCode, TooManyAttempts, InvalidToken, and InvalidScope if the user does not
-    have one of the scopes.
+    Raises InvalidUserCode, TooManyAttempts, InvalidToken, InsufficientUserAuthentication, and
+    InvalidScope if the user does not have one of the scopes.
     """
     service.user_code_budget.charge(actor.identity.user_id)
     return await service.database.run(lambda db: _decide(db, actor, user_code, is_allowed=True))
@@ -115,7 +115,7 @@ def _read(db: Session, user_code: str) -> DeviceRequest:
 
 
 def _decide(db: Session, actor: Actor, user_code: str, *, is_allowed: bool) -> OAuthClient:
-    held = actor.hold(db)
+    held = actor.hold(db, fresh=is_allowed)
     code = _find(db, user_code)
     client = queries.oauth_clients.hold(db, code.client_id)
     if client is None:

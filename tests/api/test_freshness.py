@@ -13,7 +13,6 @@ from tests.support.administrator import Sql, events, give_role, insert_user
 from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
-from tests.support.factors import SECRET_KEY
 
 # Another value than the default, and than any other setting has.
 FRESH_SECONDS = 77
@@ -28,21 +27,12 @@ def request(method: str, path: str, body: Any = None) -> Request:
     )
 
 
-def rotate(client: Client, tokens: Tokens) -> Response:
-    [key] = client.http.get("/api-keys", headers=tokens.headers).json()
-    return client.http.post(f"/api-keys/{key['id']}/rotate", headers=tokens.headers)
-
-
 GRACE = 2
+# All of them are in test_fresh_actions.py.
 DEMANDING: dict[str, Request] = {
     "create an API key": request("POST", "/api-keys", {"name": "Another"}),
-    "rotate an API key": rotate,
-    "add an authenticator app": request("POST", "/factors/totp", {}),
     "change the username": request("PATCH", "/users/me", {"username": "another"}),
-    "remove the username": request("PATCH", "/users/me", {"username": None}),
     "change roles": request("PATCH", f"/admin/users/{GRACE}", {"roles": ["moderator"]}),
-    "disable a user": request("PATCH", f"/admin/users/{GRACE}", {"is_active": False}),
-    "revoke all sessions of all": request("POST", "/admin/sessions/revoke", {"ids": ["*"]}),
     "delete the account": request("DELETE", "/users/me"),
 }
 HARMLESS: dict[str, Request] = {
@@ -50,7 +40,6 @@ HARMLESS: dict[str, Request] = {
     "repeat the username": request("PATCH", "/users/me", {"username": "ada"}),
     "repeat the address": request("PATCH", "/users/me", {"email": "ada@example.org"}),
     "list sessions": request("GET", "/sessions"),
-    "list API keys": request("GET", "/api-keys"),
     "revoke sessions of a user": request("DELETE", f"/admin/users/{GRACE}/sessions"),
     "revoke one's own other sessions": request("DELETE", "/sessions?keep_current=true"),
     "log out": request("POST", "/logout"),
@@ -64,7 +53,7 @@ def clock(database_url: str) -> Clock:
 
 @pytest.fixture
 def client(make_client: MakeClient) -> Client:
-    return make_client(fresh_seconds=FRESH_SECONDS, secret_keys=(SECRET_KEY,))
+    return make_client(fresh_seconds=FRESH_SECONDS)
 
 
 @pytest.fixture
@@ -75,12 +64,11 @@ def confirmed_ago(sql: Sql, clock: Clock) -> Callable[[int], object]:
 
 @pytest.fixture
 def ada(client: Client, sql: Sql) -> Tokens:
-    """An administrator with an API key, beside Grace."""
+    """An administrator, beside Grace."""
     tokens = client.sign_up(username="ada")
     give_role(sql, "admin")
     assert insert_user(sql, "grace@example.org") == GRACE
     give_role(sql, "admin", "grace@example.org")
-    client.create_api_key(tokens)
     return tokens
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.dependencies import SessionDep
 from api.request.parameters import ClientId
 from api.web import errors, parameters
-from api.web.forms import Form, FormDep, confirmed
+from api.web.forms import Form, confirmed
 from api.web.rendering import page, redirect
 from api.web.signed_in_user import SignedInAdministrator, get_administrator
 from authentication.clients import registration
@@ -104,13 +104,13 @@ def change(
 @router.post("/{client_id}/disable")
 def disable(
     request: Request,
-    form: FormDep,
+    form: Annotated[Form, confirmed("disable a client")],
     actor: SignedInAdministrator,
     db: SessionDep,
     client_id: ClientId,
 ) -> Response:
     """Give it no more tokens, and end its sessions."""
-    actor.hold(db)
+    actor.hold(db, fresh=True)
     registration.disable(db, client_id, origin=actor.origin)
     return redirect(request, f"/console/clients/{client_id}", notice="client-disabled")
 
@@ -145,13 +145,13 @@ def rotate(
 @router.post("/{client_id}/delete")
 def delete(
     request: Request,
-    form: FormDep,
+    form: Annotated[Form, confirmed("delete a client")],
     actor: SignedInAdministrator,
     db: SessionDep,
     client_id: ClientId,
 ) -> Response:
     """Delete it with its sessions, codes and consents."""
-    actor.hold(db)
+    actor.hold(db, fresh=True)
     registration.delete(db, client_id, origin=actor.origin)
     return redirect(request, "/console/clients", notice="client-deleted")
 

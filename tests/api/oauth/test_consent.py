@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import Client
+from tests.support.clock import Clock
 from tests.support.console import COOKIE, ConsoleClient
 from tests.support.oauth import Application, answer_of, transaction_of
 
@@ -55,6 +56,30 @@ def test_another_decision_is_none(calendar: Application, sql: Sql) -> None:
     for decision in ("", "Allow", "allow deny"):
         assert calendar.decide(decision, transaction_of(calendar.open())).status_code == 400
     assert sql("SELECT count(*) FROM authorization_codes") == [(0,)]
+
+
+def test_a_stolen_session_allows_nothing_and_may_deny(
+    calendar: Application, sql: Sql, database_url: str
+) -> None:
+    ada, hour_ago = calendar.browser, Clock(database_url).in_seconds(-3600)
+    for decision, status in (("allow", 403), ("deny", 200)):
+        transaction = transaction_of(calendar.open())
+        sql(f"UPDATE sessions SET confirmed_at = {hour_ago}")
+        assert calendar.decide(decision, transaction).status_code == status
+    calendar.decide("allow", transaction_of(calendar.open()))
+    assert "To allow this application, enter your password once more." in ada.text
+    ada.confirm(DECIDE, "wrong")
+    assert sql("SELECT count(*) FROM authorization_codes") == [(0,)]
+    assert "code" in answer_of(ada.confirm(DECIDE))
+
+    device = calendar.post("/device_authorization").json()
+    sql(f"UPDATE sessions SET confirmed_at = {hour_ago}")
+    ada.open("/device")
+    ada.submit("/device/decision", user_code=device["user_code"], decision="allow")
+    assert "To allow this device" in ada.text
+    assert sql("SELECT approved_at FROM device_codes") == [(None,)]
+    ada.confirm("/device/decision")
+    assert sql("SELECT approved_at FROM device_codes") != [(None,)]
 
 
 def test_what_was_allowed_is_taken_back_in_the_account(

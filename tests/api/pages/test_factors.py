@@ -81,6 +81,36 @@ def test_a_passkey_is_added_renamed_and_removed(browser: ConsoleClient) -> None:
     assert "Recovery codes" not in browser.text
 
 
+def test_a_passkey_with_an_odd_name_is_asked_for_again_and_the_name_is_kept(
+    browser: ConsoleClient,
+) -> None:
+    phone = Passkey.synced()
+    typed = 'The "<new>"\u200b phone'
+    made = json.dumps(phone.register(options(browser.submit(f"{FACTORS}/passkeys/begin"))))
+    again = browser.submit(f"{FACTORS}/passkeys/new", name=typed, passkey=made)
+    assert again.status_code == 422
+    assert "Use 1 to 200 visible characters." in browser.text
+    assert f'value="{html.escape(typed)}"' in again.text.replace("&#34;", "&quot;")
+    for wrong in (made, "{}", ""):
+        again = browser.submit(f"{FACTORS}/passkeys/new", name="Phone", passkey=wrong)
+        assert again.status_code == 400
+        assert "This passkey cannot be added." in browser.text
+    made = json.dumps(phone.register(options(again)))
+    browser.submit(f"{FACTORS}/passkeys/new", name="Phone", passkey=made)
+    assert "Your recovery codes" in browser.text
+
+
+def test_who_took_long_to_make_a_passkey_confirms_and_need_not_make_another(
+    browser: ConsoleClient, sql: Sql, database_url: str
+) -> None:
+    made = Passkey.synced().register(options(browser.submit(f"{FACTORS}/passkeys/begin")))
+    sql(f"UPDATE sessions SET confirmed_at = {Clock(database_url).in_seconds(-301)}")
+    browser.submit(f"{FACTORS}/passkeys/new", name="Phone", passkey=json.dumps(made))
+    assert "To add a passkey, enter your password once more." in browser.text
+    browser.confirm(f"{FACTORS}/passkeys/new")
+    assert "Your recovery codes" in browser.text
+
+
 def test_an_app_is_added_by_its_first_code(browser: ConsoleClient) -> None:
     totp = add_app(browser)
     wrong = browser.submit(f"{FACTORS}/apps/confirm", code="000000")

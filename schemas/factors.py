@@ -122,6 +122,12 @@ class FactorRead(Schema):
     created_at: datetime
     """When it was added."""
 
+    last_used_at: datetime | None
+    """When the passkey last signed. Not known of an app."""
+
+    clone_suspected_at: datetime | None
+    """When a copy of the passkey was rejected."""
+
 
 class FactorsRead(Schema):
     """The second factors of a user."""

@@ -37,6 +37,8 @@ class RoleCreate(Schema):
     """What it is for."""
 
     scopes: Scope = Field("", description="The scopes that it grants, separated by spaces.")
+    requires_second_factor: StrictBool = False
+    """Whether it gives nothing to a session in which no second factor was given."""
 
 
 class RoleUpdate(Schema):

@@ -6,6 +6,7 @@ from api.commands import output, support
 from authentication.audit import COMMAND, Reason
 from authentication.factors import changes, listing, sealing, totp_secrets
 from authentication.factors.sealing import Sealer
+from database.queries.factors import Listed
 
 
 def list_factors(
@@ -14,15 +15,15 @@ def list_factors(
     as_json: output.JsonOption = False,
     headers: output.HeadersOption = None,
 ) -> None:
-    """List the second factors of a user: id, kind, name, when it was added."""
+    """List the second factors of a user: id, kind, name, and when it was added, used and copied."""
     with (
         support.connected() as (database, _),
         database.transaction(read_only=True) as db,
     ):
         found = listing.read(db, support.get_user(db, who).id)
-        rows = [(one.id, one.kind, one.name, one.created_at) for one in found.factors]
-        columns = ("id", "kind", "name", "created_at")
-        output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
+        output.show_list(
+            Listed._fields, found.factors, limit=limit, as_json=as_json, headers=headers
+        )
     typer.echo(f"{found.recovery_codes_left} recovery codes are left.", err=True)
 
 

@@ -20,13 +20,13 @@ def list_roles(
     as_json: output.JsonOption = False,
     headers: output.HeadersOption = None,
 ) -> None:
-    """List roles by name: name, scopes, how many users have it, description."""
+    """List roles by name: name, scopes, users who have it, description, if it requires a factor."""
     with support.connected() as (database, _), database.transaction(read_only=True) as db:
         rows = [
-            (role.name, role.scopes.split(), count, role.description)
+            (role.name, role.scopes.split(), count, role.description, role.requires_second_factor)
             for role, count in roles.list_with_counts(db)
         ]
-        columns = ("name", "scopes", "users", "description")
+        columns = ("name", "scopes", "users", "description", "requires_second_factor")
         output.show_list(columns, rows, limit=limit, as_json=as_json, headers=headers)
 
 
@@ -34,6 +34,13 @@ def create_role(
     name: RoleArgument,
     scope: ScopeOption = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    requires_second_factor: Annotated[
+        bool,
+        typer.Option(
+            "--requires-second-factor",
+            help="It gives nothing to a session in which no second factor was given.",
+        ),
+    ] = False,
 ) -> None:
     """Create a role, which nobody has at first."""
     with support.connected() as (database, _):
@@ -43,6 +50,7 @@ def create_role(
                 name,
                 description=description,
                 scopes=" ".join(scope or []),
+                requires_second_factor=requires_second_factor,
                 origin=COMMAND,
             )
         typer.echo(f"Created the role {role.name}, scopes: {role.scopes or 'none'}.", err=True)
@@ -53,16 +61,33 @@ def change_role(
     scope: ScopeOption = None,
     no_scopes: Annotated[bool, typer.Option("--no-scopes", help="Take all scopes.")] = False,
     description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    requires_second_factor: Annotated[
+        bool | None,
+        typer.Option(
+            "--requires-second-factor/--requires-no-second-factor",
+            help="Whether it gives nothing to a session in which no second factor was given.",
+        ),
+    ] = None,
 ) -> None:
-    """Give a role other scopes, which hold from the next request on, or another description."""
+    """Give a role other scopes, another description, or require a second factor of its users.
+
+    Holds from their next request on.
+    """
     if no_scopes and scope:
         raise typer.BadParameter("give one of --scope and --no-scopes")
-    if not (no_scopes or scope or description is not None):
-        raise typer.BadParameter("give --scope, --no-scopes or --description")
+    if not (no_scopes or scope) and description is None and requires_second_factor is None:
+        raise typer.BadParameter("give an option that says what to change")
     scopes = "" if no_scopes else " ".join(scope) if scope else None
     with support.connected() as (database, _):
         with database.transaction() as db:
-            role = roles.change(db, name, description=description, scopes=scopes, origin=COMMAND)
+            role = roles.change(
+                db,
+                name,
+                description=description,
+                scopes=scopes,
+                requires_second_factor=requires_second_factor,
+                origin=COMMAND,
+            )
         typer.echo(f"{role.name} has the scopes: {role.scopes or 'none'}.", err=True)
 
 

@@ -19,6 +19,7 @@ from authentication.clients import consents
 from authentication.credentials import api_keys, sessions
 from authentication.credentials.sessions import Order
 from authentication.errors import InvalidField, WrongPassword
+from authentication.factors import listing
 from authentication.grants import console as console_grant
 from counterfoil.errors import (
     CounterfoilError,
@@ -61,6 +62,7 @@ def show_account(request: Request, user: SignedInUserDep, db: SessionDep) -> Res
         key_count=api_keys.count_of_user(db, user_id),
         applications=consents.list_own(db, user_id),
         email=email_addresses.read_status(db, user_id),
+        factors=listing.read(db, user_id),
         events=events,
     )
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
 from api.dependencies import ServiceDep, SessionDep
 from api.web import errors, proofs
@@ -23,6 +24,7 @@ from authentication.factors import enrolment as apps
 from authentication.factors import listing
 from authentication.factors.passkeys import enrolment as passkeys
 from authentication.factors.passkeys.options import Options
+from authentication.service import Service
 from counterfoil.errors import CounterfoilError
 
 router = APIRouter(prefix="/account/factors")
@@ -37,14 +39,7 @@ def show_factors(
     request: Request, user: SignedInUserDep, service: ServiceDep, db: SessionDep
 ) -> Response:
     """What sign-ins ask for beside the password."""
-    user_id = user.identity.user_id
-    return page(
-        request,
-        "factors.html",
-        passkeys=passkeys.list_own(db, user_id),
-        found=listing.read(db, user_id),
-        has_apps=service.sealer.is_on,
-    )
+    return _show_factors(request, user.identity.user_id, service, db)
 
 
 @router.post("/passkeys/begin")
@@ -83,10 +78,20 @@ async def add_passkey(
 
 @router.post("/passkeys/{passkey_id}/rename")
 def rename_passkey(
-    request: Request, form: FormDep, actor: SignedInActor, db: SessionDep, passkey_id: UUID
+    request: Request,
+    form: FormDep,
+    actor: SignedInActor,
+    service: ServiceDep,
+    db: SessionDep,
+    passkey_id: UUID,
 ) -> Response:
     """Give a passkey another name."""
-    passkeys.rename(db, actor, passkey_id, form.text("name"))
+    name = form.text("name")
+    try:
+        passkeys.rename(db, actor, passkey_id, name)
+    except InvalidField as error:
+        wrong = _WrongName(passkey_id, name, translate(request, error.detail))
+        return _show_factors(request, actor.identity.user_id, service, db, wrong)
     return redirect(request, _HOME, notice="factor-renamed")
 
 
@@ -153,6 +158,32 @@ def replace_recovery_codes(
 ) -> Response:
     """Make new recovery codes. The page shows them for the only time."""
     return page(request, "recovery_codes.html", codes=apps.replace_recovery_codes(db, actor))
+
+
+class _WrongName(NamedTuple):
+    """What was typed as the new name of a passkey, and what is wrong with it."""
+
+    id: UUID
+    name: str
+    detail: str
+
+
+def _show_factors(
+    request: Request,
+    user_id: int,
+    service: Service,
+    db: Session,
+    renamed: _WrongName | None = None,
+) -> Response:
+    return page(
+        request,
+        "factors.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if renamed else HTTPStatus.OK,
+        passkeys=passkeys.list_own(db, user_id),
+        found=listing.read(db, user_id),
+        has_apps=service.sealer.is_on,
+        renamed=renamed,
+    )
 
 
 def _show_new_passkey(

@@ -44,7 +44,12 @@ def create_role(actor: AdministratorActor, db: SessionDep, body: RoleCreate) -> 
     409 `roles_read_only` if the service's role in the database may not change roles.
     """
     made = accounts.create_role(
-        db, actor, body.name, description=body.description, scopes=body.scopes
+        db,
+        actor,
+        body.name,
+        description=body.description,
+        scopes=body.scopes,
+        requires_second_factor=body.requires_second_factor,
     )
     return RoleRead.model_validate(made)
 

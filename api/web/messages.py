@@ -7,11 +7,17 @@ def N_(text: str) -> str:
 
 
 MESSAGES = (
+    N_("This needs your second factor."),
     N_("This code is wrong, or was used before."),
     N_("This login has ended. Log in again."),
     N_("This passkey was not accepted. Try again, or sign in in another way."),
     N_("This passkey cannot be added. Start again: what was to be signed works once."),
     N_("This passkey is registered already."),
+    N_("There is no such passkey, or it is not yours."),
+    N_("There is no such authenticator app."),
+    N_("There is no authenticator app that waits for its first code."),
+    N_("There are no authenticator apps here: COUNTERFOIL_SECRET_KEYS is not set."),
+    N_("You have no second factor. Add one first."),
     N_("You have as many passkeys as allowed. Remove one of them first."),
     N_("You have as many authenticator apps as allowed. Remove one of them first."),
     N_("One of your roles requires a second factor. Add another one first."),

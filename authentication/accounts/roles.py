@@ -46,8 +46,19 @@ def get_by_names(db: Session, names: Sequence[str]) -> list[Role]:
     return found
 
 
-def create(db: Session, name: str, *, description: str, scopes: str, origin: Origin) -> Role:
-    """Create a role that nobody has yet. Raises RolesReadOnly, InvalidField, RoleTaken."""
+def create(
+    db: Session,
+    name: str,
+    *,
+    description: str,
+    scopes: str,
+    requires_second_factor: bool = False,
+    origin: Origin,
+) -> Role:
+    """Create a role that nobody has yet. Raises RolesReadOnly, InvalidField, RoleTaken.
+
+    One that requires a second factor gives nothing to a session in which none was given.
+    """
     _demand_changeable(db)
     cleaned = name.strip()
     if not _NAME.fullmatch(cleaned):
@@ -56,12 +67,21 @@ def create(db: Session, name: str, *, description: str, scopes: str, origin: Ori
     if queries.roles.is_taken(db, cleaned):
         raise RoleTaken
     role = Role(
-        name=cleaned, description=_clean_description(description), scopes=_clean_scopes(scopes)
+        name=cleaned,
+        description=_clean_description(description),
+        scopes=_clean_scopes(scopes),
+        requires_second_factor=requires_second_factor,
     )
     db.add(role)
     db.flush()
-    subject = audit.role(cleaned)
-    audit.record(db, Event.ROLE_CREATED, origin=origin, subject=subject, scopes=role.scopes)
+    audit.record(
+        db,
+        Event.ROLE_CREATED,
+        origin=origin,
+        subject=audit.role(cleaned),
+        scopes=role.scopes,
+        requires_second_factor=requires_second_factor or None,
+    )
     return role
 
 
@@ -74,10 +94,9 @@ def change(
     requires_second_factor: bool | None = None,
     origin: Origin,
 ) -> Role:
-    """Give a role another description or other scopes, which hold from the next request on.
+    """Change a role from the next request of its users on. None means no change.
 
-    One that requires a second factor gives nothing to a session in which none was given. None means
-    no change. Raises RolesReadOnly, NotFound, InvalidField, LastAdministrator.
+    Raises RolesReadOnly, NotFound, InvalidField, LastAdministrator.
     """
     _demand_changeable(db)
     had_administrator = _lock_administrators(db)

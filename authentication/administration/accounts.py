@@ -77,10 +77,25 @@ def create_api_key(
     return api_keys.create_for(db, settings, user, request, origin=actor.origin)
 
 
-def create_role(db: Session, actor: Actor, name: str, *, description: str, scopes: str) -> Role:
+def create_role(
+    db: Session,
+    actor: Actor,
+    name: str,
+    *,
+    description: str,
+    scopes: str,
+    requires_second_factor: bool,
+) -> Role:
     """Create a role that nobody has yet. Raises RolesReadOnly, InvalidField, RoleTaken."""
     actor.hold(db, _ROLES, fresh=True)
-    return roles.create(db, name, description=description, scopes=scopes, origin=actor.origin)
+    return roles.create(
+        db,
+        name,
+        description=description,
+        scopes=scopes,
+        requires_second_factor=requires_second_factor,
+        origin=actor.origin,
+    )
 
 
 def change_role(
@@ -90,7 +105,7 @@ def change_role(
     *,
     description: str | None,
     scopes: str | None,
-    requires_second_factor: bool | None = None,
+    requires_second_factor: bool | None,
 ) -> Role:
     """Change a role. None means no change.
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, delete, exists, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from database.models import Passkey, RecoveryCode, TotpFactor
@@ -39,23 +39,30 @@ def count(db: Session, user_id: int) -> Counts:
 
 
 class Listed(NamedTuple):
-    """A factor of either kind."""
+    """A factor of either kind. When apps were used is not known, and none can be copied unseen."""
 
     id: UUID
     kind: str
     name: str
     created_at: datetime
+    last_used_at: datetime | None
+    clone_suspected_at: datetime | None
 
 
 def list_of_user(db: Session, user_id: int) -> Sequence[Listed]:
     """The factors of a user that logins ask for, oldest first."""
-    apps = select(
-        TotpFactor.id, literal("totp").label("kind"), TotpFactor.name, TotpFactor.created_at
-    ).where(_is_confirmed_totp_of(literal(user_id)))
     keys = select(
-        Passkey.id, literal("passkey").label("kind"), Passkey.name, Passkey.created_at
+        Passkey.id,
+        literal("passkey").label("kind"),
+        Passkey.name,
+        Passkey.created_at,
+        Passkey.last_used_at,
+        Passkey.clone_suspected_at,
     ).where(Passkey.user_id == user_id)
-    listed = union_all(apps, keys).subquery()
+    apps = select(
+        TotpFactor.id, literal("totp"), TotpFactor.name, TotpFactor.created_at, null(), null()
+    ).where(_is_confirmed_totp_of(literal(user_id)))
+    listed = union_all(keys, apps).subquery()
     rows = db.execute(select(listed).order_by(listed.c.created_at, listed.c.id))
     return [Listed(*row) for row in rows]
 

@@ -41,6 +41,7 @@ def create(
         form.text("name"),
         description=form.text("description"),
         scopes=form.text("scopes"),
+        requires_second_factor=bool(form.text("requires_second_factor")),
     )
     return redirect(request, "/console/roles", notice="role-created")
 

@@ -19,14 +19,17 @@ document.addEventListener("change", (event) => {
 
 // Controls that need scripts are hidden until this script runs.
 function showControls() {
-  for (const hidden of document.querySelectorAll(".tick-all, .copy")) hidden.hidden = false;
+  for (const hidden of document.querySelectorAll(".tick-all, .copy, .print")) hidden.hidden = false;
 }
 
-// The copy button of a new API key.
+// The buttons of what is shown this once: an API key, a client's secret, recovery codes.
 document.addEventListener("click", async (event) => {
   if (!event.target.matches(".copy")) return;
-  await navigator.clipboard.writeText(document.getElementById("key").value);
+  await navigator.clipboard.writeText(event.target.closest("section").querySelector("textarea").value);
   event.target.textContent = event.target.dataset.done;
+});
+document.addEventListener("click", (event) => {
+  if (event.target.matches(".print")) window.print();
 });
 
 // A search replaces part of the page, with new controls in it.

@@ -76,9 +76,16 @@ def test_roles_are_created_granted_changed_revoked_and_deleted(
     assert roles() == ["editor", "user"]
     assert command("roles", "change", "editor", "--scope", "d").exit_code == 0
     [editor] = [one for one in listed(command("roles", "list", "--json")) if one["users"] == 1][:1]
-    assert editor == {"name": "editor", "scopes": ["d"], "users": 1, "description": "Writes"}
+    shown = {"name": "editor", "scopes": ["d"], "users": 1, "description": "Writes"}
+    assert editor == {**shown, "requires_second_factor": False}
     assert command("roles", "change", "editor", "--no-scopes").exit_code == 0
     assert command("roles", "change", "editor").exit_code == 2
+    strict = "--requires-second-factor"
+    assert command("roles", "create", "strict", strict).exit_code == 0
+    assert command("roles", "change", "editor", strict).exit_code == 0
+    assert command("roles", "change", "strict", "--requires-no-second-factor").exit_code == 0
+    found = listed(command("roles", "list", "--json"))
+    assert [one["name"] for one in found if one["requires_second_factor"]] == ["editor"]
     assert command("roles", "revoke", "ada@example.org", "editor").exit_code == 0
     assert roles() == ["user"]
     assert command("roles", "delete", "editor").exit_code == 2

@@ -92,6 +92,9 @@ def test_a_role_is_created_changed_and_deleted(admin: ConsoleClient) -> None:
     assert "checked>" in admin.submit("/roles/support/change", **ticked).text
     assert "checked>" not in admin.submit("/roles/support/change", scopes="").text
     assert "0 users have it" in admin.text
+    strict = {"name": "strict", "requires_second_factor": "yes"}
+    assert admin.submit("/roles/new", **strict).text.count("checked>") == 1
+    admin.submit("/roles/strict/delete")
     admin.submit("/roles/support/delete")
     assert "/roles/support/" not in admin.page.text
     assert admin.submit("/roles/user/delete").status_code == 409

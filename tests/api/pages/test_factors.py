@@ -76,6 +76,9 @@ def test_a_passkey_is_added_renamed_and_removed(browser: ConsoleClient) -> None:
     browser.submit(f"{path[0]}/rename", name="<b>Old</b>")
     assert "It is renamed." in browser.text
     assert "&lt;b&gt;Old&lt;/b&gt;" in browser.page.text
+    assert browser.submit(f"{path[0]}/rename", name="a\u200bb").status_code == 422
+    assert "Use 1 to 200 visible characters." in browser.text
+    assert 'value="a\u200bb"' in browser.page.text
     browser.submit(f"{path[0]}/remove")
     assert "It is removed." in browser.text
     assert "Recovery codes" not in browser.text
@@ -119,6 +122,16 @@ def test_an_app_is_added_by_its_first_code(browser: ConsoleClient) -> None:
     shown = browser.submit(f"{FACTORS}/apps/confirm", code=totp.now())
     assert len(re.findall(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}", shown.text)) == 10
     assert "Authenticator app" in browser.open(FACTORS).text
+
+
+def test_who_lacks_a_factor_that_a_role_requires_is_told(browser: ConsoleClient, sql: Sql) -> None:
+    hint = "One of your roles requires a second factor, and gives you nothing until you have one."
+    assert hint not in browser.open("/account").text
+    sql("UPDATE roles SET requires_second_factor = true WHERE name = 'user'")
+    assert hint in browser.open("/account").text
+    assert hint in browser.open(FACTORS).text
+    add_passkey(browser, Passkey.synced())
+    assert hint not in browser.open("/account").text
 
 
 def test_the_last_factor_stays_while_a_role_requires_one(browser: ConsoleClient, sql: Sql) -> None:
@@ -240,10 +253,15 @@ def test_an_administrator_sees_and_removes_the_factors_of_a_user(
     root = elsewhere(browser)
     root.sign_in("root@example.org")
     root.open("/users/1")
-    assert "Phone passkey" in root.text
+    assert re.search(r"Phone passkey, added [^,]*, [^,]*, never used", root.text)
+    sql("UPDATE passkeys SET last_used_at = created_at, clone_suspected_at = created_at")
+    root.open("/users/1")
+    assert re.search(r"Phone may have been copied passkey, .*, last used just now; a", root.text)
     assert "10 recovery codes left" in root.text
     root.submit("/users/1/factors/remove")
     assert "signs in by the password alone" in root.text
+    sql("UPDATE roles SET requires_second_factor = true WHERE name = 'user'")
+    assert "A role requires a second factor" in root.open("/users/1").text
     assert not browser.is_let_in(token)
     assert elsewhere(browser).sign_in().status_code == 200
 

@@ -61,6 +61,20 @@ def check(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def check_what_is_kept(page: Page) -> None:
+    """The codes are copied as they are, and on paper there is nothing beside them."""
+    codes = page.get_by_label("Recovery codes").input_value()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    press(page, "Copy")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == codes
+    page.emulate_media(media="print")
+    # innerText is what is seen. It has not what a field holds.
+    assert page.evaluate("document.body.innerText").strip() == "Your recovery codes"
+    assert page.get_by_label("Recovery codes").is_visible()
+    page.emulate_media(media="screen")
+
+
 def test_factors_are_added_used_and_asked_for_once_more(
     browser: Browser, server: Server, database: Path
 ) -> None:
@@ -76,6 +90,7 @@ def test_factors_are_added_used_and_asked_for_once_more(
     press(page, "Go on")
     assert len(page.get_by_label("Recovery codes").input_value().split()) == 10
     check(page)
+    check_what_is_kept(page)
     page.get_by_role("link", name="I have kept them").click()
 
     press(page, "Add an app")

@@ -333,6 +333,8 @@ def test_a_role_can_require_a_second_factor(client: Client, admin: Tokens) -> No
     body = {"requires_second_factor": True}
     changed = call(client, admin, "PATCH", "/admin/roles/moderator", body).json()
     assert (changed["requires_second_factor"], changed["scopes"]) == (True, ["moderate"])
+    made = call(client, admin, "POST", "/admin/roles", {"name": "support", **body})
+    assert (made.status_code, made.json()["requires_second_factor"]) == (201, True)
     # It holds for the session that has changed it as well.
     assert call(client, admin, "PATCH", "/admin/roles/admin", body).status_code == 200
     assert call(client, admin, "GET", "/admin/roles").status_code == 403

@@ -457,7 +457,9 @@ def test_an_administrator_sees_and_removes_the_factors_of_a_user(
     root, path = client.log_in("root@example.org"), f"/admin/users/{user_id(sql)}/factors"
     assert client.http.get(path, headers=tokens.headers).status_code == 403
     found = client.http.get(path, headers=root.headers).json()
-    assert [(one["kind"], one["name"]) for one in found["factors"]] == [("totp", "Ada's app")]
+    [listed] = found["factors"]
+    assert (listed["kind"], listed["name"]) == ("totp", "Ada's app")
+    assert (listed["last_used_at"], listed["clone_suspected_at"]) == (None, None)
     assert found["recovery_codes_left"] == 10
     assert client.http.get("/admin/users/999/factors", headers=root.headers).status_code == 404
     factors.age(sql, database_url)

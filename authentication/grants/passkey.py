@@ -6,6 +6,9 @@ from sqlalchemy.orm import Session
 
 from authentication import labels
 from authentication.audit import Origin, Reason
+from authentication.clients import client_authentication, lifetimes
+from authentication.clients.client_authentication import ClientCredentials
+from authentication.clients.grants import Grant
 from authentication.credentials.issuance import TokenPair
 from authentication.errors import InvalidPasskey
 from authentication.factors import methods
@@ -28,7 +31,7 @@ _ANYBODY = Asked(ChallengeKind.LOGIN)
 
 @dataclass(frozen=True, slots=True)
 class PasskeyLogin:
-    """What a client sends to log in. `client_id` is a label that it chooses for itself."""
+    """What a client sends to log in. `client_id` is a label, unless such a client is registered."""
 
     assertion: Assertion
     scope: str | None = None
@@ -55,21 +58,26 @@ async def log_in(
 
     Raises InvalidPasskey, also if the user is disabled; InvalidScope, SessionLimitReached,
     EmailUnverified, TooManyAttempts. Raises InvalidField for a `client_id` with invisible
-    characters.
+    characters. Raises InvalidClient and UnauthorizedClient if it is that of a registered client
+    that has a secret, which cannot be given here, or may not log users in by itself.
     """
     if request.client_id is not None:
         labels.clean("client_id", request.client_id)
+    sent = ClientCredentials(request.client_id, secret=None)
+    client = await client_authentication.find_client(service, sent, origin=origin)
+    client_authentication.demand_grant(client, Grant.PASSWORD)
     examined = await signing.examine(service, request.assertion, _ANYBODY, origin=origin)
     if examined.user is not None and examined.user.is_active:
         service.write_budget.charge_login(examined.user.id)
     new = NewSession(
         service,
-        settings or service.settings,
+        lifetimes.of_client(settings or service.settings, client),
         origin,
         amr=methods.join(methods.PASSKEY),
         has_second_factor=True,
         scope=request.scope,
         client_id=request.client_id,
+        client=client,
         kind=request.session_kind,
     )
     login = _Login(new, examined)

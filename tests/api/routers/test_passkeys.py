@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
+from tests.support import oauth
 from tests.support.administrator import Sql
 from tests.support.authenticator import ELIGIBLE, PRESENT, VERIFIED, Passkey, encode
 from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, Tokens, read_tokens
@@ -440,6 +441,25 @@ def test_scopes_and_labels_are_those_of_a_login(client: Client) -> None:
     assert log_in(client, phone, client_id="a\u200bb").status_code == 422
     assert log_in(client, phone, scop="account").status_code == 422
     assert read_tokens(log_in(client, phone, scope="account")).scope == "account"
+
+
+def test_a_label_that_is_the_id_of_a_registered_client_has_to_be_proven(
+    client: Client, sql: Sql, database_url: str
+) -> None:
+    """Else an API that trusts tokens of a client would trust whoever names it."""
+    phone = Passkey.synced()
+    enrol(client, phone)
+    oauth.add_client(sql, database_url, "secretive", secret=oauth.SECRET, grants="password")
+    oauth.add_client(sql, database_url, "elsewhere", grants="authorization_code")
+    oauth.add_client(sql, database_url, "public", grants="password refresh_token")
+    answers = [log_in(client, phone, client_id=name) for name in ("secretive", "elsewhere")]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (403, "invalid_client"),
+        (403, "unauthorized_client"),
+    ]
+    tokens = read_tokens(log_in(client, phone, client_id="public", scope="account"))
+    sql("DELETE FROM oauth_clients WHERE id = 'public'")
+    assert client.me(tokens).status_code == 401
 
 
 ODD: list[Any] = [None, "", 7, [], {}, "\x00", "ä", "a" * 30_000, "A" * 5, "!!!!"]

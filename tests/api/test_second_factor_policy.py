@@ -1,15 +1,15 @@
 """Roles that require a second factor give nothing to sessions without one, from now on."""
 
-from collections.abc import Callable
+import re
 
 import pytest
 
+from counterfoil.fastapi import second_factor
 from tests.support import factors
 from tests.support.administrator import Sql, give_role, user_id
-from tests.support.client import Client, Tokens
+from tests.support.client import Client, MakeApp, MakeClient, Tokens
+from tests.support.clock import Clock
 from tests.support.factors import App
-
-MakeClient = Callable[..., Client]
 
 REQUIRE = "UPDATE roles SET requires_second_factor = true WHERE name = 'admin'"
 
@@ -69,6 +69,44 @@ def test_the_request_that_was_authorized_before_the_policy_is_rejected_within(
 
     service.resolver.resolve = resolve_and_require
     assert change_roles(client, tokens, bob) == 403
+
+
+def test_second_factor_is_a_dependency_for_a_readers_own_routes(
+    make_app: MakeApp, make_client: MakeClient, sql: Sql, database_url: str
+) -> None:
+    service = make_app(secret_keys=(factors.SECRET_KEY,))
+
+    @service.get("/vault", dependencies=[second_factor()])
+    @service.get("/safe", dependencies=[second_factor(seconds=60)])
+    async def open_it() -> None: ...
+
+    client = make_client(service)
+    tokens = client.sign_up()
+
+    def ask(**headers: str) -> list[tuple[int, str | None]]:
+        answers = [client.http.get(path, headers=headers) for path in ("/vault", "/safe")]
+        return [(one.status_code, one.headers.get("www-authenticate")) for one in answers]
+
+    error = 'Bearer error="insufficient_user_authentication", acr_values="aal2"'
+    rejected = [(401, error), (401, f'{error}, max_age="60"')]
+    assert ask(**tokens.headers) == rejected
+    factors.enrol(client, tokens, sql)
+    assert ask(**tokens.headers) == [(200, None), (200, None)]
+    key = client.create_api_key(tokens)["key"]
+    assert [status for status, _ in ask(**{"X-API-Key": key})] == [403, 403]
+    past = Clock(database_url).in_seconds(-61)
+    sql(f"UPDATE sessions SET second_factor_at = {past}")
+    assert ask(**tokens.headers) == [(200, None), rejected[1]]
+
+
+def test_factors_and_the_policy_cost_the_lookup_no_table(sql: Sql, database_url: str) -> None:
+    if database_url.startswith("sqlite"):
+        query = "SELECT sql FROM sqlite_master WHERE name = 'live_access_tokens'"
+    else:
+        query = "SELECT pg_get_viewdef('live_access_tokens')"
+    ((view,),) = sql(query)
+    read = set(re.findall(r"(?:FROM|JOIN) \(*([a-z_]+)", view))
+    assert read == {"access_tokens", "sessions", "users", "user_roles", "roles"}
 
 
 def test_an_api_key_gets_a_role_only_from_a_session_with_a_second_factor(

@@ -299,7 +299,7 @@ def test_a_second_factor_is_demanded_of_the_service() -> None:
     play(Endpoint.answering(live(), live(second_factor_at=now), key, old), scene)
 
 
-def test_a_second_factor_is_demanded_of_the_database(
+def test_a_second_factor_and_a_fresh_session_are_demanded_of_the_database(
     client: Client, service_url: str, sql: Sql
 ) -> None:
     tokens = client.sign_up()
@@ -315,6 +315,10 @@ def test_a_second_factor_is_demanded_of_the_database(
         assert ask("/safe") == (401, f'{ACR}, max_age="60"')
         sql("UPDATE sessions SET second_factor_at = confirmed_at")
         assert ask("/safe") == (200, None)
+        assert ask("/danger") == (200, None)
+        for odd in "'2020-01-01 00:00:00'", "NULL":
+            sql(f"UPDATE sessions SET confirmed_at = {odd}")
+            assert ask("/danger") == (401, f'{ACR.rpartition(", ")[0]}, max_age="60"')
 
 
 def test_a_websocket_is_opened_for_a_live_token_and_denied_without() -> None:

@@ -114,6 +114,18 @@ def pages_with_links() -> list[Path]:
     return [*documentation.pages(), *(REPOSITORY / name for name in names)]
 
 
+def test_the_page_for_users_names_what_is_there_to_press() -> None:
+    page = (REPOSITORY / "docs/how-to/your-account.md").read_text()
+    named = {" ".join(name.split()) for name in re.findall(r"\*\*(.+?)\*\*", page, re.DOTALL)}
+    folders = [REPOSITORY / "api/pages/templates", REPOSITORY / "api/web/templates"]
+    templates = "".join(one.read_text() for folder in folders for one in folder.rglob("*.html"))
+    missing = [
+        name for name in named if not re.search(rf'_\("{re.escape(name)}[^"]*"\)', templates)
+    ]
+    assert missing == []
+    assert len(named) > 10
+
+
 def test_every_link_leads_to_a_file_and_to_a_heading_in_it() -> None:
     for page in pages_with_links():
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):

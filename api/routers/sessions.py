@@ -100,8 +100,8 @@ async def confirm_session(body: SessionConfirm, actor: AccountRevoker, service: 
 
     In a session that is not fresh, what a stolen one must not do is a 401 with the code
     `insufficient_user_authentication` (RFC 9470): changing the password, names and second factors,
-    creating and rotating API keys, deleting the account, changing roles, disabling and enabling
-    users, removing their second factors, and revoking the sessions of all users.
+    creating and rotating API keys, deleting the account, and what administrators do to users, roles
+    and clients, but for revoking sessions and API keys of one user.
     """
     given = Confirmation(body.password, proofs.read(body))
     await confirmation.confirm(service, actor, given)

@@ -43,7 +43,7 @@ class Passkey:
     )
     user_handle: bytes | None = None
     client_data: Json = field(default_factory=dict)
-    """What the client data says in addition, or instead."""
+    """What the client data says in addition, or instead. It leaves out what is an ellipsis."""
 
     @classmethod
     def synced(cls, **changes: Any) -> Self:
@@ -88,8 +88,14 @@ class Passkey:
         return self._credential(response)
 
     def _client_data(self, kind: str, challenge: str) -> bytes:
-        said = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
-        return json.dumps({**said, **self.client_data}).encode()
+        said: Json = {
+            "type": kind,
+            "challenge": challenge,
+            "origin": self.origin,
+            "crossOrigin": False,
+        }
+        said |= self.client_data
+        return json.dumps({name: one for name, one in said.items() if one is not ...}).encode()
 
     def _authenticator_data(self, flags: int) -> bytes:
         hashed = sha256(self.rp_id.encode()).digest()

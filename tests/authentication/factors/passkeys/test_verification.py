@@ -97,6 +97,21 @@ def test_a_synced_passkey_says_that_it_is() -> None:
     assert check(passkey, known(passkey)) == Signed(sign_count=0, backed_up=True)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        # What iOS says for an application, and what Android does.
+        {"crossOrigin": ...},
+        {"crossOrigin": ..., "androidPackageName": "org.example.app"},
+        {"crossOrigin": False, "topOrigin": ..., "other_keys_can_be_added_here": "do not compare"},
+    ],
+)
+def test_what_applications_and_browsers_leave_out_or_add_is_no_matter(said: dict[str, Any]) -> None:
+    passkey = new_passkey(client_data=said)
+    stored = known(passkey, public_key=register(passkey).public_key)
+    assert check(passkey, stored).sign_count == 2
+
+
 WRONG_PLACES: dict[str, dict[str, Any]] = {
     "another origin": {"origin": "https://evil.example.org"},
     "another scheme": {"origin": "http://login.example.org"},

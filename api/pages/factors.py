@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from api.dependencies import ServiceDep, SessionDep
+from api.pages.fields import field_error
 from api.web import errors, proofs
 from api.web.forms import Form, FormDep, confirmed
 from api.web.messages import N_
@@ -118,8 +119,8 @@ def begin_app(
     db: SessionDep,
 ) -> Response:
     """The page with the QR code for an app."""
-    name = form.text("name").strip() or translate(request, N_("Authenticator app"))
-    return page(request, "app_new.html", app=apps.begin(db, service, actor, name=name), error=None)
+    app = apps.begin(db, service, actor, name=translate(request, N_("Authenticator app")))
+    return page(request, "app_new.html", app=app, name="", error=None)
 
 
 @router.post("/apps/confirm")
@@ -127,11 +128,18 @@ async def confirm_app(
     request: Request, form: FormDep, actor: SignedInRevoker, service: ServiceDep
 ) -> Response:
     """Take the first code. For the first factor, the page that follows shows recovery codes."""
+    name = form.text("name")
     try:
-        codes = await apps.confirm(service, actor, form.text("code"))
-    except WrongCode as error:
-        text = translate(request, error.detail)
-        return page(request, "app_new.html", status=errors.status_of(error), app=None, error=text)
+        codes = await apps.confirm(service, actor, form.text("code"), name=name.strip() or None)
+    except (InvalidField, WrongCode) as error:
+        return page(
+            request,
+            "app_new.html",
+            status=errors.status_of(error),
+            app=None,
+            name=name,
+            error=field_error(request, error, default="code"),
+        )
     return _added(request, codes)
 
 

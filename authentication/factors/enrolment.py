@@ -59,12 +59,17 @@ def begin(db: Session, service: Service, actor: Actor, *, name: str) -> NewApp:
     return NewApp(factor_id, totp.encode(secret), uri, totp.svg(uri))
 
 
-async def confirm(service: Service, actor: Actor, code: str) -> Sequence[str]:
+async def confirm(
+    service: Service, actor: Actor, code: str, *, name: str | None = None
+) -> Sequence[str]:
     """Confirm the app by a first code, which is used up. Logins ask for one from now on.
 
-    Returns ten recovery codes, or none if the user has some from before. Revokes the user's other
-    sessions. Raises WrongCode, NotFound, TooManyAttempts, TotpUnavailable.
+    A `name` replaces the one that it was given at first. Returns ten recovery codes, or none if the
+    user has some from before. Revokes the user's other sessions. Raises WrongCode, NotFound,
+    TooManyAttempts, TotpUnavailable, InvalidField.
     """
+    if name is not None:
+        name = labels.clean("name", name, least=1)
 
     def run(db: Session) -> Sequence[str] | CounterfoilError:
         user = actor.hold(db, changes.targets(actor)).user
@@ -78,6 +83,7 @@ async def confirm(service: Service, actor: Actor, code: str) -> Sequence[str]:
         if not proofs.use_code(db, service.sealer, factor, code, confirms=True):
             return confirmation.reject(db, actor)
         counting.record_success(db, counted)
+        factor.name = name or factor.name
         confirmation.store(db, actor, [methods.ONE_TIME_CODE])
         changes.record_added(db, service.settings, actor, kind=KIND, name=factor.name)
         return recovery_codes.create_if_none(db, user.id)

@@ -119,9 +119,13 @@ def test_an_app_is_added_by_its_first_code(browser: ConsoleClient) -> None:
     wrong = browser.submit(f"{FACTORS}/apps/confirm", code="000000")
     assert wrong.status_code == 403
     assert "This code is wrong" in browser.text
-    shown = browser.submit(f"{FACTORS}/apps/confirm", code=totp.now())
+    odd = browser.submit(f"{FACTORS}/apps/confirm", code=totp.now(), name="My\u200b phone")
+    assert odd.status_code == 422
+    assert "Use 1 to 200 visible characters." in browser.text
+    assert 'value="My\u200b phone"' in odd.text
+    shown = browser.submit(f"{FACTORS}/apps/confirm", code=totp.now(), name="My phone")
     assert len(re.findall(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}", shown.text)) == 10
-    assert "Authenticator app" in browser.open(FACTORS).text
+    assert ">My phone<" in browser.open(FACTORS).text
 
 
 def test_who_lacks_a_factor_that_a_role_requires_is_told(browser: ConsoleClient, sql: Sql) -> None:

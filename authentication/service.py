@@ -75,7 +75,7 @@ class Service:
         self.rejected_tokens = RejectedTokenAuditor(settings, self.database)
         self.pruning_worker = PruningWorker(settings, self.database, instrumentation)
         self._standbys = StandbyObserver(self.database, instrumentation)
-        self._lookup = open_lookup(database_settings, self._standbys)
+        self._lookup = open_lookup(database_settings, self.database.reigns, self._standbys)
         self.resolver = Resolver(
             self._lookup,
             deadline_seconds=database_settings.database_deadline_seconds,
@@ -109,6 +109,11 @@ class Service:
     def usable_standbys(self) -> int:
         """How many standbys answer lookups at the moment."""
         return self._lookup.usable_standbys() if isinstance(self._lookup, ReplicatedLookup) else 0
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether no token is accepted, as the primary may have been replaced."""
+        return isinstance(self._lookup, ReplicatedLookup) and self._lookup.is_fenced()
 
     async def open(self) -> None:
         """Connect. While the database cannot be reached, this is retried in the background."""

@@ -50,11 +50,12 @@ class Counterfoil:
 
     With `url` and `api_key` the service is asked (RFC 7662): the key needs the scope `introspect`.
     With `database_url` the service's database is. Standbys of it, at `standby_urls`, answer in its
-    place, and as freshly. `prepared_statements=False` is for PgBouncer in transaction mode, where
-    sessions are shared with others. `deadline_seconds` is how long a request may wait for that in
-    all: after it, the response is 503. Rejected credentials get the same response as from the
-    service; nothing else of the application changes. `token_url` is where the Authorize button of
-    the application's documentation logs in, if its browser reaches that.
+    place, and as freshly; `fencing_seconds` has to be what COUNTERFOIL_FENCING_SECONDS is there.
+    `prepared_statements=False` is for PgBouncer in transaction mode, where sessions are shared with
+    others. `deadline_seconds` is how long a request may wait for that in all: after it, the
+    response is 503. Rejected credentials get the same response as from the service; nothing else of
+    the application changes. `token_url` is where the Authorize button of the application's
+    documentation logs in, if its browser reaches that.
 
     `max_staleness_seconds` accepts an answer of the service for so long, and with it that a
     revocation holds only after that time. `session_cookie=SessionCookie()` also accepts the cookie
@@ -71,6 +72,7 @@ class Counterfoil:
         database_url: str | None = None,
         standby_urls: Sequence[str] = (),
         prepared_statements: bool = True,
+        fencing_seconds: float = 0.0,
         deadline_seconds: float = modes.DEADLINE_SECONDS,
         max_connections: int = modes.MAX_CONNECTIONS,
         max_staleness_seconds: float = 0.0,
@@ -86,6 +88,7 @@ class Counterfoil:
             database_url=database_url,
             standby_urls=standby_urls,
             prepared_statements=prepared_statements,
+            fencing_seconds=fencing_seconds,
             deadline_seconds=deadline_seconds,
             max_connections=max_connections,
             max_staleness_seconds=max_staleness_seconds,

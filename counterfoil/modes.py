@@ -68,6 +68,7 @@ def choose(
     database_url: str | None,
     standby_urls: Sequence[str],
     prepared_statements: bool,
+    fencing_seconds: float,
     deadline_seconds: float,
     max_connections: int,
     max_staleness_seconds: float,
@@ -79,6 +80,8 @@ def choose(
         raise ValueError("give either url and api_key, or database_url")
     if not 0 < deadline_seconds < math.inf:
         raise ValueError("deadline_seconds must be a positive number")
+    if not 0 <= fencing_seconds < math.inf:
+        raise ValueError("fencing_seconds must not be negative")
     foreign = ForeignTokens(foreign_tokens_until)
     if database_url is not None:
         if api_key is not None or max_staleness_seconds or ssl_context is not None:
@@ -86,10 +89,17 @@ def choose(
                 "api_key, max_staleness_seconds and ssl_context belong to url, not to database_url"
             )
         return _by_database(
-            database_url, standby_urls, prepared_statements, deadline_seconds, foreign
+            database_url,
+            standby_urls,
+            foreign,
+            prepared_statements=prepared_statements,
+            fencing_seconds=fencing_seconds,
+            deadline_seconds=deadline_seconds,
         )
-    if standby_urls or not prepared_statements:
-        raise ValueError("standby_urls and prepared_statements belong to database_url, not to url")
+    if standby_urls or fencing_seconds or not prepared_statements:
+        raise ValueError(
+            "standby_urls, fencing_seconds and prepared_statements belong to database_url, not to url"
+        )
     assert url is not None  # noqa: S101 - for the type checker
     if not 0 <= max_staleness_seconds < math.inf or max_connections < 1:
         raise ValueError("max_staleness_seconds and max_connections must not be negative or none")
@@ -101,15 +111,18 @@ def choose(
 def _by_database(
     database_url: str,
     standby_urls: Sequence[str],
-    prepared_statements: bool,
-    deadline_seconds: float,
     foreign: ForeignTokens,
+    *,
+    prepared_statements: bool,
+    fencing_seconds: float,
+    deadline_seconds: float,
 ) -> OnDemandResolver:
     def create() -> TokenResolver:
         connections = lookup.from_url(
             database_url,
             standby_urls=standby_urls,
             prepared_statements=prepared_statements,
+            fencing_seconds=fencing_seconds,
             deadline_seconds=deadline_seconds,
         )
         return Resolver(connections, deadline_seconds=deadline_seconds, foreign=foreign)

@@ -105,6 +105,11 @@ class DatabaseSettings(LayerSettings):
     lookup_replica_patience_milliseconds: Annotated[int, Field(ge=0, le=1000)] = 20
     """How long a standby may take to replay what a lookup needs, before the primary is asked."""
 
+    fencing_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long a primary is believed after it has shown that no other server replaced it, and how
+    long a new one waits before it takes writes. 0 is off. See docs/how-to/scale.md.
+    """
+
     migrate_on_start: bool = False
     """Whether PostgreSQL is migrated when the service starts. SQLite always is."""
 
@@ -134,6 +139,8 @@ class DatabaseSettings(LayerSettings):
     def _reject_other_standbys(self) -> Self:
         if self.lookup_database_urls and self.url.get_backend_name() == "sqlite":
             raise ValueError("LOOKUP_DATABASE_URLS: SQLite has no standbys")
+        if self.fencing_seconds and self.url.get_backend_name() == "sqlite":
+            raise ValueError("FENCING_SECONDS: SQLite has no standbys")
         for address in self.lookup_database_urls:
             _reject_unless_standby_url(address)
         return self
@@ -142,6 +149,11 @@ class DatabaseSettings(LayerSettings):
     def url(self) -> URL:
         """The address with its driver named."""
         return parse_url(self.database_url)
+
+    @property
+    def has_reigns(self) -> bool:
+        """Whether it matters which of several servers is the primary."""
+        return bool(self.lookup_database_urls or self.fencing_seconds)
 
     @property
     def is_default(self) -> bool:

@@ -118,9 +118,9 @@ class PostgreSQL(DatabaseServer):
             raise
         return standby
 
-    def require_standby(self) -> None:
-        """Let every commit wait for a standby from now on, and return when one is there."""
-        self.configure("synchronous_standby_names", "*")
+    def require_standby(self, cluster_name: str = "*") -> None:
+        """Let every commit wait for a standby from now on, and return when it is there."""
+        self.configure("synchronous_standby_names", cluster_name)
         while not self._has_synchronous_standby():
             time.sleep(0.02)
 

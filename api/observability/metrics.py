@@ -188,6 +188,7 @@ class Metrics(Instrumentation):
         self._uses_waiting.set(service.last_used.waiting())
         self._standbys.set(len(service.database.settings.lookup_database_urls))
         self._usable_standbys.set(service.usable_standbys)
+        self._fenced_workers.set(service.is_fenced)
         self._count_to(self._log_lines_dropped, stdout.dropped)
         self._count_to(self._commits_abandoned, service.database.commits_abandoned)
         self._count_to(self._commits_unconfirmed, service.database.commits_unconfirmed)
@@ -222,6 +223,9 @@ class Metrics(Instrumentation):
         self._standbys = self._gauge("standbys", "Standbys to ask for tokens.", "livemax")
         self._usable_standbys = self._gauge(
             "usable_standbys", "Standbys that the worst worker asks.", "livemin"
+        )
+        self._fenced_workers = self._gauge(
+            "fenced_workers", "Workers that accept no token, as the primary may be a former one."
         )
         self._commits_abandoned = self._counter(
             "commits_abandoned", "Commits that were not answered within the deadline."

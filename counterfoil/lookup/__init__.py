@@ -44,12 +44,14 @@ def from_url(
     deadline_seconds: float,
     standby_urls: Sequence[str] = (),
     prepared_statements: bool = True,
+    fencing_seconds: float = 0.0,
 ) -> Lookup:
     """The lookup for a database URL, `postgresql://...` or `sqlite:///file.db`, not yet connected.
 
-    `standby_urls` are those of standbys that answer in place of the primary. Raises ValueError for
-    any other, and for one that would take a standby for the primary. A driver that the URL names
-    ("postgresql+asyncpg") is ignored.
+    `standby_urls` are those of standbys that answer in place of the primary. With
+    `fencing_seconds`, nothing is answered by a primary that may have been replaced. Raises
+    ValueError for any other URL, and for one that would take a standby for the primary. A driver
+    that the URL names ("postgresql+asyncpg") is ignored.
     """
     scheme, _, rest = database_url.partition("://")
     # Imported where they are needed: only one of the drivers has to be installed.
@@ -58,10 +60,11 @@ def from_url(
             return _for_postgresql(
                 database_url,
                 standby_urls,
+                fencing_seconds,
                 deadline_seconds=deadline_seconds,
                 prepared_statements=prepared_statements,
             )
-        case "sqlite" if not standby_urls:
+        case "sqlite" if not (standby_urls or fencing_seconds):
             from counterfoil.lookup.sqlite import SQLiteLookup
 
             path = rest.partition("?")[0].removeprefix("/")
@@ -71,19 +74,21 @@ def from_url(
     raise ValueError("the database URL must begin with postgresql:// or sqlite:///")
 
 
-def _for_postgresql(database_url: str, standby_urls: Sequence[str], **how: Any) -> Lookup:
+def _for_postgresql(
+    database_url: str, standby_urls: Sequence[str], fencing_seconds: float, **how: Any
+) -> Lookup:
     from counterfoil.lookup import server
     from counterfoil.lookup.postgresql import PostgreSQLLookup
     from counterfoil.lookup.replicated import ReplicatedLookup
 
     options = _options_of(database_url)
     server.reject_standbys(options)
-    if not standby_urls:
+    if not (standby_urls or fencing_seconds):
         return PostgreSQLLookup(options, **how)
     standbys = [_options_of(url) for url in standby_urls]
     for standby in standbys:
         server.reject_unless_standby(standby)
-    return ReplicatedLookup(options, standbys, **how)
+    return ReplicatedLookup(options, standbys, fencing_seconds=fencing_seconds, **how)
 
 
 def _options_of(url: str) -> "dict[str, str]":

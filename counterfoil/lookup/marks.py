@@ -15,7 +15,7 @@ TIMELINE = "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
 # What is inserted, not what is flushed: a commit with `synchronous_commit = off` is acknowledged
 # before it is flushed. Returns no row if the reign is that of a former primary.
 MARK = (
-    "SELECT pg_current_wal_insert_lsn()::text, nonce::text, number FROM reign"  # noqa: S608
+    "SELECT pg_current_wal_insert_lsn()::text, nonce::text, number, beat FROM reign"  # noqa: S608
     f" WHERE timeline = {TIMELINE}"
 )
 
@@ -23,11 +23,15 @@ PREPARE_WAIT = "PREPARE wait (pg_lsn, uuid, interval) AS SELECT wait_for_mark($1
 
 
 class Mark(NamedTuple):
-    """`number` counts the reigns; `system` identifies the cluster, with all its copies."""
+    """`number` counts the reigns, and `beat` what shows that this one goes on.
+
+    `system` identifies the cluster, with all its copies.
+    """
 
     position: str
     nonce: str
     number: int
+    beat: int
     system: int
 
     def wait(self, patience_ms: int, *, is_prepared: bool) -> str:

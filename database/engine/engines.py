@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, pool, text
 
+from counterfoil.lookup.reigns import Reigns
 from database import clock
 from database.base import UTCDateTime
 from database.engine import postgresql, sqlite, stored_json
@@ -18,9 +19,15 @@ _BUSY_SECONDS = 60.0
 
 
 def create_pooled(
-    settings: DatabaseSettings, *, on_abandoned: Callable[[], None] | None = None
+    settings: DatabaseSettings,
+    *,
+    on_abandoned: Callable[[], None] | None = None,
+    reigns: Reigns | None = None,
 ) -> Engine:
-    """An engine for requests. `on_abandoned` is called for each COMMIT that is not answered."""
+    """An engine for requests. `on_abandoned` is called for each COMMIT that is not answered.
+
+    With `reigns`, former primaries are not connected to.
+    """
     seconds = settings.database_deadline_seconds
     engine = create_engine(
         settings.url,
@@ -37,7 +44,9 @@ def create_pooled(
         sqlite.configure(engine, busy_seconds=seconds)
         sqlite.read_any_text(engine)
     else:
-        postgresql.configure(engine, patience_seconds=seconds / 3, on_abandoned=on_abandoned)
+        postgresql.configure(
+            engine, patience_seconds=seconds / 3, on_abandoned=on_abandoned, reigns=reigns
+        )
     return engine
 
 

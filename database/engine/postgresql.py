@@ -11,7 +11,8 @@ from sqlalchemy import URL, Connection, Engine, TextClause, event, text
 from sqlalchemy.exc import InvalidatePoolError
 
 from counterfoil.errors import DatabaseUnavailable
-from counterfoil.lookup import dns, server
+from counterfoil.lookup import dns, marks, server
+from counterfoil.lookup.reigns import Reigns
 from database import moments
 from database.engine import connecting, deadlines
 from database.engine.connection import Connection as DriverConnection
@@ -33,22 +34,35 @@ _SETTINGS = {
 _LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
-def _begin(*more: str) -> TextClause:
+# The reign's number, and whether the server takes writes yet. A parameter of 0 means always.
+_REIGN = f"""
+; SELECT (SELECT number FROM reign),
+  CASE WHEN :fencing_seconds = 0 THEN true WHEN pg_is_in_recovery() THEN false
+    ELSE coalesce((
+      SELECT timeline = {marks.TIMELINE} AND coalesce(
+        began_at <= clock_timestamp() - make_interval(secs => :fencing_seconds), true)
+      FROM reign), false) END,
+  pg_is_in_recovery(), now()
+"""  # noqa: S608
+
+
+def _begin(*more: str, then: str = "") -> TextClause:
     """The statements that begin a transaction and return the database's time, in one round trip.
 
     The isolation level must be set before the first query. The settings are local to the
-    transaction, because PgBouncer may give the connection to another client afterwards.
+    transaction, because PgBouncer may give the connection to another client afterwards. `then` is
+    a query that depends on them.
     """
     own = {name: f"'{value}'" for name, value in _SETTINGS.items()}
     own["search_path"] = "coalesce(:search_path, current_setting('search_path'))"
     own |= {name: f"coalesce(:{name}, current_setting('{name}'))" for name in _LIMITS}
     settings = [f"set_config('{name}', {value}, true)" for name, value in own.items()]
     columns = ", ".join([*settings, *more, "pg_is_in_recovery()", "now()"])
-    return text(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT {columns}")
+    return text(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT {columns}{then}")
 
 
-_BEGIN_READING = _begin("set_config('transaction_read_only', 'on', true)")
-_BEGIN_WRITING = _begin(
+_READING = ("set_config('transaction_read_only', 'on', true)",)
+_WRITING = (
     "set_config('transaction_read_only', 'off', true)",
     # An acknowledged revocation must survive a crash, whatever the server's default. A stricter
     # default stays.
@@ -58,7 +72,9 @@ _BEGIN_WRITING = _begin(
     # revocation that is found done already may be the work of a commit that was never confirmed.
     "pg_logical_emit_message(true, 'counterfoil', ''::text)",
 )
-
+_BEGIN_READING, _BEGIN_WRITING = _begin(*_READING), _begin(*_WRITING)
+_BEGIN_READING_IN_REIGN = _begin(*_READING, then=_REIGN)
+_BEGIN_WRITING_IN_REIGN = _begin(*_WRITING, then=_REIGN)
 
 _WAITING_COMMITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -76,22 +92,30 @@ def connection_options(url: URL) -> dict[str, Any]:
 
 
 def configure(
-    engine: Engine, *, patience_seconds: float, on_abandoned: Callable[[], None] | None = None
+    engine: Engine,
+    *,
+    patience_seconds: float,
+    on_abandoned: Callable[[], None] | None = None,
+    reigns: Reigns | None = None,
 ) -> None:
     """Set up how this engine connects, and how it finds out that a connection has died.
 
     One that was idle may be dead without a word, and what we say to connect may be lost on its way.
     Each has `patience_seconds` to be answered; that leaves time for another attempt. `on_abandoned`
-    is called for each COMMIT that is not answered within the deadline.
+    is called for each COMMIT that is not answered within the deadline. Hosts of which `reigns`
+    knows that they are former primaries are left out.
     """
 
     def connect(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         record.info["new"] = True
+        record.info["reign"] = reigns.newest if reigns is not None else 0
         given = connection_options(engine.url)
         try:
             resolved = dns.resolve(given, seconds=deadlines.remaining_seconds())
         except OSError as error:
             raise psycopg2.OperationalError("the name of the host was not resolved") from error
+        if reigns is not None:
+            resolved = reigns.without_former(resolved)
         options.update({**connecting.timeout_option(), **server.only_primary(resolved)})
         options["connection_factory"] = DriverConnection
         connection = connecting.connect(
@@ -102,6 +126,9 @@ def configure(
         return connection
 
     def check(connection: extensions.connection, record: Any, proxy: Any) -> None:
+        # It may lead to the former primary.
+        if reigns is not None and 0 < record.info["reign"] < reigns.newest:
+            raise InvalidatePoolError
         if not record.info.pop("new", False):
             with deadlines.shorter_deadline(patience_seconds):
                 _ping(connection)
@@ -113,10 +140,12 @@ def configure(
 def begin(connection: Connection) -> datetime:
     """The first statement of every transaction. Returns the time that counts in it.
 
-    Raises DatabaseUnavailable on a standby, which may lag behind revocations.
+    Raises DatabaseUnavailable on a standby, which may lag behind revocations, on a former primary,
+    and for writes on one that has been promoted a moment ago.
     """
-    read_only = connection.get_execution_options().get("read_only")
-    parameters: dict[str, str | None] = {
+    options = connection.get_execution_options()
+    read_only, reigns = options.get("read_only"), options.get("reigns")
+    parameters: dict[str, Any] = {
         "search_path": _search_path(connection.engine.url),
         "statement_timeout": None,
         "idle_in_transaction_session_timeout": None,
@@ -126,12 +155,31 @@ def begin(connection: Connection) -> datetime:
         # transaction that we never end, because we are gone, must not keep its locks for hours.
         parameters["statement_timeout"] = _milliseconds(0.8 * seconds)
         parameters["idle_in_transaction_session_timeout"] = _milliseconds(2 * seconds)
-    statement = _BEGIN_READING if read_only else _BEGIN_WRITING
-    *_, is_standby, moment = connection.execute(statement, parameters).one()
+    if reigns is not None:
+        parameters["fencing_seconds"] = 0 if read_only else options["fencing_seconds"]
+        statement = _BEGIN_READING_IN_REIGN if read_only else _BEGIN_WRITING_IN_REIGN
+    else:
+        statement = _BEGIN_READING if read_only else _BEGIN_WRITING
+    *others, is_standby, moment = connection.execute(statement, parameters).one()
     if is_standby:
         raise DatabaseUnavailable("the server is a standby")
+    if reigns is not None:
+        _check_reign(connection, reigns, *others)
     now: datetime = moment
     return now
+
+
+def _check_reign(
+    connection: Connection, reigns: Reigns, number: int | None, takes_writes: bool
+) -> None:
+    try:
+        reigns.reject_former(number)
+    except DatabaseUnavailable:
+        # The next connection may lead to the new primary.
+        connection.invalidate()
+        raise
+    if not takes_writes:
+        raise DatabaseUnavailable("the primary was promoted a moment ago, and takes no writes yet")
 
 
 def count_waiting_commits(connection: Connection) -> int:

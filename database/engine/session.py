@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import QueuePool
 
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from counterfoil.lookup.reigns import Reigns
 from database.engine import deadlines, engines, postgresql
 from database.engine.commits import AbandonedCommits, CommitNotConfirmed
 from database.engine.disk import Disk
@@ -36,8 +37,18 @@ class Database:
         self.commits_unconfirmed = 0
         """How many commits were not confirmed, because their wait for a standby was cancelled."""
         self._abandoned = AbandonedCommits(settings.database_pool_size, self._count_waiting_commits)
-        self.engine = engines.create_pooled(settings, on_abandoned=self._abandoned.add)
-        self._reader = self.engine.execution_options(read_only=True)
+        self.reigns = Reigns()
+        """What is known of the primary and its predecessors. Empty without standbys."""
+        self.engine = engines.create_pooled(
+            settings, on_abandoned=self._abandoned.add, reigns=self.reigns
+        )
+        options: dict[str, Any] = (
+            {"reigns": self.reigns, "fencing_seconds": settings.fencing_seconds}
+            if settings.has_reigns
+            else {}
+        )
+        self._writer = self.engine.execution_options(**options)
+        self._reader = self.engine.execution_options(read_only=True, **options)
         # Whoever wants to hear of commits listens to these sessions.
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self.sessions, "after_begin", _begin)
@@ -48,15 +59,17 @@ class Database:
         self._untrusted_slots = CapacityLimiter(max(1, settings.database_pool_size - reserved))
 
     @contextmanager
-    def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
+    def transaction(
+        self, *, read_only: bool = False, in_any_reign: bool = False
+    ) -> Iterator[Session]:
         """A transaction for commands and threads of our own; async code uses `run`.
 
-        Raises DatabaseUnavailable.
+        `in_any_reign` is for what decides which server is the primary. Raises DatabaseUnavailable.
         """
         with self._unavailable_by_one_name():
             if not read_only:
                 self._abandoned.refresh()
-            with self._open(read_only) as db:
+            with self._open(read_only, in_any_reign) as db:
                 yield db
 
     async def run(
@@ -103,13 +116,14 @@ class Database:
                     await _in_thread(partial(_leave, transaction, None))
 
     @contextmanager
-    def _open(self, read_only: bool) -> Iterator[Session]:
+    def _open(self, read_only: bool, in_any_reign: bool = False) -> Iterator[Session]:
         """A session in a transaction, which ends with the block."""
         if read_only:
             with self.sessions(bind=self._reader) as db, db.begin():
                 yield db
             return
-        with self._abandoned.writing(), self.sessions() as db:
+        writer = self.engine if in_any_reign else self._writer
+        with self._abandoned.writing(), self.sessions(bind=writer) as db:
             try:
                 with db.begin():
                     yield db

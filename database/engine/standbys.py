@@ -1,5 +1,6 @@
-"""Says of each server that answers lookups what it is, for a person to read."""
+"""Says of the primary and of each standby what it is, for a person to read."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -13,6 +14,7 @@ from database.engine.postgresql import connection_options
 from database.settings import DatabaseSettings, parse_url
 
 _CONNECT_SECONDS = 5
+_COUNTED = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\((.*)\)\s*", re.IGNORECASE)
 # A standby judges by its own clock what has expired.
 _CLOCK_SECONDS = 1.0
 
@@ -23,7 +25,8 @@ SELECT pg_is_in_recovery(),
   system_identifier,
   (SELECT number FROM reign),
   (SELECT nonce::text FROM reign),
-  clock_timestamp()
+  clock_timestamp(),
+  current_setting('synchronous_standby_names')
 FROM pg_control_system()
 """
 
@@ -35,17 +38,21 @@ class _State(NamedTuple):
     reign: int | None
     nonce: str | None
     clock: datetime
+    synchronous_names: str
 
 
 def describe(settings: DatabaseSettings) -> Iterator[str]:
-    """A line for the primary and for each standby. Nothing where there are no standbys.
+    """A line for the primary and for each standby. Nothing where neither is asked for its reign.
 
     Raises DatabaseUnavailable.
     """
-    if not settings.lookup_database_urls:
+    if not settings.has_reigns:
         return
     primary, began = _read(settings.url), datetime.now().astimezone()
     yield f"{_name_of(settings.url)}: primary, reign {primary.reign or 'not yet begun'}"
+    weakness = find_weakness(primary.synchronous_names)
+    if settings.fencing_seconds and weakness:
+        yield f"warning: {_name_of(settings.url)}: {weakness}"
     for url in map(parse_url, settings.lookup_database_urls):
         try:
             state = _read(url)
@@ -54,6 +61,21 @@ def describe(settings: DatabaseSettings) -> Iterator[str]:
             continue
         offset = (state.clock - primary.clock) - (datetime.now().astimezone() - began)
         yield from _compare(_name_of(url), state, primary, offset.total_seconds())
+
+
+def find_weakness(synchronous_names: str) -> str | None:
+    """Why COUNTERFOIL_FENCING_SECONDS does not hold with this `synchronous_standby_names`."""
+    if not synchronous_names.strip():
+        return "commits wait for no standby, so fencing proves nothing: synchronous_standby_names"
+    counted = _COUNTED.fullmatch(synchronous_names)
+    count, listed = counted.groups() if counted else ("1", synchronous_names)
+    names = listed.split(",")
+    if "*" in listed or int(count) < len(names):
+        return (
+            f"synchronous_standby_names is {synchronous_names}, and must name each server that may"
+            " be promoted and wait for all of them, or fencing proves nothing"
+        )
+    return None
 
 
 def _compare(name: str, state: _State, primary: _State, offset: float) -> Iterator[str]:

@@ -130,6 +130,9 @@ COLUMNS = {
     "reign.number": "counts the promotions that the service has seen",
     "reign.nonce": "made for each reign; a standby answers only if it has the primary's",
     "reign.timeline": "of the primary's write-ahead log",
+    "reign.beat": "rises all the time with `COUNTERFOIL_FENCING_SECONDS`, as long as the primary's"
+    " commits are confirmed",
+    "reign.began_at": "when a server that was promoted was first asked; NULL for the first reign",
     "released_names.id": "",
     "released_names.name_digest": "of the name",
     "released_names.user_id": "who had it, and can have it again; the user may be deleted",

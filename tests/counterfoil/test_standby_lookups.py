@@ -136,8 +136,9 @@ def test_a_standby_answers_only_once_it_knows_each_revocation(
     # A standby that does not know the role of the service yet would rest for ten seconds.
     until(lambda: has_replayed(primary, slow_standby))
     client = make_standby_client(slow_standby.port, prepared_statements=prepared_statements)
-    wait_for_standbys(client, 1)
+    # The commit brings the whole log to the standby, which an idle primary may not do for long.
     client.register()
+    wait_for_standbys(client, 1)
     seen = []
     for revoke in (client.http.post, by_sql(database_url, "DELETE FROM access_tokens")) * 2:
         tokens = client.log_in()

@@ -28,6 +28,7 @@ MODULES = (
     "failover",
     "standbys",
     "lookups",
+    "former_primary",
     "migrations",
     "logs",
     "clocks",

@@ -29,6 +29,7 @@ MODULES = (
     "standbys",
     "lookups",
     "former_primary",
+    "patroni",
     "migrations",
     "logs",
     "clocks",

@@ -15,7 +15,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ class FenceKeeper:
     `take_mark` asks for a mark, whose answer is to be passed to `observe`.
     """
 
-    def __init__(self, seconds: float, take_mark: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, seconds: float, take_mark: Callable[[], asyncio.Future[Any]]) -> None:
         self._fence = Fence(seconds)
         self._seconds = seconds
         self._take_mark = take_mark
@@ -115,15 +115,20 @@ class FenceKeeper:
             raise DatabaseUnavailable("the primary has not shown that it was not replaced")
 
     async def _keep_asking(self) -> None:
-        pause = _ASKED_SHARE * self._seconds
         began = time.monotonic()
-        while True:
-            with suppress(DatabaseUnavailable, TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._take_mark()
-            if time.monotonic() - began > self._seconds:
-                self._report()
-            await asyncio.sleep(pause)
+        asked = self._take_mark()
+        try:
+            while True:
+                await asyncio.sleep(_ASKED_SHARE * self._seconds)
+                if time.monotonic() - began > self._seconds:
+                    self._report()
+                # One question at a time, as it waits where there is no connection.
+                if asked.done():
+                    # That it failed shows by itself, as there is no new beat.
+                    asked.exception()
+                    asked = self._take_mark()
+        finally:
+            asked.cancel()
 
     def _report(self) -> None:
         """Log when the fence has closed, and when it has opened again."""

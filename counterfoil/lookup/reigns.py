@@ -45,6 +45,8 @@ class Reigns:
 
     def without_former(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options without the hosts that are former primaries, unless all of them are."""
+        if not self._former:
+            return dict(options)
         hosts = hosts_of(options)
         kept = [one for one in hosts if (one["host"], one["port"]) not in self._former]
         if len(hosts) == len(kept) or not kept:

@@ -34,14 +34,15 @@ _SETTINGS = {
 _LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 
 
-# The reign's number, and whether the server takes writes yet. A parameter of 0 means always.
+# The reign's number, and whether the server takes writes yet: always if the parameter is 0. Without
+# a reign there is no former primary that could be believed.
 _REIGN = f"""
 ; SELECT (SELECT number FROM reign),
   CASE WHEN :fencing_seconds = 0 THEN true WHEN pg_is_in_recovery() THEN false
     ELSE coalesce((
       SELECT timeline = {marks.TIMELINE} AND coalesce(
         began_at <= clock_timestamp() - make_interval(secs => :fencing_seconds), true)
-      FROM reign), false) END,
+      FROM reign), true) END,
   pg_is_in_recovery(), now()
 """  # noqa: S608
 

@@ -137,6 +137,14 @@ def test_a_new_primary_takes_writes_only_after_a_while(
     assert (done.exit_code, done.stdout) == (0, "1\n")
 
 
+def test_before_the_first_reign_a_command_can_write(primary: PostgreSQL) -> None:
+    """So that there can be an administrator before the service has run."""
+    run_sql(url_of(primary), "DELETE FROM reign")
+    environment = {"DATABASE_URL": url_of(primary), "COUNTERFOIL_FENCING_SECONDS": str(LONG)}
+    done = CliRunner(env=environment).invoke(cli, ["sessions", "revoke", "--all"])
+    assert done.exit_code == 0
+
+
 def test_a_primary_whose_standby_is_silent_is_believed_again_with_it(
     make_fenced_client: MakeClient,
     primary: PostgreSQL,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import httpx2
 import psutil
+import psycopg2
 
 from harness.postgresql import DatabaseServer, find_binaries, unprivileged_user
 from harness.processes import free_port, spawn
@@ -81,7 +82,7 @@ class PatroniCluster:
             self._until(self.has_synchronous_standby, "no synchronous standby")
             self._start_haproxy()
             self.server = DatabaseServer(self._url(self._ports[0], "postgres"))
-            self._until(self.server.answers, "HAProxy leads nowhere")
+            self._until(self._leads_to_primary, "HAProxy does not lead to the primary")
         except BaseException:
             self._stop()
             raise
@@ -157,6 +158,18 @@ class PatroniCluster:
             json={"leader": leader},
             timeout=60,
         ).raise_for_status()
+
+    def _leads_to_primary(self) -> bool:
+        """HAProxy takes every server for one that is up until it has asked."""
+        with suppress(psycopg2.Error):
+            for _ in NODES * 2:
+                with closing(psycopg2.connect(self.server.url("postgres"))) as connection:
+                    cursor = connection.cursor()
+                    cursor.execute("SELECT pg_is_in_recovery()")
+                    if cursor.fetchall() != [(False,)]:
+                        return False
+            return True
+        return False
 
     def _configuration(self, node: _Node, folder: Path) -> str:
         return _fill(

@@ -98,7 +98,7 @@ def choose(
         )
     if standby_urls or fencing_seconds or not prepared_statements:
         raise ValueError(
-            "standby_urls, fencing_seconds and prepared_statements belong to database_url, not to url"
+            "standby_urls, fencing_seconds and prepared_statements belong to database_url"
         )
     assert url is not None  # noqa: S101 - for the type checker
     if not 0 <= max_staleness_seconds < math.inf or max_connections < 1:

@@ -61,11 +61,14 @@ def _revoke_meanwhile(context: ScenarioContext, cluster: PatroniCluster, fault: 
     revoking.start()
     for _ in range(REVOCATIONS // 2):
         acknowledged.acquire()
-    fault(cluster, former)
+    # A switchover is answered only when it is over.
+    failing = threading.Thread(target=fault, args=(cluster, former))
+    failing.start()
     took = seconds_until(lambda: _takes_writes(cluster, former), timeout=_PATIENCE_SECONDS)
     back = seconds_until(
         lambda: observe.is_working(service.url, issued[0]), timeout=_PATIENCE_SECONDS
     )
+    failing.join()
     revoking.join()
     with Caller(service.url) as caller:
         lost = [one for one in issued[1:] if caller.use(one).status != 401]

@@ -124,6 +124,7 @@ def test_a_new_primary_takes_writes_only_after_a_while(
     make_fenced_client: MakeClient, primary: PostgreSQL, standby: PostgreSQL
 ) -> None:
     tokens = make_fenced_client(primary).sign_up()
+    until(lambda: has_replayed(primary, standby))
     standby.promote()
     successor = make_fenced_client(standby, fencing_seconds=LONG)
     assert run_sql(url_of(standby), "SELECT number FROM reign") == [(2,)]

@@ -14,6 +14,8 @@ from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient
 
+pytestmark = pytest.mark.one_database
+
 # Another value than the default, and than any other setting has.
 FRESH_SECONDS = 77
 

@@ -11,6 +11,8 @@ from counterfoil.identity import Identity
 from tests.support.administrator import Sql, give_role, take_role, user_id
 from tests.support.client import Client, Tokens, read_tokens
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def client(make_app: Callable[..., FastAPI], make_client: Callable[..., Client]) -> Client:

@@ -32,13 +32,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Run what is marked `one_database` on one of the two databases, some on this, some on that.
 
     For tests of what is done before or after the database is asked, such as the form of requests.
+    `both_databases` takes a test out of a module that is marked.
     """
-    dropped = [
-        item for item in items if item.get_closest_marker("one_database") and _is_for_other(item)
-    ]
+    dropped = [item for item in items if _needs_one(item) and _is_for_other(item)]
     if dropped:
         items[:] = [item for item in items if item not in set(dropped)]
         config.hook.pytest_deselected(items=list(dropped))
+
+
+def _needs_one(item: pytest.Item) -> bool:
+    both = item.get_closest_marker("both_databases")
+    return both is None and item.get_closest_marker("one_database") is not None
 
 
 def _is_for_other(item: pytest.Item) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.support.administrator import Sql, count, events, give_role
 from tests.support.client import Client
 from tests.support.console import ConsoleClient
@@ -15,6 +17,8 @@ from tests.support.oauth import (
     answer_of,
     transaction_of,
 )
+
+pytestmark = pytest.mark.one_database
 
 
 def test_every_client_has_to_use_pkce_with_s256(calendar: Application, server: Application) -> None:

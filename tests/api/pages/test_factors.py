@@ -17,6 +17,8 @@ from tests.support.client import PASSWORD, Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient, promote
 
+pytestmark = pytest.mark.one_database
+
 MakeConsole = Callable[..., ConsoleClient]
 
 FACTORS = "/account/factors"

@@ -14,6 +14,8 @@ from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, MakeApp, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 INACTIVE = b'{"active":false}'
 
 

@@ -22,6 +22,8 @@ from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.mailbox import Mail, Mailbox, parse
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.one_database
+
 NEW = "an entirely new passphrase"
 
 
@@ -123,6 +125,7 @@ def test_the_code_works_only_with_its_transaction(client: Client, mailbox: Mailb
     assert client.try_to_log_in(password=NEW).status_code == 200
 
 
+@pytest.mark.both_databases
 def test_codes_are_tried_five_times_also_at_once(client: Client, mailbox: Mailbox) -> None:
     client.register()
     transaction = forget(client).json()["transaction"]
@@ -160,6 +163,7 @@ def test_an_expired_link_is_answered_like_an_unknown_one(
     assert (expired.status_code, expired.json()) == (unknown.status_code, unknown.json())
 
 
+@pytest.mark.both_databases
 def test_of_eight_resets_at_once_one_succeeds(client: Client, mailbox: Mailbox, sql: Sql) -> None:
     client.register()
     forget(client)
@@ -248,6 +252,7 @@ def test_only_the_newer_of_two_links_works(client: Client, mailbox: Mailbox) -> 
     assert reset(client, newer).status_code == 204
 
 
+@pytest.mark.both_databases
 def test_of_many_requests_at_once_one_link_works_and_none_fails(
     make_client: MakeClient, mailbox: Mailbox, sql: Sql
 ) -> None:
@@ -387,6 +392,7 @@ def mailbox_settles(mailbox: Mailbox) -> None:
     until(lambda: not mailbox.sql(pending))
 
 
+@pytest.mark.both_databases
 def test_in_a_flood_requests_wait_in_one_lane_and_too_many_are_told(
     client: Client, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, Tokens, 
 from tests.support.clock import Clock
 from tests.support.mailbox import Mailbox
 
+pytestmark = pytest.mark.one_database
+
 
 def begin(client: Client, tokens: Tokens) -> dict[str, Any]:
     answer = client.http.post("/passkeys/options", headers=tokens.headers)
@@ -150,6 +152,7 @@ def test_a_synced_passkey_logs_in_twice_but_no_signature_does(client: Client) ->
     assert send(client, first).status_code == 401
 
 
+@pytest.mark.both_databases
 def test_of_eight_requests_with_one_signature_one_logs_in(
     client: Client, database_url: str
 ) -> None:

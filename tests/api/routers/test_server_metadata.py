@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.client import Client, MakeClient
 
+pytestmark = pytest.mark.one_database
+
 PATH = "/.well-known/oauth-authorization-server"
 GRANTS = [
     "authorization_code",

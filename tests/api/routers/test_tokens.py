@@ -11,6 +11,8 @@ from httpx2 import Response
 from tests.support.administrator import Sql, count, events, give_role, insert_user, user_id
 from tests.support.client import PASSWORD, Client, MakeClient, read_tokens
 
+pytestmark = pytest.mark.one_database
+
 LOGIN = {"grant_type": "password", "username": "ada@example.org", "password": PASSWORD}
 
 

@@ -70,7 +70,7 @@ _PLAIN_NAME = re.compile("[A-Za-z_]{1,32}")
 
 
 def install(app: FastAPI) -> None:
-    """Let this module answer for everything that goes wrong."""
+    """Register the handlers of exceptions."""
     app.exception_handler(CounterfoilError)(rejected)
     app.exception_handler(DatabaseUnavailable)(unavailable)
     app.exception_handler(RequestValidationError)(_invalid)

@@ -53,7 +53,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """How grave something is."""
+    """The severity of a line of the log."""
 
     DEBUG = "debug"
     INFO = "info"

@@ -295,7 +295,7 @@ class ClientExists(Conflict):
 
 class NotEmpty(Conflict):
     code = "not_empty"
-    detail = "The database is not empty. People are invented only where there is nobody yet."
+    detail = "The database is not empty. Demo data needs an empty one."
 
 
 class ApiKeyLimitReached(Conflict):

@@ -8,8 +8,8 @@ from database.text import has_invisible
 def clean(field: str, label: str, *, least: int = 0, most: int = limits.MAX_LABEL_LENGTH) -> str:
     """The label without white space around it.
 
-    Raises InvalidField if it is too short, too long or contains invisible characters. All doors
-    call this: the command line passes on what HTTP's schemas would reject.
+    Raises InvalidField if it is too short, too long or contains invisible characters. The
+    API, the pages and the commands call this: only the API's schemas check it as well.
     """
     cleaned = label.strip()
     if not least <= len(cleaned) <= most or has_invisible(cleaned):

@@ -1,7 +1,7 @@
 """Roles and scopes: what a credential may do at this moment.
 
-A credential's scopes are cut to what its user's roles give now, so a demotion holds at once. A role
-is one with its scopes: a credential that does not hold them all does not have the role either.
+A credential's scopes are cut to what its user's roles give now, so a demotion holds at once. A
+credential has a role only if it holds all scopes of that role.
 """
 
 from collections.abc import Iterable, Mapping

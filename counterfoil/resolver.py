@@ -153,7 +153,7 @@ class Resolver:
     ) -> Identity | None:
         """The identity behind an access token or an API key, if it is live at this moment.
 
-        A token of a session of another kind is as good as none: it was made for another door.
+        A token of a session of another kind is rejected like an unknown one.
         Raises DatabaseUnavailable past the deadline, never later.
         """
         kind = credential_kind(token)

@@ -1,4 +1,4 @@
-"""Grants a PostgreSQL role what the service needs to run, and nothing by which to cover its traces.
+"""Grants a PostgreSQL role what the service needs to run, but no change of the audit log.
 
 Migrations run as the owner of the tables. The service can run as a role that changes rows and not
 tables, that cannot change what a role of users may do, and that can only append to the audit log.

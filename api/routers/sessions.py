@@ -98,8 +98,8 @@ async def confirm_session(body: SessionConfirm, actor: AccountRevoker, service: 
     Takes the password, or of a user who has a second factor that: the password alone is then a 401
     with the code `second_factor_required`.
 
-    In a session that is not fresh, what a stolen one must not do is a 401 with the code
-    `insufficient_user_authentication` (RFC 9470): changing the password, names and second factors,
+    Sensitive actions are answered by a 401 with the code `insufficient_user_authentication`
+    (RFC 9470) while the session is not fresh: changing the password, names and second factors,
     creating and rotating API keys, deleting the account, and what administrators do to users, roles
     and clients, but for revoking sessions and API keys of one user.
     """

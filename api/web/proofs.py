@@ -25,13 +25,13 @@ def read(field: Callable[[str], str], prefix: str = "") -> Proof | None:
 
 
 def read_assertion(text: str) -> Assertion:
-    """A signature as JSON. What is none becomes one that no passkey has made."""
+    """A signature as JSON. Invalid JSON becomes a signature that is never valid."""
     sent = _parse(SignedCredential, text)
     return Assertion(b"", b"", b"", b"") if sent is None else credentials.assertion(sent)
 
 
 def read_registration(text: str) -> Registration:
-    """A new passkey as JSON. What is none becomes one that is not valid."""
+    """A new passkey as JSON. Invalid JSON becomes a passkey that is never valid."""
     sent = _parse(NewCredential, text)
     return Registration(b"", b"", b"") if sent is None else credentials.registration(sent)
 

@@ -48,7 +48,7 @@ def status_of(db: Session, user: User) -> EmailStatus:
 
 
 async def request_verification(service: Service, actor: Actor) -> str:
-    """Have a mail sent to the actor's address. Returns a transaction.
+    """Have a mail sent to the actor's address. Returns its transaction id.
 
     Raises AlreadyVerified, TooManyAttempts.
     """

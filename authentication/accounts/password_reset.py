@@ -18,7 +18,7 @@ from database import queries
 
 
 async def request(service: Service, email: str, *, origin: Origin) -> str:
-    """Have a mail sent to the owner of this address. Returns a transaction, also for nobody's.
+    """Have a mail sent to the owner of this address. Returns a transaction id, also for nobody's.
 
     Nothing differs by whether there is such a user, who is looked up when the mail is sent. Raises
     InvalidField for what is no address, TooManyAttempts for a client that asks too often, and

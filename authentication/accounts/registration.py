@@ -72,7 +72,7 @@ async def register(service: Service, registration: Registration, *, origin: Orig
 
 
 async def request(service: Service, registration: Registration, *, origin: Origin) -> str:
-    """Have an account begin once a mail to its address is confirmed. Returns a transaction.
+    """Have an account begin once a mail to its address is confirmed. Returns its transaction id.
 
     Nothing tells whether the address is taken; its owner gets a mail as well. Raises what
     `register` does, but for EmailTaken.

@@ -45,7 +45,7 @@ EVENTS = ("id", "at", "event", "actor", "subject", "ip", "detail")
 
 
 async def record(service: Service, actor: Actor, name: str) -> None:
-    """Record that the actor takes a list along. Raises what `Actor.hold` raises."""
+    """Record that the actor exports a list. Raises what `Actor.hold` raises."""
 
     def work(db: Session) -> None:
         actor.hold(db)

@@ -1,4 +1,4 @@
-"""What administrators see of the second factors of users, and the way back for who lost them."""
+"""Lists the second factors of users for administrators, and removes those that were lost."""
 
 from sqlalchemy.orm import Session
 

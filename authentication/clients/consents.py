@@ -1,4 +1,4 @@
-"""Lists the applications of a user, and takes their consents back."""
+"""Lists the applications of a user, and revokes the consents that they were given."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def list_own(db: Session, user_id: int) -> Sequence[Application]:
 
 
 def take_back(db: Session, actor: Actor, client_id: str) -> int:
-    """Take back what the actor has allowed a client. Returns how many sessions were revoked.
+    """Revoke what the actor has allowed a client. Returns how many sessions were revoked.
 
     Its codes become void as well. Raises NotFound if it has neither a consent nor a session.
     """

@@ -1,4 +1,4 @@
-"""Holds an actor: what entitles them to an action stays as it is until the action is committed.
+"""Locks what entitles a caller to an action, and checks it again within the transaction.
 
 A request is authorized by a lookup, before its transaction begins. In between, its session may be
 revoked or its user demoted. So each transaction that writes for a caller begins with `Actor.hold`,

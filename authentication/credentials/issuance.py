@@ -89,7 +89,7 @@ def renew(
     granted: str | None,
     scopes: str | None,
 ) -> TokenPair:
-    """Issue a new pair over an access token of which nothing remains.
+    """Replace the access token and the refresh tokens of a session by a new pair.
 
     `granted` is for the refresh token; `scopes`, of the access token, may be less.
     """

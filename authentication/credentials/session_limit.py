@@ -1,4 +1,4 @@
-"""Holds users to the number of sessions that the settings allow."""
+"""Enforces the limit of sessions of a user."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What follows from a factor that was added or removed."""
+"""Records that a factor was added or removed, tells its user, and revokes other sessions."""
 
 from sqlalchemy.orm import Session
 

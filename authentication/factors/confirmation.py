@@ -1,6 +1,6 @@
 """Makes a session fresh: the user proves once more who they are, by the strongest factor they have.
 
-Fresh is what a session must be for whatever a stolen one must not do.
+Sensitive actions need a fresh session, so that a stolen token is not enough for them.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Exchanges authorization codes for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5).
 
-A code works once. If it comes a second time with everything that it takes, the client's secrets are
-in two hands, and the session ends that the first exchange began. A code that comes with anything
-wrong ends nothing: somebody who has only stolen a code must not be able to log its user out.
+A code works once. If it is sent a second time with everything that it takes, code and verifier have
+leaked, and the session of the first exchange is revoked. A code that is sent with anything wrong
+revokes nothing: somebody who has only stolen a code must not be able to log its user out.
 """
 
 import base64

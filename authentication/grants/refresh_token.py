@@ -1,4 +1,4 @@
-"""Exchanges refresh tokens for new pairs. A second use indicates theft and revokes the session."""
+"""Exchanges refresh tokens for new pairs. A second use after the grace revokes the session."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,8 +35,9 @@ class RefreshRequest:
 async def refresh(service: Service, request: RefreshRequest, *, origin: Origin) -> TokenPair:
     """Mark the token as used and issue a new pair in its session.
 
-    Raises InvalidRefreshToken, also for a token that was used before: then the session is revoked,
-    because one of the two clients has stolen the token. Raises InvalidScope, and then the token is
+    Raises InvalidRefreshToken, also for a token that was used before, unless within the grace
+    (`refresh_grace_seconds`): then the session is revoked, because one of the two clients has
+    stolen the token. Raises InvalidScope, and then the token is
     not marked as used. Raises TooManyAttempts for too many unknown tokens from one network, and for
     too many changes by one session.
     """

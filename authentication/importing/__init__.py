@@ -1,1 +1,1 @@
-"""Takes along the users and the tokens of another system."""
+"""Imports the users and the tokens of another system."""

@@ -31,7 +31,7 @@ class Outbox:
         self._is_limited = is_limited
 
     def add_reset(self, db: Session, address: str, *, origin: Origin) -> str | list[Exceeded]:
-        """A mail to the owner of this address, if there is one. Returns a transaction.
+        """A mail to the owner of this address, if there is one. Returns its transaction id.
 
         Returns what was exceeded if the client asks too often. If too many mails were asked for
         the recipient, the row is there all the same, and is removed in place of being sent.
@@ -59,7 +59,7 @@ class Outbox:
     def add_registration(
         self, db: Session, address: str, account: dict[str, Any], *, origin: Origin
     ) -> str:
-        """A mail by which an account begins. Returns a transaction.
+        """A mail by which an account begins. Returns its transaction id.
 
         A recipient for whom there were too many gets none, and the account is not kept.
         """
@@ -72,7 +72,7 @@ class Outbox:
         return text
 
     def add_verification(self, db: Session, user: User, *, origin: Origin) -> str | list[Exceeded]:
-        """A mail to the present address of a user, who must be locked. Returns a transaction."""
+        """A mail to the present address of a user, who must be locked. Returns a transaction id."""
         exceeded = self._count_recipient(db, user.email.lower(), origin)
         if exceeded:
             return exceeded

@@ -1,1 +1,1 @@
-"""What follows from the use of a credential: introspection, last use, audit of rejections."""
+"""Introspects credentials, and records their last use and their rejections."""

@@ -1,9 +1,9 @@
 """Records in the audit log why credentials are rejected, in the background and in bounded numbers.
 
-A client can send a rejected token a thousand times a second, so neither the request nor the table
-may pay for each. A token from one network is one event in ten minutes, all unknown tokens from one
-network are one event, and each credential, user and network has a limit of events, as have all of
-them together. Of what is beyond, only the number is recorded.
+A client can send a rejected token a thousand times a second, so events are written in the
+background, and their number is bounded. A token from one network is one event in ten minutes, all
+unknown tokens from one network are one event, and each credential, user and network has a limit of
+events, as have all of them together. Of what is beyond, only the number is recorded.
 """
 
 import logging

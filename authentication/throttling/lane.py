@@ -1,4 +1,4 @@
-"""Runs what any client can ask for one at a time, so that a flood of it does not slow token checks.
+"""Runs work that any client can ask for one by one, so that floods do not slow token checks.
 
 See docs/decisions/0008-token-checks-go-before-hashing.md: a pause of four times its duration
 follows each, while others wait and tokens are checked.

@@ -172,7 +172,7 @@ class UnknownTokenCounter:
 
 
 class Allowance:
-    """Says how often something may happen in a period, for each of several keys."""
+    """Limits how often something may happen in a period, for each of several keys, in memory."""
 
     def __init__(self, *, seconds: float, clock: Clock = time.monotonic) -> None:
         self._seconds = seconds

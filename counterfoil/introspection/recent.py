@@ -1,6 +1,6 @@
-"""Answers that are used again, for as long as an application accepts that they are stale.
+"""A cache of answers, for as long as an application accepts that they are stale.
 
-Off unless an application says so: with it, a revocation holds only once the answer is too old.
+Off unless an application asks for it: with it, a revocation holds only once the answer is too old.
 """
 
 from collections import OrderedDict

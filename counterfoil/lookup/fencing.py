@@ -1,4 +1,4 @@
-"""Fencing: a primary is believed only as long as it shows that no other server replaced it.
+"""Fencing: a primary's answers count only while it proves that no other server replaced it.
 
 A commit that waits for a synchronous standby is visible only once the standby has confirmed it, and
 a standby that was promoted confirms nothing. So a counter in the table `reign`, the beat, stops to

@@ -1,4 +1,4 @@
-"""Which reign is the newest that this process has heard of, so that a former primary is left."""
+"""Remembers the newest reign, so that connections to a former primary are closed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

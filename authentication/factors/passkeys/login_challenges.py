@@ -1,4 +1,4 @@
-"""Hands out challenges to those who are about to sign in, of whom nothing is known yet."""
+"""Issues challenges for logins by passkey to clients that are not authenticated."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar

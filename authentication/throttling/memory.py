@@ -17,6 +17,8 @@ from authentication.throttling.counting import Exceeded, longest_retry_after
 from authentication.throttling.limits import WIDE_FACTOR
 
 _REJECTION_SECONDS = 1.0
+# While one attempt is counted again. The others would all be counted at once, and be rejected too.
+_RECOUNT_SECONDS = 0.25
 _WINDOW_SECONDS = 60.0
 _USER_CODE_SECONDS = 600.0
 _MAX_ENTRIES = 10_000
@@ -31,6 +33,7 @@ Clock = Callable[[], float]
 class _Entry(NamedTuple):
     value: int
     ends_at: float
+    is_recounted: bool = False
 
 
 class _Memory:
@@ -48,16 +51,19 @@ class _Memory:
         return len(self._entries)
 
     def get(self, *key: str) -> _Entry | None:
-        entry = self._entries.get(_digest(key))
+        entry = self.get_also_ended(*key)
         return entry if entry is not None and entry.ends_at > self._clock() else None
 
-    def put(self, *key: str, value: int, ends_at: float) -> None:
+    def get_also_ended(self, *key: str) -> _Entry | None:
+        return self._entries.get(_digest(key))
+
+    def put(self, *key: str, value: int, ends_at: float, is_recounted: bool = False) -> None:
         digest = _digest(key)
         # Written anew, so that it becomes the last: a flood must not push out its own count.
         self._entries.pop(digest, None)
         if len(self._entries) >= _MAX_ENTRIES:
             self._remove_one()
-        self._entries[digest] = _Entry(value, ends_at)
+        self._entries[digest] = _Entry(value, ends_at, is_recounted)
 
     def _remove_one(self) -> None:
         now = self._clock()
@@ -107,8 +113,18 @@ class RecentRejections:
         self._memory.put(*key, value=seconds, ends_at=self._clock() + _REJECTION_SECONDS)
 
     def _find(self, *key: str) -> TooManyAttempts | None:
-        entry = self._memory.get(*key)
-        return None if entry is None else TooManyAttempts(entry.value)
+        """The rejection. Once it has ended, the first who asks gets none, and is counted again."""
+        entry = self._memory.get_also_ended(*key)
+        if entry is None:
+            return None
+        now = self._clock()
+        if entry.ends_at > now:
+            return TooManyAttempts(entry.value)
+        left = int(entry.value - _REJECTION_SECONDS - (now - entry.ends_at))
+        if left > 0 and not entry.is_recounted:
+            ends_at = now + _RECOUNT_SECONDS
+            self._memory.put(*key, value=left, ends_at=ends_at, is_recounted=True)
+        return None
 
 
 class UnknownTokenCounter:

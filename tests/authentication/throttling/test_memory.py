@@ -46,6 +46,28 @@ def test_a_rejection_is_repeated_for_a_moment_and_no_longer() -> None:
     assert rejections.find("ada", HOME) is None
 
 
+def test_of_many_who_ask_once_a_rejection_has_ended_one_is_counted_again() -> None:
+    clock = Clock()
+    rejections = RecentRejections(clock=clock)
+    rejections.add("ada", ELSEWHERE, [exceeded(900)], is_known=False)
+    clock.seconds += 1.5
+    assert rejections.find_for_unknown("ada", HOME) is None
+    assert seconds_of(rejections.find_for_unknown("ada", HOME)) == 898
+    clock.seconds += 0.3
+    # The one was not rejected, or has failed: nobody else waits for it.
+    assert rejections.find_for_unknown("ada", HOME) is None
+    assert rejections.find_for_unknown("ada", HOME) is None
+
+
+def test_nobody_is_rejected_past_the_end_of_the_limit() -> None:
+    clock = Clock()
+    rejections = RecentRejections(clock=clock)
+    rejections.add("ada", HOME, [exceeded(2)], is_known=True)
+    clock.seconds += 2.5
+    assert rejections.find("ada", HOME) is None
+    assert rejections.find("ada", HOME) is None
+
+
 def test_a_client_that_is_not_known_is_rejected_for_all_like_it() -> None:
     rejections = RecentRejections(clock=Clock())
     over = [exceeded(900), exceeded(300, is_of_network=True)]

@@ -23,13 +23,13 @@ async def log_out(service: Service, token: str, kind: SessionKind, *, origin: Or
 async def _log_out_by_dead_token(
     service: Service, token: str, kind: SessionKind, origin: Origin
 ) -> bool:
-    """Only a token that was issued, by a session that can still be revoked, causes a write."""
+    """Only a token that was issued causes a transaction that writes."""
     limit = service.settings.revocation_misses_per_minute
     service.unknown_tokens.reject_flood("logout", origin, limit=limit)
     if (
         await service.issued_tokens.is_issued(token)
         and await service.database.run(
-            lambda db: sessions.can_log_out_by_token(db, token, kind),
+            lambda db: sessions.has_session(db, token, kind),
             read_only=True,
             is_untrusted=True,
         )

@@ -65,10 +65,9 @@ def log_out(db: Session, identity: Identity, *, origin: Origin) -> None:
         )
 
 
-def can_log_out_by_token(db: Session, text: str, kind: SessionKind = SessionKind.API) -> bool:
-    """Whether `log_out_by_token` has something to revoke. Only reads."""
-    session = _find_by_token(db, text, kind)
-    return session is not None and session.revoked_at is None
+def has_session(db: Session, text: str, kind: SessionKind = SessionKind.API) -> bool:
+    """Whether the token is of a session of this kind, revoked or not. Only reads."""
+    return _find_by_token(db, text, kind) is not None
 
 
 def log_out_by_token(
@@ -77,7 +76,8 @@ def log_out_by_token(
     """Revoke the session of a token that need not be live, such as one that has expired.
 
     Returns False for one that was never issued, for a session of another kind, and if the session
-    has been revoked already.
+    has been revoked already. The transaction has to be committed then, too: it waits until the
+    revocation that it found would survive a crash.
     """
     session = _find_by_token(db, text, kind)
     if session is None:

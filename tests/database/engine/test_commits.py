@@ -161,6 +161,21 @@ def test_a_logout_that_comes_second_waits_like_the_first_one(
             )
 
 
+def test_a_logout_that_is_sent_again_waits_too(
+    make_client: MakeClient, database_url: str, standby: PostgreSQL
+) -> None:
+    client = make_client(database_deadline_seconds=DEADLINE, track_last_used=False)
+    tokens = client.sign_up()
+
+    def log_out() -> int:
+        return client.http.post("/logout", headers=tokens.headers).status_code
+
+    with suspended(standby):
+        run_unconfirmed(database_url, "UPDATE sessions SET revoked_at = now()")
+        assert log_out() == 503
+    until(lambda: log_out() == 401)
+
+
 def test_ending_sessions_in_the_console_again_waits_too(
     make_app: Callable[..., FastAPI], database_url: str, standby: PostgreSQL
 ) -> None:

@@ -20,7 +20,7 @@ from authentication.mail import outbox, redemption
 from authentication.mail.kinds import CONFIRMING, LinkKind, MailKind
 from authentication.mail.redemption import Found, Proof
 from authentication.service import Service
-from authentication.throttling import counting
+from authentication.throttling import counting, known_networks
 from database import clock, queries
 from database.models import MailToken, User
 
@@ -178,5 +178,6 @@ def _revert(db: Session, service: Service, token: MailToken, origin: Origin) -> 
     outbox.void_later_changes(db, user, token)
     audit.record(db, Event.EMAIL_REVERTED, origin=origin, subject=audit.user(user.id))
     sessions.revoke_all(db, user.id, origin=origin, reason=Reason.EMAIL_REVERTED)
+    known_networks.forget(db, user.id, keep=origin.network)
     if service.mailing.settings.reset_ends_api_keys:
         api_keys.revoke_all(db, user.id, origin=origin, reason=Reason.EMAIL_REVERTED)

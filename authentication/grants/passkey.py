@@ -20,7 +20,7 @@ from authentication.factors.passkeys.verification import Assertion
 from authentication.grants.new_sessions import NewSession
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
-from authentication.throttling import known_networks
+from authentication.throttling import attempts, counting, known_networks
 from counterfoil.errors import CounterfoilError
 from counterfoil.identity import SessionKind
 from database import queries
@@ -118,6 +118,9 @@ class _Login:
         outcome = self.new.issue(db, user, session)
         if isinstance(outcome, TokenPair):
             known_networks.remember(db, user, self.new.origin.network)
+            # Nothing that a thief has counted up in a session may lock out who has a passkey.
+            checks = attempts.describe_factor_check(self.new.settings, user.id)
+            counting.record_success(db, (), cleared=checks, user_id=user.id)
         return outcome
 
     def _reject(self, db: Session, reason: Reason) -> InvalidPasskey:

@@ -247,6 +247,21 @@ def test_a_challenge_is_good_for_nothing_else(client: Client) -> None:
     assert add(client, ada, Passkey.synced(), mine).status_code == 400
 
 
+def test_a_login_by_passkey_undoes_what_was_guessed_in_a_session(make_client: MakeClient) -> None:
+    client = make_client(factor_attempts_per_account=2)
+    phone = Passkey.synced()
+    stolen = enrol(client, phone)
+
+    def guess() -> int:
+        body = {"recovery_code": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"}
+        answer = client.http.post("/sessions/confirm", headers=stolen.headers, json=body)
+        return answer.status_code
+
+    assert [guess() for _ in range(3)][-1] == 429
+    assert log_in(client, phone).status_code == 200
+    assert guess() != 429
+
+
 def test_a_passkey_that_was_removed_logs_nobody_in(client: Client, sql: Sql) -> None:
     phone, by_sql = Passkey.synced(), Passkey.synced()
     ada = enrol(client, phone)

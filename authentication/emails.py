@@ -1,6 +1,7 @@
 """Brings e-mail addresses and login names to one form, whatever their spelling."""
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
@@ -28,6 +29,34 @@ class LoginName:
             return cls(typed, normalise_email(typed))
         except InvalidField:
             return cls(typed, typed.lower())
+
+
+def parse_address(raw: str) -> str:
+    """The normalised form of an address, also of one that nobody can register today.
+
+    An account may have been moved with it. Raises InvalidField.
+    """
+    name = LoginName.parse(raw)
+    if len(name.typed) > limits.MAX_EMAIL_LENGTH or text.has_invisible(name.typed):
+        raise _invalid()
+    if to_deliverable(name.typed) is None:
+        raise _invalid()
+    return name.normalised
+
+
+def to_deliverable(address: str) -> str | None:
+    """The address as a mail server takes it, with a domain in ASCII, or None if it is none.
+
+    The domain may be one that only the mail server knows, such as `company.local`. The validator
+    rejects these by their names, which is no rule for what is below a common domain.
+    """
+    for suffix in ("", ".example.com"):
+        with suppress(EmailNotValidError, UnicodeError):
+            checked = validate_email(
+                address + suffix, check_deliverability=False, allow_quoted_local=True
+            )
+            return f"{checked.local_part}@{(checked.ascii_domain or '').removesuffix(suffix)}"
+    return None
 
 
 def normalise_email(address: str) -> str:

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.accounts import password_change
 from authentication.audit import Event, Origin, Reason
-from authentication.emails import normalise_email
+from authentication.emails import parse_address
 from authentication.errors import InvalidMailToken, TooManyAttempts
 from authentication.mail import redemption
 from authentication.mail.kinds import LinkKind
@@ -29,7 +29,7 @@ async def request(service: Service, email: str, *, origin: Origin) -> str:
         raise rejection
 
     async def add() -> str | list[Exceeded]:
-        address = normalise_email(email)
+        address = parse_address(email)
         return await service.database.run(
             lambda db: outbox.add_reset(db, address, origin=origin), is_untrusted=True
         )

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
+from authentication.emails import to_deliverable
+
 _SCHEMES = "smtps://, smtp+starttls://, smtp+plain:// or file:"
 
 
@@ -79,8 +81,7 @@ def parse_sender(text: str) -> Address:
 
 def parse_recipient(address: str) -> Address:
     """The only recipient of a mail. Raises ValueError for what cannot be one."""
-    try:
-        checked = validate_email(address, check_deliverability=False, allow_quoted_local=True)
-    except (EmailNotValidError, UnicodeError):
-        raise ValueError("no mail can be sent to this address") from None
-    return Address(addr_spec=f"{checked.local_part}@{checked.ascii_domain}")
+    deliverable = to_deliverable(address)
+    if deliverable is None:
+        raise ValueError("no mail can be sent to this address")
+    return Address(addr_spec=deliverable)

@@ -437,6 +437,17 @@ def test_what_is_no_address_is_rejected(client: Client, email: str) -> None:
     assert forget(client, email).status_code == 422
 
 
+@pytest.mark.both_databases
+def test_an_account_that_was_moved_from_an_internal_domain_gets_a_mail(
+    client: Client, mailbox: Mailbox, sql: Sql
+) -> None:
+    """Nobody can register such an address today, and whoever was moved with one logs in."""
+    insert_user(sql, "svc@company.local")
+    assert forget(client, "SVC@company.local").status_code == 202
+    assert reset(client, mailbox.take_one("svc@company.local").token).status_code == 204
+    assert client.try_to_log_in("svc@company.local", NEW).status_code == 200
+
+
 def test_an_address_with_an_umlaut_gets_one_mail(client: Client, mailbox: Mailbox) -> None:
     assert client.register("ada@bücher.example.org").status_code == 201
     assert forget(client, "ada@bücher.example.org").status_code == 202

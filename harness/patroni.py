@@ -122,11 +122,10 @@ class PatroniCluster:
         process = self._nodes[name].process
         assert process is not None
         parent = psutil.Process(process.pid)
-        for one in [parent, *parent.children(recursive=True)]:
+        for one in [parent, *parent.children(recursive=True), *self._of_folder(name)]:
+            # Some end by the death of others.
             with suppress(psutil.NoSuchProcess):
                 one.kill()
-        for one in self._of_folder(name):
-            one.kill()
         process.wait()
         self._nodes[name].process = None
 

@@ -7,6 +7,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from authentication import audit
+from authentication.errors import HashingBusy
 from authentication.factors.passkeys.login_challenges import LoginChallenges
 from authentication.factors.passkeys.relying_party import RelyingParty
 from authentication.factors.sealing import Sealer
@@ -89,6 +90,7 @@ class Service:
         )
         self.throttle = Throttle(settings, self.database, self.hashing)
         self.mail_requests = Lane(is_in_demand=self.resolver.is_in_demand)
+        self.device_requests = Lane(is_in_demand=self.resolver.is_in_demand, error=HashingBusy)
         self.login_challenges = LoginChallenges(
             settings, self.database, is_in_demand=self.resolver.is_in_demand
         )

@@ -47,7 +47,8 @@ async def begin(
 ) -> DeviceGrant:
     """Give codes to a device whose client is authenticated and has the grant.
 
-    Raises InvalidScope, and TooManyAttempts for too many from one network, or from all together.
+    Raises InvalidScope, TooManyAttempts for too many from one network, or from all together, and
+    HashingBusy in a flood.
     """
     registered = split_scopes(client.scopes)
     scopes = split_scopes(scope or "") or registered
@@ -55,8 +56,8 @@ async def begin(
         raise InvalidScope("This client may not ask for one of these scopes.")
     limit = service.settings.device_requests_per_minute
     service.unknown_tokens.count_in("device", origin, limit=limit)
-    return await service.database.run(
-        lambda db: _add(db, client, scopes, origin), is_untrusted=True
+    return await service.device_requests.run(
+        lambda: service.database.run(lambda db: _add(db, client, scopes, origin), is_untrusted=True)
     )
 
 

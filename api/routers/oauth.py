@@ -12,7 +12,6 @@ from api.request import forms, prefix
 from api.token_response import NO_STORE
 from authentication import permissions
 from authentication.clients import client_authentication, devices
-from authentication.clients.grants import Grant
 from authentication.credentials import revocation
 from authentication.errors import NotFound
 from authentication.service import Service
@@ -72,8 +71,7 @@ async def authorize_device(request: Request, service: ServiceDep, origin: Origin
     """
     form = await forms.read(request)
     sent = forms.client_credentials(request, form)
-    client = await client_authentication.get_client(service, sent, Grant.DEVICE_CODE, origin=origin)
-    codes = await devices.begin(service, client, form.get("scope"), origin=origin)
+    codes = await devices.begin(service, sent, form.get("scope"), origin=origin)
     page = f"{request.app.state.settings.api.issuer}/device"
     body = DeviceAuthorizationRead(
         device_code=codes.device_code,

@@ -7,7 +7,9 @@ from sqlalchemy.orm import Session
 
 from authentication import audit
 from authentication.audit import Event, Origin
-from authentication.clients import consents, user_codes
+from authentication.clients import client_authentication, consents, user_codes
+from authentication.clients.client_authentication import ClientCredentials
+from authentication.clients.grants import Grant
 from authentication.credentials.actor import Actor
 from authentication.errors import InvalidClient, InvalidScope, InvalidUserCode, TooManyAttempts
 from authentication.service import Service
@@ -43,21 +45,28 @@ class DeviceRequest:
 
 
 async def begin(
-    service: Service, client: OAuthClient, scope: str | None, *, origin: Origin
+    service: Service, sent: ClientCredentials, scope: str | None, *, origin: Origin
 ) -> DeviceGrant:
-    """Give codes to a device whose client is authenticated and has the grant.
+    """Give codes to a device, if its client can be authenticated and has the grant.
 
-    Raises InvalidScope, TooManyAttempts for too many from one network, or from all together, and
-    HashingBusy in a flood.
+    Raises InvalidClient, UnauthorizedClient, InvalidScope, TooManyAttempts for too many from one
+    network, or from all together, and HashingBusy in a flood.
     """
+    return await service.device_requests.run(lambda: _begin(service, sent, scope, origin))
+
+
+async def _begin(
+    service: Service, sent: ClientCredentials, scope: str | None, origin: Origin
+) -> DeviceGrant:
+    client = await client_authentication.get_client(service, sent, Grant.DEVICE_CODE, origin=origin)
     registered = split_scopes(client.scopes)
     scopes = split_scopes(scope or "") or registered
     if not scopes <= registered:
         raise InvalidScope("This client may not ask for one of these scopes.")
     limit = service.settings.device_requests_per_minute
     service.unknown_tokens.count_in("device", origin, limit=limit)
-    return await service.device_requests.run(
-        lambda: service.database.run(lambda db: _add(db, client, scopes, origin), is_untrusted=True)
+    return await service.database.run(
+        lambda db: _add(db, client, scopes, origin), is_untrusted=True
     )
 
 

@@ -52,12 +52,25 @@ def test_each_form_that_changes_something_has_a_csrf_token_of_its_session(
     pages: dict[str, tuple[str, str | None]],
 ) -> None:
     for name, (text, key) in pages.items():
-        sending = [form for form in markup.forms(text) if form.method == "post"]
-        assert sending, name
-        for form in sending:
-            [token] = form.values(csrf.FIELD)
-            salt = token[: csrf._SALT_LENGTH]
-            assert token == salt + csrf._sign(str(key), salt), (name, form.targets)
+        assert_tokens(name, text, key)
+
+
+@pytest.mark.parametrize("path", ["/roles", "/new-user", "/clients/new", "/account/factors"])
+def test_so_has_each_form_of_pages_for_clients_roles_and_factors(
+    admin: ConsoleClient, path: str
+) -> None:
+    page = admin.open(path)
+    assert page.status_code == 200
+    assert_tokens(path, page.text, admin.token)
+
+
+def assert_tokens(name: str, text: str, key: str | None) -> None:
+    sending = [form for form in markup.forms(text) if form.method == "post"]
+    assert sending, name
+    for form in sending:
+        [token] = form.values(csrf.FIELD)
+        salt = token[: csrf._SALT_LENGTH]
+        assert token == salt + csrf._sign(str(key), salt), (name, form.targets)
 
 
 def test_no_form_for_a_search_sends_a_csrf_token(pages: dict[str, tuple[str, str | None]]) -> None:

@@ -31,7 +31,7 @@ def remove_factors(who: support.UserArgument) -> None:
     """Remove all second factors of a user who has lost them, and print how many there were.
 
     Their recovery codes are void, and their sessions are revoked. The password is enough for the
-    next login, so make sure that it is the user who asks.
+    next login, so check that the request comes from the user.
     """
     with support.connected() as (database, _):
         with database.transaction() as db:

@@ -93,7 +93,7 @@ def import_tokens(
         for count, what in (
             (imported.present, "were imported before"),
             (imported.expired, "have expired"),
-            (imported.without_user, "belong to nobody who is active here"),
+            (imported.without_user, "belong to no active user"),
         ):
             typer.echo(f"{count} {what}.", err=True)
         typer.echo(imported.stored)

@@ -42,7 +42,7 @@ def create_role(
         ),
     ] = False,
 ) -> None:
-    """Create a role, which nobody has at first."""
+    """Create a role. Give it to users by `roles grant`."""
     with support.connected() as (database, _):
         with database.transaction() as db:
             role = roles.create(

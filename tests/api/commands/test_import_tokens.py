@@ -72,7 +72,7 @@ def test_a_client_of_knox_goes_on_until_its_token_is_deleted(
     result = command("import-tokens", "--from", "knox")
     assert (result.exit_code, result.stdout) == (0, "1\n")
     assert "1 have expired." in result.stderr
-    assert "1 belong to nobody who is active here." in result.stderr
+    assert "1 belong to no active user." in result.stderr
     for scheme in ("Token", "Bearer"):
         assert me(moved, KNOX, scheme) == 200
     [(created, expires, label)] = sql("SELECT created_at, expires_at, client_id FROM sessions")

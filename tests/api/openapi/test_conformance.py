@@ -42,9 +42,9 @@ def test_the_service_does_what_its_description_says(database_url: str, tmp_path:
     hold_to_description(database_url, tmp_path, AUTHENTICATION, *EXAMPLES)
 
 
-# Most of what a stranger sends is refused before it comes to the database.
+# Most of what comes without a token is rejected before it comes to the database.
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_it_does_so_for_strangers(database_url: str, tmp_path: Path) -> None:
+def test_it_does_so_without_a_token(database_url: str, tmp_path: Path) -> None:
     hold_to_description(database_url, tmp_path, ANONYMITY, *EXAMPLES)
 
 

@@ -84,8 +84,12 @@ def sql_in_every_field(context: ScenarioContext) -> Outcome:
 def sqlmap_scan(context: ScenarioContext) -> Outcome:
     url = context.database()
     # Its logins would otherwise revoke the session in which all but the logins are scanned.
-    many = {"introspection_misses_per_minute": 1_000_000, "max_sessions_per_user": 1_000_000}
-    service = context.serve(url, login_throttle=False, **many)
+    service = context.serve(
+        url,
+        login_throttle=False,
+        introspection_misses_per_minute=1_000_000,
+        max_sessions_per_user=1_000_000,
+    )
     token = sign_up(service).access_token
     observe.run_sql(url, _ADMINISTRATOR)
     found = {

@@ -3,8 +3,7 @@
 import contextlib
 import re
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -75,8 +74,7 @@ async def sign_in(
     except SecondFactorRequired as error:
         return _ask(request, error.mfa_token or "", error.methods, next_page)
     except CounterfoilError as error:
-        status, headers = errors.status_of(error), errors.headers_of(error)
-        return _show(request, next_page, name, error.detail, status, headers)
+        return _show(request, next_page, name, error)
     return await enter(request, pair, user, next_page)
 
 
@@ -99,8 +97,7 @@ async def give_second_factor(
     except (InvalidCode, TotpUnavailable) as error:
         return _ask(request, mfa_token, form.texts("method"), next_page, error)
     except CounterfoilError as error:
-        status, headers = errors.status_of(error), errors.headers_of(error)
-        return _show(request, next_page, "", error.detail, status, headers)
+        return _show(request, next_page, error=error)
     return await enter(request, pair, user, next_page)
 
 
@@ -124,8 +121,7 @@ async def sign_in_by_passkey(
     try:
         pair = await passkey_grant.log_in(service, login, origin=origin, settings=lifetimes)
     except CounterfoilError as error:
-        status, headers = errors.status_of(error), errors.headers_of(error)
-        return _show(request, next_page, "", error.detail, status, headers)
+        return _show(request, next_page, error=error)
     return await enter(request, pair, user, next_page)
 
 
@@ -177,11 +173,10 @@ def _ask(
     return starting_form.show(
         request,
         "second_factor.html",
-        status=HTTPStatus.OK if error is None else errors.status_of(error),
+        **_answer(request, error),
         mfa_token=mfa_token,
         methods=[method for method in Method if method in methods],
         next_page=next_page,
-        error=error and translate(request, error.detail),
     )
 
 
@@ -190,20 +185,24 @@ def _safe(next_page: str) -> str:
 
 
 def _show(
-    request: Request,
-    next_page: str,
-    username: str = "",
-    error: str | None = None,
-    status: HTTPStatus = HTTPStatus.OK,
-    headers: dict[str, str] | None = None,
+    request: Request, next_page: str, username: str = "", error: CounterfoilError | None = None
 ) -> Response:
     return starting_form.show(
         request,
         "sign_in.html",
-        status=status,
-        headers=headers,
+        **_answer(request, error),
         may_register=request.app.state.settings.authentication.registration is not Mode.OFF,
         next_page=next_page,
         username=username,
-        error=error and translate(request, error),
     )
+
+
+def _answer(request: Request, error: CounterfoilError | None) -> dict[str, Any]:
+    """Status, headers and text of a page that shows this error."""
+    if error is None:
+        return {"error": None}
+    return {
+        "status": errors.status_of(error),
+        "headers": errors.headers_of(error),
+        "error": translate(request, error.detail),
+    }

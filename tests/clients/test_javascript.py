@@ -161,6 +161,16 @@ def test_the_single_page_example_signs_in_and_out(
     expect(page.get_by_role("status")).to_have_text(f"You are {EMAIL}.")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status")).to_have_text("You are not signed in.")
+
+    # Somebody who has been signed in before is asked for no password. Then the session is revoked.
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("status")).to_have_text(f"You are {EMAIL}.")
+    revoke = "UPDATE sessions SET revoked_at = CURRENT_TIMESTAMP WHERE oauth_client_id IS NOT NULL"
+    run_sql(database, revoke)
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text("You are not signed in.")
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     live = "SELECT count(*) FROM sessions WHERE oauth_client_id IS NOT NULL AND revoked_at IS NULL"
     assert run_sql(database, live) == [(0,)]
     page.close()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Scope
@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Scope
 from api import cross_origin, errors, oauth_errors, startup
 from api.console import application as console
 from api.middleware import EarlyResponseMiddleware, OnEnd, RequestMiddleware
+from api.not_started import NOT_STARTED
 from api.observability import access_log
 from api.observability.logs import AccessLog
 from api.observability.metrics import Metrics
@@ -52,7 +53,7 @@ from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
 from counterfoil.authenticator import Authenticator
 from counterfoil.cookies import SessionCookie
-from counterfoil.errors import DatabaseUnavailable
+from counterfoil.resolver import TokenResolver
 from database.settings import InvalidSettings
 
 
@@ -89,32 +90,6 @@ class Counterfoil(FastAPI):
             body_seconds=settings.api.request_body_seconds,
             database_seconds=settings.database.database_deadline_seconds,
             on_end=on_end,
-        )
-
-
-class _NotStarted:
-    """In place of the running service and of its authenticator, until the lifespan has begun."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise NotStarted
-
-
-NOT_STARTED: Any = _NotStarted()
-
-
-class NotStarted(DatabaseUnavailable):
-    """A request has come although the lifespan of the application is not running.
-
-    A server runs it, but not that of an application that is mounted in another one.
-    """
-
-    code = "not_started"
-    detail = "This service has not been started."
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the lifespan of Counterfoil's application is not running: in a test, run it; "
-            "in place of app.mount(prefix, create_app()), use api.attach(app, prefix)"
         )
 
 
@@ -218,7 +193,7 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
     try:
         await service.open()
         app.state.service = service
-        counterfoil.install(app, _authenticator(service, settings))
+        counterfoil.install(app, make_authenticator(app, service.limited_resolver))
         async with _sampled_metrics(service):
             yield
     finally:
@@ -226,13 +201,16 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
         await service.close()
 
 
-def _authenticator(service: Service, settings: Settings) -> Authenticator:
+def make_authenticator(app: FastAPI, resolver: TokenResolver) -> Authenticator:
+    """What finds and resolves the credentials of requests by the settings of this application."""
+    settings: Settings = app.state.settings
+
     def record_rejection(token: str, scope: Scope) -> None:
         address = client_address.of(Request(scope), settings.api.proxy_networks)
-        service.rejected_tokens.record(token, address)
+        app.state.service.rejected_tokens.record(token, address)
 
     return Authenticator(
-        service.limited_resolver,
+        resolver,
         api_key_headers=settings.api.api_key_headers,
         cookie=SessionCookie([settings.api.origin]) if settings.api.browser_sessions else None,
         takes_foreign=settings.authentication.foreign_tokens_until is not None,

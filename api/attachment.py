@@ -17,7 +17,8 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from api import errors
-from api.application import NOT_STARTED, create_app
+from api.application import create_app, make_authenticator
+from api.not_started import NOT_STARTED
 from api.request.prefix import METADATA_PATH
 from api.settings import Settings, load
 from counterfoil import fastapi as counterfoil
@@ -47,11 +48,13 @@ class _Attachment:
         self._app = app
         self._prefix = prefix
         self._service = create_app(_below(prefix, settings), is_attached=True)
+        # Before the start and after the end: only a request with a token is answered by 503.
+        self._idle = make_authenticator(self._service, NOT_STARTED)
         self._mount = Mount(prefix, app=self._service, name="counterfoil")
 
     def install(self) -> None:
         app = self._app
-        app.state.counterfoil = self._service.state.counterfoil
+        counterfoil.install(app, self._idle)
         # First, because a route for every path would hide it otherwise.
         app.router.routes[:0] = [self._mount, self._metadata_route()]
         handlers: dict[Any, Any] = {
@@ -79,7 +82,7 @@ class _Attachment:
                 async with self._lifespan(app) as state:
                     yield state
             finally:
-                app.state.counterfoil = NOT_STARTED
+                counterfoil.install(app, self._idle)
 
     def _check_routes(self) -> None:
         """Raises ValueError for a route of the application that the prefix hides."""

@@ -2,6 +2,7 @@
 
 from fastapi import Request
 
+from api.not_started import NOT_STARTED
 from api.request import client_address
 from authentication.audit import Event
 from authentication.service import Service
@@ -32,9 +33,12 @@ def record(request: Request, error: CounterfoilError, credential: str | None = N
             reason = "needs a session"
         case _:
             return
+    service: Service = request.app.state.service
+    if service is NOT_STARTED:
+        # Only a test that acts as a user comes as far.
+        return
     credential = credential or _credential(request)
     if credential is not None:
-        service: Service = request.app.state.service
         ip = client_address.of(request, request.app.state.proxy_networks)
         printable = "".join(filter(str.isprintable, reason))[:_MAX_REASON_LENGTH]
         service.rejected_tokens.record(credential, ip, event=Event.ACCESS_DENIED, reason=printable)

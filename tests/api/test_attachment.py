@@ -19,9 +19,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.responses import PlainTextResponse
 
 import api
-from api.application import NOT_STARTED, create_app
+from api.application import create_app
+from api.not_started import NOT_STARTED
 from api.settings import Settings
 from counterfoil.errors import DatabaseUnavailable, InsufficientScope
+from counterfoil.testing import acting_as
 from tests.support.administrator import Sql, events
 from tests.support.client import PASSWORD, Tokens
 from tests.support.host import REQUESTS, make_host, protected
@@ -197,10 +199,11 @@ def test_a_handler_of_the_application_for_our_errors_is_kept(
     api.attach(host, settings=make_settings())
     host.include_router(protected)
     http = run(host)
-    assert http.get("/protected/orders", headers=sign_up(http).headers).text == "ours"
+    tokens = sign_up(http)
+    assert http.get("/protected/orders", headers=tokens.headers).text == "ours"
     assert http.get("/protected/me").json()["code"] == "not_authenticated"
-    host.state.counterfoil = NOT_STARTED
-    assert http.get("/protected/me").text == "down"
+    host.state.counterfoil.resolver = NOT_STARTED
+    assert http.get("/protected/me", headers=tokens.headers).text == "down"
 
 
 PREFIXES = {
@@ -275,7 +278,7 @@ def test_both_lifespans_run_one_inside_the_other(make_settings: MakeSettings) ->
     for _ in range(2):
         with TestClient(host) as http:
             assert http.get("/auth/health/ready").status_code == 200
-        assert host.state.counterfoil is NOT_STARTED
+        assert host.state.counterfoil.resolver is NOT_STARTED
     assert happened == ["host started", "running", "host stopped"] * 2
 
 
@@ -300,7 +303,7 @@ def test_the_service_stops_if_the_application_fails(
     with pytest.raises(RuntimeError, match="the host failed"), TestClient(host):
         pass
     assert looked_up
-    assert host.state.counterfoil is NOT_STARTED
+    assert host.state.counterfoil.resolver is NOT_STARTED
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -352,6 +355,17 @@ def test_a_request_before_the_start_is_503(host: FastAPI) -> None:
     for path in ("/protected/me", "/auth/users/me"):
         answer = http.get(path, headers={"Authorization": "Bearer cfa_x"})
         assert (answer.status_code, answer.json()["code"]) == (503, "not_started")
+
+
+def test_a_test_acts_as_a_user_before_the_start(host: FastAPI) -> None:
+    http = TestClient(host)
+    made_up = {"Authorization": "Bearer cfa_x"}
+    assert http.get("/protected/me").status_code == 401
+    with acting_as(host, user_id=7):
+        assert http.get("/protected/me").json()["user_id"] == 7
+        for headers in ({}, made_up):
+            answer = http.get("/protected/orders", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 
 
 @pytest.mark.parametrize("path", ["/auth", "/auth/token", "/auth/callback", "/auth/{rest:path}"])

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api import errors as http_errors
-from api.application import NotStarted
+from api.not_started import NotStarted
 from api.openapi import names
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 from database.engine.disk import DiskFull

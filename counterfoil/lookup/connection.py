@@ -203,8 +203,11 @@ class LookupConnection:
     def _fail(self, error: Exception) -> None:
         self.close(error)
 
-    def _failure(self, reason: BaseException | None) -> DatabaseUnavailable:  # noqa: ARG002
-        return DatabaseUnavailable("the connection for token lookups was lost")
+    def _failure(self, reason: BaseException | None) -> DatabaseUnavailable:
+        # The first line only: the others quote the statement.
+        cause = str(reason or "").partition("\n")[0]
+        message = "the connection for token lookups was lost"
+        return DatabaseUnavailable(f"{message}: {cause}" if cause else message)
 
     def _settle(self, outcome: Any) -> None:
         answer, timer, self._answer, self._timer = self._answer, self._timer, None, None

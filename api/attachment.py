@@ -22,6 +22,7 @@ from api.not_started import NOT_STARTED
 from api.request.prefix import METADATA_PATH
 from api.settings import Settings, load
 from counterfoil import fastapi as counterfoil
+from counterfoil.description import describe_security
 from counterfoil.errors import CounterfoilError, DatabaseUnavailable
 
 # Of characters that need no encoding, and without segments that clients resolve.
@@ -57,6 +58,7 @@ class _Attachment:
         counterfoil.install(app, self._idle)
         # First, because a route for every path would hide it otherwise.
         app.router.routes[:0] = [self._mount, self._metadata_route()]
+        self._describe()
         handlers: dict[Any, Any] = {
             CounterfoilError: self._rejected,
             DatabaseUnavailable: self._unavailable,
@@ -65,6 +67,18 @@ class _Attachment:
             app.exception_handlers.setdefault(error, handler)
         self._lifespan = app.router.lifespan_context
         app.router.lifespan_context = self._run
+
+    def _describe(self) -> None:
+        """Have the application's own description say how its routes accept credentials."""
+        settings = self._service.state.settings
+        has_login = settings.authentication.password_grant
+        describe_security(
+            self._app,
+            counterfoil.SCHEME_NAME,
+            api_key_headers=settings.api.api_key_headers,
+            token_url=f"{settings.api.issuer}/token" if has_login else None,
+            takes_cookie=settings.api.browser_sessions,
+        )
 
     def _metadata_route(self) -> Route:
         """Where an issuer has a path, its metadata are not below it (RFC 8414, 3.1)."""

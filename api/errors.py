@@ -121,7 +121,7 @@ async def rejected(request: Request, error: CounterfoilError) -> Response:
 def _how_to_authenticate(request: Request) -> str:
     """Names the headers of the settings: a credential in another one is not seen at all."""
     names = request.app.state.settings.api.api_key_headers
-    own = f", or an API key as `{' or '.join(f'{name}: ...' for name in names)}`" if names else ""
+    own = f", or an API key as {' or '.join(f'`{name}: ...`' for name in names)}" if names else ""
     return f"Send it as `Authorization: Bearer ...`{own}."
 
 

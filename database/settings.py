@@ -80,7 +80,9 @@ class DatabaseSettings(LayerSettings):
     database_url: Annotated[
         str, Field(validation_alias=AliasChoices("COUNTERFOIL_DATABASE_URL", "DATABASE_URL"))
     ] = "sqlite:///counterfoil.db"
-    """`sqlite:///file.db` or `postgresql://user:password@host/name`."""
+    """`sqlite:///file.db` or `postgresql://user:password@host/name`. `COUNTERFOIL_DATABASE_URL`
+    counts before it, for where `DATABASE_URL` is the database of something else.
+    """
 
     database_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 3.0
     """How long a request may wait for the database; after that the answer is 503."""

@@ -82,7 +82,9 @@ _WAITING_COMMITS = text(
     " AND usename = current_user AND wait_event = 'SyncRep'"
 )
 _PROPERTIES = text(
-    "SELECT current_setting('server_encoding'), current_setting('session_replication_role')"
+    "SELECT current_setting('server_encoding'), current_setting('session_replication_role'),"
+    # The schema of temporary tables is last in the path that we set, and always there.
+    " coalesce(left(current_schema(), 7) <> 'pg_temp', false), current_setting('search_path')"
 )
 
 
@@ -189,8 +191,8 @@ def count_waiting_commits(connection: Connection) -> int:
 
 
 def reject_unsuitable(connection: Connection) -> None:
-    """Raises UnsuitableDatabase unless text is stored as UTF-8 and foreign keys are enforced."""
-    encoding, role = connection.execute(_PROPERTIES).one()
+    """Raises UnsuitableDatabase unless there is a schema, text is UTF-8 and foreign keys hold."""
+    encoding, role, has_schema, path = connection.execute(_PROPERTIES).one()
     if encoding != "UTF8":
         raise UnsuitableDatabase(
             f"the encoding of the database is {encoding} and must be UTF8: "
@@ -200,6 +202,9 @@ def reject_unsuitable(connection: Connection) -> None:
         raise UnsuitableDatabase(
             f"session_replication_role is {role} and must be origin, to enforce foreign keys"
         )
+    if not has_schema:
+        name = path.removesuffix(", pg_temp")
+        raise UnsuitableDatabase(f"there is no schema {name}: create it by CREATE SCHEMA")
 
 
 @cache

@@ -137,6 +137,18 @@ def test_the_service_answers_as_it_does_by_itself(
         assert [pair for pair in found_headers if pair[0] not in own] == kept, path
 
 
+def test_the_description_of_the_application_says_how_its_routes_accept_credentials(
+    http: TestClient,
+) -> None:
+    described = http.get("/openapi.json").json()
+    schemes = described["components"]["securitySchemes"]
+    assert schemes.keys() == {"Bearer", "X-API-Key", "Token", "Login"}
+    flow = schemes["Login"]["flows"]["password"]
+    assert flow["tokenUrl"].endswith("/auth/token")
+    accepted = described["paths"]["/protected/orders"]["get"]["security"]
+    assert accepted == [{name: ["orders:read"]} for name in schemes]
+
+
 def test_rejections_of_the_dependencies_are_those_of_the_service(
     http: TestClient, sql: Sql
 ) -> None:

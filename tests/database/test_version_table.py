@@ -108,9 +108,12 @@ def test_the_message_says_in_one_line_what_to_do_and_that_works(
         own = f"sqlite:///{tmp_path / 'own.db'}"
     else:
         assert "CREATE SCHEMA counterfoil, and append ?options=-csearch_path%3Dcounterfoil" in said
-        run_sql(host_url, "CREATE SCHEMA counterfoil")
         url = make_url(host_url).update_query_dict({"options": "-csearch_path=counterfoil"})
         own = url.render_as_string(hide_password=False)
+        status, said = migrate(own)
+        assert (status, said.count("\n")) == (1, 2)
+        assert "there is no schema counterfoil: create it by CREATE SCHEMA" in said
+        run_sql(host_url, "CREATE SCHEMA counterfoil")
     assert migrate(own)[0] == 0
     assert revisions.is_current(own)
     assert run_sql(host_url, "SELECT nickname FROM users") == [("grace",)]

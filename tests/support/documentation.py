@@ -33,6 +33,7 @@ NOT_RUN = {
         "docs/how-to/another-process.md",
         "-- PostgreSQL\nCREATE ROLE ",
     ): "tests/counterfoil/test_modes.py executes it",
+    ("docs/how-to/another-process.md", "pip install "): "fetches packages",
     ("docs/how-to/inside-your-application.md", "pip install "): "fetches packages",
     ("docs/how-to/deployment.md", "deploy/compose/create-secrets"): "needs a container engine",
     ("docs/how-to/deployment.md", "cd /opt/counterfoil && git pull"): "the same",

@@ -65,6 +65,7 @@ def test_a_scope_that_cannot_be_given_is_refused(
     client.register()
     refused = run("create-api-key", "ada@example.org", "--scope", scope)
     assert (refused.exit_code, refused.stdout) == (1, "")
+    assert scope in refused.stderr
     assert sql("SELECT count(*) FROM api_keys") == [(0,)]
 
 

@@ -23,7 +23,7 @@ from api.request.prefix import METADATA_PATH
 from api.settings import Settings, load
 from counterfoil import fastapi as counterfoil
 from counterfoil.description import describe_security
-from counterfoil.errors import CounterfoilError, DatabaseUnavailable
+from counterfoil.errors import CounterfoilError, Unavailable
 
 # Of characters that need no encoding, and without segments that clients resolve.
 _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
@@ -61,7 +61,7 @@ class _Attachment:
         self._describe()
         handlers: dict[Any, Any] = {
             CounterfoilError: self._rejected,
-            DatabaseUnavailable: self._unavailable,
+            Unavailable: self._unavailable,
         }
         for error, handler in handlers.items():
             app.exception_handlers.setdefault(error, handler)
@@ -111,7 +111,7 @@ class _Attachment:
     async def _rejected(self, request: Request, error: CounterfoilError) -> Response:
         return await errors.rejected(self._as_ours(request), error)
 
-    async def _unavailable(self, request: Request, error: DatabaseUnavailable) -> Response:
+    async def _unavailable(self, request: Request, error: Unavailable) -> Response:
         return await errors.unavailable(self._as_ours(request), error)
 
     def _as_ours(self, request: Request) -> Request:

@@ -16,7 +16,7 @@ from api.request import media_types
 from api.routing.route_group import flatten
 from authentication import errors
 from counterfoil import problems
-from counterfoil.errors import CounterfoilError, DatabaseUnavailable, NotAuthenticated
+from counterfoil.errors import CounterfoilError, NotAuthenticated, Unavailable
 from counterfoil.problems import problem
 
 # A test demands that every error of the tree is here, by itself or by its parent.
@@ -72,7 +72,7 @@ _PLAIN_NAME = re.compile("[A-Za-z_]{1,32}")
 def install(app: FastAPI) -> None:
     """Register the handlers of exceptions."""
     app.exception_handler(CounterfoilError)(rejected)
-    app.exception_handler(DatabaseUnavailable)(unavailable)
+    app.exception_handler(Unavailable)(unavailable)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(Exception)(_unexpected)
@@ -125,8 +125,8 @@ def _how_to_authenticate(request: Request) -> str:
     return f"Send it as `Authorization: Bearer ...`{own}."
 
 
-async def unavailable(request: Request, error: DatabaseUnavailable) -> Response:
-    """The response when the database cannot be used."""
+async def unavailable(request: Request, error: Unavailable) -> Response:
+    """The response when no token can be checked."""
     return problems.unavailable(error)
 
 

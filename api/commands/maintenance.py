@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from api import weak_settings
 from api.commands import support
@@ -18,6 +19,7 @@ from authentication.pruning.prune import Retention
 from database import queries, revisions
 from database.engine import sqlite, standbys
 from database.engine.session import Database
+from database.errors import reason_of
 from database.settings import DatabaseSettings
 
 KeepDays = Annotated[
@@ -59,7 +61,10 @@ def migrate(
             support.fail("SQLite has no roles to grant anything to")
         # Asked first, as it says in one line that the tables are newer.
         if not revisions.is_current(settings.database_url):
-            migrations.upgrade(settings.database_url)
+            try:
+                migrations.upgrade(settings.database_url)
+            except DBAPIError as error:
+                support.fail(f"{settings.address} cannot be migrated: {reason_of(error)}")
         typer.echo("The tables are at the newest migration.", err=True)
         if grant_to is not None:
             grant = partial(grants.grant, role=grant_to, manage_roles=manage_roles)

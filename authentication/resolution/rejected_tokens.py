@@ -115,10 +115,14 @@ class RejectedTokenAuditor:
                 lambda db: self._store(db, pending, first, overflow)
             )
         except (DatabaseUnavailable, DBAPIError) as error:
-            log.warning("%d rejections were not recorded: %s", len(pending), type(error).__name__)
+            log.warning(
+                "the audit log lacks %d events of rejected tokens: %s",
+                len(pending),
+                type(error).__name__,
+            )
         except Exception:
             # An exception would end the only task that writes.
-            log.exception("%d rejections were not recorded", len(pending))
+            log.exception("the audit log lacks %d events of rejected tokens", len(pending))
 
     def _store(
         self,

@@ -205,9 +205,8 @@ class LookupConnection:
 
     def _failure(self, reason: BaseException | None) -> DatabaseUnavailable:
         # The first line only: the others quote the statement.
-        cause = str(reason or "").partition("\n")[0]
-        message = "the connection for token lookups was lost"
-        return DatabaseUnavailable(f"{message}: {cause}" if cause else message)
+        cause = str(reason or "").partition("\n")[0] or "the connection was lost"
+        return DatabaseUnavailable(f"a token lookup failed: {cause}")
 
     def _settle(self, outcome: Any) -> None:
         answer, timer, self._answer, self._timer = self._answer, self._timer, None, None

@@ -204,7 +204,10 @@ def reject_unsuitable(connection: Connection) -> None:
         )
     if not has_schema:
         name = path.removesuffix(", pg_temp")
-        raise UnsuitableDatabase(f"there is no schema {name}: create it by CREATE SCHEMA")
+        raise UnsuitableDatabase(
+            f"there is no schema {name} that this role may use: "
+            "CREATE SCHEMA ... AUTHORIZATION for the role that migrates"
+        )
 
 
 @cache

@@ -22,7 +22,7 @@ import api
 from api.application import create_app
 from api.not_started import NOT_STARTED
 from api.settings import Settings
-from counterfoil.errors import DatabaseUnavailable, InsufficientScope
+from counterfoil.errors import InsufficientScope, Unavailable
 from counterfoil.testing import acting_as
 from tests.support.administrator import Sql, events
 from tests.support.client import PASSWORD, Tokens
@@ -204,7 +204,7 @@ def test_a_handler_of_the_application_for_our_errors_is_kept(
     async def of_scope(request: object, error: object) -> PlainTextResponse:
         return PlainTextResponse("ours", 403)
 
-    @host.exception_handler(DatabaseUnavailable)
+    @host.exception_handler(Unavailable)
     async def of_outage(request: object, error: object) -> PlainTextResponse:
         return PlainTextResponse("down", 503)
 

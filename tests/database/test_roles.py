@@ -19,6 +19,7 @@ from database import grants, migrations
 from harness.postgresql import PostgreSQL, find_binaries
 from harness.programs import require_program
 from harness.server import REPOSITORY
+from tests.support import documentation
 from tests.support.administrator import give_role, run_sql
 from tests.support.client import Client
 from tests.support.console import ConsoleClient
@@ -355,3 +356,34 @@ def test_sqlite_has_no_roles(sqlite_template: Path) -> None:
     done = run(f"sqlite:///{sqlite_template}", "migrate", "--grant-to", "counterfoil")
     assert done.exit_code == 1
     assert "SQLite has no roles" in done.stderr
+
+
+def test_both_roles_in_the_database_of_an_application(server: PostgreSQL) -> None:
+    page = REPOSITORY / "docs" / "how-to" / "beside-your-models.md"
+    statements = [
+        re.sub(r"\bcounterfoil(_owner)?\b", r"beside\1", one)
+        for one in documentation.statements(page, "Database roles", "postgresql")
+    ]
+    by_administrator, by_owner = statements[:4], statements[4:]
+    server.create_database("shop")
+    create = "CREATE ROLE shop LOGIN PASSWORD 'shop'; GRANT CREATE ON SCHEMA public TO shop"
+    run_sql(server.url("shop"), create)
+
+    def url(role: str, password: str) -> str:
+        own = make_url(server.url("shop")).set(username=role, password=password)
+        return own.render_as_string(hide_password=False)
+
+    run_sql(server.url("shop"), "; ".join(by_administrator[:-1]))
+    refused = run(url("beside_owner", "secret"), "migrate")
+    assert refused.exit_code == 1
+    assert "cannot be migrated: permission denied for schema public" in refused.stderr
+
+    run_sql(server.url("shop"), by_administrator[-1])
+    done = run(url("beside_owner", "secret"), "migrate", "--grant-to", "beside")
+    assert done.exit_code == 0, done.stderr
+    run_sql(url("beside_owner", "secret"), "; ".join(by_owner))
+    assert run(url("beside", "other"), "check").stdout == "ok\n"
+
+    run_sql(url("shop", "shop"), "CREATE TABLE orders (user_id integer REFERENCES users)")
+    with pytest.raises(InsufficientPrivilege):
+        run_sql(url("shop", "shop"), "SELECT email FROM users")

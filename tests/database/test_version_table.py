@@ -112,7 +112,7 @@ def test_the_message_says_in_one_line_what_to_do_and_that_works(
         own = url.render_as_string(hide_password=False)
         status, said = migrate(own)
         assert (status, said.count("\n")) == (1, 2)
-        assert "there is no schema counterfoil: create it by CREATE SCHEMA" in said
+        assert "there is no schema counterfoil that this role may use: CREATE SCHEMA" in said
         run_sql(host_url, "CREATE SCHEMA counterfoil")
     assert migrate(own)[0] == 0
     assert revisions.is_current(own)

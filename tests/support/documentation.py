@@ -35,6 +35,11 @@ NOT_RUN = {
     ): "tests/counterfoil/test_modes.py executes it",
     ("docs/how-to/another-process.md", "pip install "): "fetches packages",
     ("docs/how-to/inside-your-application.md", "pip install "): "fetches packages",
+    (
+        "docs/how-to/beside-your-models.md",
+        "-- PostgreSQL\nCREATE ROLE ",
+    ): "tests/database/test_roles.py executes it",
+    ("docs/how-to/beside-your-models.md", "-- PostgreSQL\nGRANT USAGE "): "as above",
     ("docs/how-to/deployment.md", "deploy/compose/create-secrets"): "needs a container engine",
     ("docs/how-to/deployment.md", "cd /opt/counterfoil && git pull"): "the same",
     ("docs/how-to/deployment.md", "kubectl apply "): "needs a cluster",

@@ -96,7 +96,9 @@ class PostgreSQL(DatabaseServer):
 
         Runs without fsync unless `durable` is true.
         """
-        server = cls._create({"fsync": "on" if durable else "off", **_as_text(options or {})})
+        # By default a checkpoint removes what a standby has not received: it cannot go on then.
+        usual = {"fsync": "on" if durable else "off", "wal_keep_size": "512MB"}
+        server = cls._create({**usual, **_as_text(options or {})})
         try:
             server._initialise()
             server.start()

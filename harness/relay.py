@@ -34,6 +34,7 @@ class Relay:
         """Where new connections lead."""
         self.port = free_port()
         self._connections: set[_Connection] = set()
+        self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._thread.start()
@@ -75,6 +76,9 @@ class Relay:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, writer)
+        if self._is_closed:
+            connection.close()
+            return
         self._connections.add(connection)
         try:
             await connection.run(reader, self.target_port)
@@ -90,9 +94,16 @@ class Relay:
             connection.drops_data = True
 
     async def _close(self) -> None:
+        self._is_closed = True
+        # A connection that was accepted in this turn gets its transport in the next one, which
+        # asyncio 3.11 leaves open if the server is closed by then (python/cpython#109564).
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener)
+        await asyncio.sleep(0)
         self._server.close()
         await self._reset_connections()
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
 
 
 class _Connection:

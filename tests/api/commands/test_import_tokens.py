@@ -1,7 +1,9 @@
 """The command that takes live tokens along: their clients go on, and are logged out by SQL."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -21,6 +23,17 @@ DRF = "9801e40493f6270daad3876916d522fee347922a"
 FASTAPI_USERS = "zQeof2_UUnIlTZQyrNlPdlH3Yf2fpSrnuDtRXVLqt-A"
 KNOX = "3c9ae23274bfcfab7435047769f26701f93be4f63b8d90d262606c01fccb6508"
 SANCTUM = "42|" + "a1B2" * 10 + "0f0f0f0f"
+# What Laravel makes of Sanctum's migration on SQLite, and of that of its users.
+LARAVEL = """
+CREATE TABLE "users" ("id" integer not null primary key autoincrement, "name" varchar not null,
+  "email" varchar not null, "email_verified_at" datetime, "password" varchar not null,
+  "remember_token" varchar, "created_at" datetime, "updated_at" datetime);
+CREATE TABLE "personal_access_tokens" ("id" integer not null primary key autoincrement,
+  "tokenable_type" varchar not null, "tokenable_id" integer not null, "name" text not null,
+  "token" varchar not null, "abilities" text, "last_used_at" datetime, "expires_at" datetime,
+  "created_at" datetime, "updated_at" datetime);
+CREATE UNIQUE INDEX "personal_access_tokens_token_unique" on "personal_access_tokens" ("token");
+"""
 TABLES = ("authtoken_token", "accesstoken", "knox_authtoken", "personal_access_tokens")
 
 
@@ -159,6 +172,42 @@ def test_a_token_of_sanctum_may_do_what_its_abilities_and_its_user_may(
         account = moved.http.get("/sessions", headers=headers)
         statuses.append((listed.status_code, account.status_code))
     assert statuses == [(200, 200), (200, 403), (403, 403), (401, 401)]
+
+
+def test_tokens_are_read_from_the_tables_of_sanctum_and_revoked_by_sql(
+    command: Command, moved: Client, sql: Sql, tmp_path: Path
+) -> None:
+    """One in the form of Sanctum before 4, one as later, one that is over, one of another model."""
+    entropy = "9sEQrz3IbkHJ7uhDstYpZGGxm2Lwg4fbNwsCV7u3"
+    plain = [entropy, f"{entropy}3e30017e", f"{entropy}d77a22a1", f"{entropy}35bdd0b8"]
+    user, team = "App\\Models\\User", "App\\Models\\Team"
+    rows = [
+        (user, None),
+        (user, "2999-01-01 13:11:20"),
+        (user, "2020-11-25 13:11:20"),
+        (team, None),
+    ]
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old, old:
+        old.executescript(LARAVEL)
+        old.execute("INSERT INTO users (name, email, password) VALUES ('A', 'ada@example.org', '')")
+        for token, (model, expires_at) in zip(plain, rows, strict=True):
+            old.execute(
+                "INSERT INTO personal_access_tokens VALUES (NULL, ?, 1, 'phone', ?, '[\"*\"]',"
+                " NULL, ?, '2026-01-02 03:04:05', '2026-01-02 03:04:05')",
+                (model, sha256(token.encode()).hexdigest(), expires_at),
+            )
+    imported = command("import-tokens", f"sqlite:///{tmp_path}/old.db", "--from", "sanctum")
+    assert (imported.exit_code, imported.stdout) == (0, "2\n"), imported.stderr
+    assert "1 have expired." in imported.stderr
+
+    def seen() -> list[int]:
+        return [me(moved, f"{number}|{token}") for number, token in enumerate(plain, 1)]
+
+    assert seen() == [200, 200, 401, 401]
+    [(created,)] = {(str(row[0])[:19],) for row in sql("SELECT created_at FROM sessions")}
+    assert created == "2026-01-02 03:04:05"
+    sql("DELETE FROM access_tokens")
+    assert seen() == [401, 401, 401, 401]
 
 
 def test_without_a_last_day_nothing_is_imported_or_accepted(

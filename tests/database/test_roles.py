@@ -332,6 +332,48 @@ def test_the_role_that_judges_tokens_still_can_after_the_functions_are_replaced(
             assert run(owner, "migrate", *command).exit_code == 0
 
 
+def test_a_backup_is_restored_with_its_users_and_the_rights_of_both_roles(
+    server: PostgreSQL,
+    owner: str,
+    service: str,
+    make_app: Callable[..., FastAPI],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the commands of docs/how-to/deployment.md."""
+    monkeypatch.chdir(tmp_path)
+    programs = f"{find_binaries()}:{os.environ['PATH']}"
+    urls = {
+        "postgresql://counterfoil_owner:...@host/counterfoil": owner,
+        "postgresql://postgres@host/postgres": server.url("postgres"),
+    }
+    page = documentation.section(REPOSITORY / "docs" / "how-to" / "deployment.md", "Backups")
+    for shown, url in urls.items():
+        page = page.replace(shown, f'"{url}"')
+    [dump] = re.findall(r"^\(umask 077; pg_dump .*$", page, re.MULTILINE)
+    [restore] = re.findall(r"^pg_restore .*$", page, re.MULTILINE)
+
+    def type_in(command: str) -> None:
+        subprocess.run(command, shell=True, env={"PATH": programs}, check=True)
+
+    console = ConsoleClient(make_app())
+    with console.http:
+        client = Client(console.http)
+        tokens = client.sign_up()
+        type_in(dump)
+        client.http.post("/logout", headers=tokens.headers)
+        server.drop_database("counterfoil")
+        type_in(restore)
+        assert run(service, "check").stdout == "ok\n"
+        assert run(service, "sessions", "revoke", "--all").stdout == "1\n"
+        assert client.me(tokens).status_code == 401
+        assert client.me(client.log_in()).status_code == 200
+    with pytest.raises(InsufficientPrivilege):
+        run_sql(service, "DELETE FROM audit_events")
+    allowed = "SELECT has_database_privilege('public', 'counterfoil', 'CONNECT')"
+    assert run_sql(owner, allowed) == [(False,)]
+
+
 def test_a_role_that_does_not_exist_is_an_error_of_one_line(owner: str) -> None:
     done = run(owner, "migrate", "--grant-to", "nobody; DROP TABLE users")
     assert done.exit_code == 1

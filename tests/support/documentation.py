@@ -48,6 +48,8 @@ NOT_RUN = {
         "docs/how-to/deployment.md",
         "ln -s /opt/counterfoil",
     ): "tests/api/commands/test_administration.py runs that program",
+    ("docs/how-to/deployment.md", "(umask 077; pg_dump "): "tests/database/test_roles.py runs it",
+    ("docs/how-to/deployment.md", "pg_restore "): "as above",
     ("docs/how-to/deployment.md", "git clone "): "sets up the machine, with systemd",
     ("docs/how-to/deployment.md", "cp deploy/counterfoil.socket "): "needs systemd",
 }

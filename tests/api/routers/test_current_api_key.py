@@ -149,7 +149,7 @@ def test_a_401_says_which_headers_are_understood(make_client: MakeClient) -> Non
     assert answer.status_code == 401
     assert answer.json()["detail"] == (
         "This needs an access token. Send it as `Authorization: Bearer ...`, or an API key as "
-        "`X-Robot: ... or X-Machine: ...`."
+        "`X-Robot: ...` or `X-Machine: ...`."
     )
 
 

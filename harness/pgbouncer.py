@@ -1,21 +1,22 @@
-"""Runs a real PgBouncer in front of a database, in transaction pooling mode."""
+"""Runs a real PgBouncer in front of databases, in transaction pooling mode."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from harness.postgresql import DatabaseServer, unprivileged_user
 from harness.processes import free_port, spawn, wait_until
 from harness.programs import require_program
 
 _START_SECONDS = 10.0
+_DATABASE = "{name} = host={host} port={port} dbname={database} user={user} password={password}"
 _CONFIGURATION = """\
 [databases]
-{database} = host={host} port={server_port} dbname={database} user={user} password={password}
+{databases}
 
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -35,31 +36,47 @@ ignore_startup_parameters = options
 @contextmanager
 def run_pgbouncer(database_url: str) -> Iterator[str]:
     """Run PgBouncer until the block ends. Yields the URL of the database behind it."""
+    with run_pgbouncers([database_url]) as [url]:
+        yield url
+
+
+@contextmanager
+def run_pgbouncers(database_urls: Sequence[str]) -> Iterator[list[str]]:
+    """Run one PgBouncer for all of them, of which the first has to answer. Yields their URLs."""
     program = require_program("pgbouncer")
-    url, port = make_url(database_url), free_port()
-    address = url.set(host="127.0.0.1", port=port, password=None)
+    port = free_port()
+    targets = [make_url(url) for url in database_urls]
+    names = [targets[0].database, *(f"standby{number}" for number in range(1, len(targets)))]
+    lines = [_describe(str(name), url) for name, url in zip(names, targets, strict=True)]
+    found = [
+        url.set(host="127.0.0.1", port=port, password=None, database=name).render_as_string(
+            hide_password=False
+        )
+        for name, url in zip(names, targets, strict=True)
+    ]
     with TemporaryDirectory(prefix="counterfoil-pgbouncer-") as folder:
         configuration = Path(folder) / "pgbouncer.ini"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                database=url.database,
-                host=url.host,
-                server_port=url.port,
-                user=url.username,
-                password=url.password,
-                port=port,
-            )
-        )
+        configuration.write_text(_CONFIGURATION.format(databases="\n".join(lines), port=port))
         # It refuses to run as root.
         user = unprivileged_user()
         if user is not None:
             shutil.chown(folder, user)
         process = spawn([program, configuration], log=Path(folder) / "log", user=user)
         try:
-            server = DatabaseServer(address.render_as_string(hide_password=False))
-            if not wait_until(server.answers, process, seconds=_START_SECONDS):
+            if not wait_until(DatabaseServer(found[0]).answers, process, seconds=_START_SECONDS):
                 raise RuntimeError((Path(folder) / "log").read_text())
-            yield address.render_as_string(hide_password=False)
+            yield found
         finally:
             process.terminate()
             process.wait()
+
+
+def _describe(name: str, url: URL) -> str:
+    return _DATABASE.format(
+        name=name,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        user=url.username,
+        password=url.password,
+    )

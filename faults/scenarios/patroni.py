@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg2
 
@@ -14,6 +15,7 @@ from faults.context import EMAIL, ScenarioContext, seconds_until, sign_up
 from faults.issued import issue
 from faults.registry import Outcome, scenario
 from harness.patroni import NODES, NotInstalled, PatroniCluster
+from harness.pgbouncer import run_pgbouncers
 from harness.server import Server
 
 REVOCATIONS = 100
@@ -35,23 +37,47 @@ def switchover(context: ScenarioContext) -> Outcome:
     return _fail_over(context, lambda cluster, _: cluster.switch_over())
 
 
-def _fail_over(context: ScenarioContext, fault: Fault) -> Outcome:
+@scenario("F37", f"Patroni's leader killed during {REVOCATIONS} revocations, HAProxy, PgBouncer")
+def leader_killed_behind_pgbouncer(context: ScenarioContext) -> Outcome:
+    return _fail_over(context, PatroniCluster.kill, by_pgbouncer=True)
+
+
+@scenario("F37", f"a switchover of Patroni during {REVOCATIONS} revocations, HAProxy, PgBouncer")
+def switchover_behind_pgbouncer(context: ScenarioContext) -> Outcome:
+    return _fail_over(context, lambda cluster, _: cluster.switch_over(), by_pgbouncer=True)
+
+
+def _fail_over(context: ScenarioContext, fault: Fault, *, by_pgbouncer: bool = False) -> Outcome:
     try:
         with PatroniCluster() as cluster:
-            return _revoke_meanwhile(context, cluster, fault)
+            url = cluster.server.create_database(_DATABASE)
+            migrations.upgrade(url)
+            with _served(context, cluster, url, by_pgbouncer=by_pgbouncer) as service:
+                return _revoke_meanwhile(service, cluster, url, fault)
     except NotInstalled as missing:
         return Outcome(held=False, figures=f"not run: {missing}")
 
 
-def _revoke_meanwhile(context: ScenarioContext, cluster: PatroniCluster, fault: Fault) -> Outcome:
-    url = cluster.server.create_database(_DATABASE)
-    migrations.upgrade(url)
-    service = context.serve(
-        url,
-        lookup_database_urls=",".join(cluster.standby_urls(_DATABASE)),
-        track_last_used="off",
-        login_throttle="off",
-    )
+@contextmanager
+def _served(
+    context: ScenarioContext, cluster: PatroniCluster, url: str, *, by_pgbouncer: bool
+) -> Iterator[Server]:
+    """A service that reaches the primary and each standby by HAProxy, or by PgBouncer before it."""
+    urls = [url, *cluster.standby_urls(_DATABASE)]
+    settings: dict[str, Any] = {"track_last_used": "off", "login_throttle": "off"}
+    if not by_pgbouncer:
+        yield context.serve(url, lookup_database_urls=",".join(urls[1:]), **settings)
+        return
+    with run_pgbouncers(urls) as [address, *standbys]:
+        yield context.serve(
+            address,
+            lookup_database_urls=",".join(standbys),
+            prepared_statements="off",
+            **settings,
+        )
+
+
+def _revoke_meanwhile(service: Server, cluster: PatroniCluster, url: str, fault: Fault) -> Outcome:
     sign_up(service)
     issued = issue(url, EMAIL, REVOCATIONS + 1)
     former = cluster.find_leader()

@@ -232,7 +232,7 @@ def make_moved(make_client: MakeClient) -> Client:
 
 # The rest of the way is the same on both databases, and each of these services takes its time.
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_client_of_the_real_knox_notices_nothing_and_is_logged_out_by_sql(
+def test_a_client_of_the_real_knox_or_drf_notices_nothing_and_is_logged_out_by_sql(
     make_client: MakeClient, database_url: str, old: Callable[[str], dict[str, Any]]
 ) -> None:
     tokens = old("with_knox.py")

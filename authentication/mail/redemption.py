@@ -65,12 +65,20 @@ async def _find_by_link(service: Service, proof: Proof) -> Found | None:
 
 
 async def _find_by_code(service: Service, proof: Proof) -> Found | None:
-    """The attempt is counted, and that is committed, before the code is compared."""
+    """The attempt is counted, and that is committed, before the code is compared.
+
+    An unknown transaction is looked up, and causes no transaction that writes.
+    """
     text, code = tokens.strip(proof.transaction or ""), proof.code or ""
     if tokens.kind_of(text) is not TokenKind.TRANSACTION:
         return None
     digest = tokens.digest(text)
     check = CodeCheck(digest, links.CODE_ATTEMPTS, links.CODE_SECONDS)
+    is_known = await service.database.run(
+        lambda db: queries.mail_tokens.has_candidates(db, check), read_only=True, is_untrusted=True
+    )
+    if not is_known:
+        return None
     candidates = await service.database.run(
         lambda db: queries.mail_tokens.count_attempt(db, check), is_untrusted=True
     )

@@ -34,6 +34,11 @@ def find_usable(db: Session, token_digest: bytes) -> MailToken | None:
     return db.scalar(_usable(MailToken.token_digest == token_digest))
 
 
+def has_candidates(db: Session, check: CodeCheck) -> bool:
+    """Whether there is a token whose code can still be entered."""
+    return db.scalar(_candidates(db, check).limit(1)) is not None
+
+
 def count_attempt(db: Session, check: CodeCheck) -> Sequence[MailToken]:
     """Count an attempt to enter a code, and return the tokens that it may be the code of.
 
@@ -41,11 +46,7 @@ def count_attempt(db: Session, check: CodeCheck) -> Sequence[MailToken]:
     the code is compared, so that parallel guesses cannot exceed the limit.
     """
     # In the order of ids, as everywhere: an UPDATE alone locks in any order.
-    candidates = _usable(
-        MailToken.transaction_digest == check.transaction_digest,
-        MailToken.attempts < check.attempts,
-        MailToken.created_at > clock.read(db) - timedelta(seconds=check.seconds),
-    ).order_by(MailToken.id)
+    candidates = _candidates(db, check).order_by(MailToken.id)
     ids = [token.id for token in db.scalars(candidates.with_for_update())]
     if not ids:
         return []
@@ -111,6 +112,14 @@ def _void(db: Session, *conditions: ColumnElement[bool]) -> None:
         delete(MailToken)
         .where(MailToken.id.in_(found))
         .execution_options(synchronize_session=False)
+    )
+
+
+def _candidates(db: Session, check: CodeCheck) -> Select[MailToken]:
+    return _usable(
+        MailToken.transaction_digest == check.transaction_digest,
+        MailToken.attempts < check.attempts,
+        MailToken.created_at > clock.read(db) - timedelta(seconds=check.seconds),
     )
 
 

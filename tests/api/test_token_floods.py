@@ -14,6 +14,7 @@ from counterfoil import tokens
 from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, read_tokens
+from tests.support.mailbox import Mailbox
 from tests.support.waiting import flush_deferred_writes
 
 LIMITS = {"refresh_misses_per_minute": 2, "revocation_misses_per_minute": 3}
@@ -102,6 +103,19 @@ def test_what_was_never_issued_is_looked_up_without_a_writing_transaction(
         expected = 400 if door == "/token" else 200
         assert world.send(door, made_up(kind), ip="192.0.2.1") == expected
     assert begun == [True]
+
+
+def test_a_code_without_a_mail_is_looked_up_without_a_writing_transaction(
+    make_client: MakeClient, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(**mailbox.settings)
+    wrong = {"transaction": made_up(TokenKind.TRANSACTION), "code": "BBBB-BBBB"}
+    with transactions(client.http, monkeypatch) as begun:
+        for path, more in (("/email/verify", {}), ("/password/reset", {"new_password": PASSWORD})):
+            assert client.http.post(path, json={**wrong, **more}).status_code == 400
+    # The task that sends mails looks for some.
+    assert all(begun)
+    assert len(begun) >= 2
 
 
 @pytest.mark.parametrize(("door", "limit", "before"), [("/token", 2, 400), ("/revoke", 3, 200)])

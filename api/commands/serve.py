@@ -44,12 +44,15 @@ def serve(
 
 
 def _announce(settings: Settings) -> None:
-    host = settings.api.host
-    # No browser makes passkeys for an address.
-    url = url_of("localhost" if host == "127.0.0.1" else host, settings.api.port)
+    host, port = settings.api.host, settings.api.port
+    # The issuer, unless it is set: clients compare it with the address at which they found it.
+    url = url_of(host, port)
     typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {url}/docs", err=True)
+    if host == "127.0.0.1" and settings.api.pages:
+        reason = "browsers make none for an IP address"
+        typer.echo(f"  passkeys       {url_of('localhost', port)} ({reason})", err=True)
     origin = " (DATABASE_URL is not set)" if settings.database.is_default else ""
     typer.echo(f"  database       {settings.database.address}{origin}", err=True)
     if not _has_administrator(settings):

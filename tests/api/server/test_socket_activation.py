@@ -41,7 +41,7 @@ def test_clients_that_come_while_the_service_restarts_wait_and_are_answered(
             Server.launch(url, workers=workers, listening=listening) as server,
         ):
             assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
-            assert f"Counterfoil serves http://localhost:{server.port}\n" in server.log()
+            assert f"Counterfoil serves http://127.0.0.1:{server.port}\n" in server.log()
             server.stop()
             assert "Traceback" not in server.log()
 
@@ -53,7 +53,7 @@ def test_systemd_can_start_the_service_at_the_first_connection(tmp_path: Path) -
     handed_on = [option for name in names for option in ("--setenv", name)]
     command = [program, "--listen", "127.0.0.1:{port}", *handed_on, *API_PY]
     with Server.launch(f"sqlite:///{tmp_path}/counterfoil.db", command=command) as server:
-        assert f"Counterfoil serves http://localhost:{server.port}\n" in server.log()
+        assert f"Counterfoil serves http://127.0.0.1:{server.port}\n" in server.log()
 
 
 def test_sockets_for_another_process_are_left_alone(tmp_path: Path) -> None:

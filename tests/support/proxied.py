@@ -17,6 +17,8 @@ from harness.proxies import Proxy
 from harness.server import Server
 from tests.support.client import PASSWORD
 
+# What follows "X-Auth-" in the names of headers that say who calls.
+IDENTITY = ["User", "Email", "Roles", "Scopes", "Session", "Client", "Time", "Acr", "Amr"]
 _numbers = iter(range(1_000_000))
 
 

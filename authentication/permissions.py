@@ -1,9 +1,9 @@
 """What scopes a new credential may be given; counterfoil/permissions.py says what they allow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from authentication.errors import InvalidScope
-from counterfoil.permissions import ACCOUNT, Scopes, split_scopes
+from counterfoil.permissions import ACCOUNT, Scopes, split_scopes, usable
 
 __all__ = [
     "ACCOUNT",
@@ -14,6 +14,7 @@ __all__ = [
     "grant_to_api_key",
     "join",
     "narrow",
+    "roles_of_api_key",
 ]
 
 ADMIN = "admin"
@@ -49,6 +50,14 @@ def grant_to_api_key(requested: Scopes | None, available: Scopes) -> Scopes:
         given = join(available - {ACCOUNT}) or "none"
         raise InvalidScope(f"Scopes that cannot be given: {join(missing)}. That can: {given}.")
     return requested
+
+
+def roles_of_api_key(requested: Scopes | None, roles: Mapping[str, Scopes]) -> tuple[str, ...]:
+    """The roles to record with a new API key, of those that whoever makes it can use.
+
+    All of them, unless scopes are requested: then those that a token narrowed to them would have.
+    """
+    return usable(None if requested is None else join(requested), roles).roles
 
 
 def join(scopes: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """Roles and scopes: what a credential may do at this moment.
 
 A credential's scopes are cut to what its user's roles give now, so a demotion holds at once. A
-credential has a role only if it holds all scopes of that role.
+credential has a role only if it holds all scopes of that role. One that was narrowed to scopes has
+no role that gives none: it would act in that role whatever it was narrowed to.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,13 +54,14 @@ def of_session(token_scopes: str | None, grants: str | None) -> Usable:
 def usable(token_scopes: str | None, roles: Mapping[str, Scopes]) -> Usable:
     """The same, by the scopes of each role. `token_scopes` is None if it was not narrowed.
 
-    One that was narrowed has only the roles all of whose scopes it holds.
+    One that was narrowed has only the roles that give scopes, all of which it holds.
     """
     available = frozenset({ACCOUNT}).union(*roles.values())
     if token_scopes is None:
         return Usable(tuple(roles), available)
     scopes = available & split_scopes(token_scopes)
-    return Usable(_held(roles, scopes), scopes)
+    giving = {name: given for name, given in roles.items() if given}
+    return Usable(_held(giving, scopes), scopes)
 
 
 @lru_cache(maxsize=1024)
@@ -74,7 +76,8 @@ def usable_by_api_key(
     """The same, by the scopes of each role. Never the account, and no role later than the key.
 
     `granted_roles` are those it was made with, divided by commas; of them it has those that its
-    user still has, and all of whose scopes it holds.
+    user still has, and all of whose scopes it holds. One that was made for some scopes was made
+    with no role that gives none: see `authentication.permissions.roles_of_api_key`.
     """
     scopes = usable(key_scopes, roles).scopes - {ACCOUNT}
     granted = (granted_roles or "").split(",")

@@ -257,7 +257,10 @@ def _create(
         raise InvalidField("expires_in_days", f"A key expires after {longest} days at the latest.")
     cleaned = replace(request, name=labels.clean("name", request.name, least=1))
     scopes = permissions.grant_to_api_key(request.scopes, available.scopes)
-    new = _add(db, user_id, cleaned, Usable(available.roles, scopes))
+    found = queries.users.find_roles(db, available.roles)
+    giving = {role.name: split_scopes(role.scopes) for role in found}
+    roles = permissions.roles_of_api_key(request.scopes, giving)
+    new = _add(db, user_id, cleaned, Usable(roles, scopes))
     _record(db, Event.API_KEY_CREATED, new.stored, origin)
     return new
 

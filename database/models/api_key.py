@@ -14,7 +14,7 @@ class ApiKey(Base):
     """`hint` is the last four characters of the key, by which its owner recognises it.
 
     `expires_at` is NULL for a key that does not expire, `scopes` for all scopes of the user's
-    roles. `roles` are the names of those that its creator could use, separated by commas.
+    roles. `roles` are the names of those it was made with, separated by commas.
     `replaced_at` is when the key was rotated; it stays valid until it expires.
     `requests_per_minute` is NULL for a key without limit; `expiry_noticed_at` is when its owner was
     told that it will expire.

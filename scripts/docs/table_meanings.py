@@ -101,7 +101,7 @@ COLUMNS = {
     "api_keys.key_digest": "of the key",
     "api_keys.hint": "the last characters of the key",
     "api_keys.scopes": "what it was given; NULL: all that the roles grant",
-    "api_keys.roles": "the roles its creator could use, separated by commas",
+    "api_keys.roles": "the roles it was made with, separated by commas",
     "api_keys.created_at": _CREATED,
     "api_keys.expires_at": "from when on it is rejected; NULL: never",
     "api_keys.last_used_at": "updated at most once a minute",
@@ -289,7 +289,7 @@ CREDENTIAL_VIEW = {
     "user_updated_at": "when it was last changed",
     "user_roles": "the roles of the account but those that require a second factor that the session"
     " lacks, in alphabetical order",
-    "roles": "those that the credential may use",
+    "roles": "those that the credential may use; if it was narrowed, none that gives no scopes",
     "scopes": "what it may do, in alphabetical order",
     "session_id": "a UUID; NULL for an API key",
     "session_expires_at": "the latest end of the session; NULL for an API key",

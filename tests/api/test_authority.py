@@ -115,6 +115,34 @@ def test_an_api_key_has_the_roles_it_was_made_with_while_it_holds_their_scopes(
     assert authority(client, whole) == NOWHERE
 
 
+def test_a_role_without_scopes_is_that_of_credentials_that_were_not_narrowed(
+    client: Client, sql: Sql
+) -> None:
+    client.register()
+    give_role(sql, "admin")
+    sql("UPDATE roles SET scopes = ' ' WHERE name = 'admin'")
+    tokens = client.log_in()
+    assert authority(client, tokens) == EVERYWHERE
+    assert authority(client, client.create_api_key(tokens, name="whole")["key"]) == EVERYWHERE
+    assert authority(client, client.log_in(scope="account")) == NOWHERE
+    for scopes in ([], ["rotate"]):
+        key = client.create_api_key(tokens, name=f"narrow {scopes}", scopes=scopes)
+        assert authority(client, key["key"]) == NOWHERE
+        rotated = client.http.post(f"/api-keys/{key['id']}/rotate", headers=tokens.headers)
+        assert authority(client, rotated.json()["key"]) == NOWHERE
+
+
+def test_a_key_that_was_made_for_some_scopes_gets_no_role_that_comes_to_give_fewer(
+    client: Client, sql: Sql
+) -> None:
+    client.register()
+    give_role(sql, "admin")
+    key = client.create_api_key(client.log_in(), scopes=["introspect"])["key"]
+    for scopes in ("introspect", ""):
+        sql(f"UPDATE roles SET scopes = '{scopes}' WHERE name = 'admin'")
+        assert authority(client, key) == NOWHERE
+
+
 def test_a_rotated_key_has_no_role_that_the_old_one_had_not(client: Client, sql: Sql) -> None:
     tokens = client.sign_up()
     early = client.create_api_key(tokens, name="early", scopes=[])

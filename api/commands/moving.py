@@ -32,14 +32,15 @@ def import_users(
 ) -> None:
     """Import users with their ids and password hashes, and print how many rows became users.
 
-    What is in the way is listed by row, and then nothing is imported. An interrupted import is
-    completed by a second one, which leaves out the users that are there.
+    What is in the way is listed by row, and then nothing is imported. Names with characters that do
+    not show are listed as well, and taken as they are. An interrupted import is completed by a
+    second one, which leaves out the users that are there.
     """
     with support.connected() as (database, settings):
         users = UserImport(database, settings, path)
         count = users.count()
         _show_progress("Checking", users.check(), total=count)
-        _list_problems(users.problems)
+        _list_problems([*users.problems, *users.notes])
         new = count - users.present - len({one.number for one in users.problems})
         typer.echo(f"{users.present} of {count} rows are users already.", err=True)
         if users.problems and not skip_faulty:

@@ -1,7 +1,8 @@
 """Imports users, with their ids and password hashes, from rows of CSV or JSON.
 
 All rows are checked before any is imported. Names that could not be chosen today are taken as they
-are, so that their users can log in; only what the database cannot hold is in the way.
+are, so that their users can log in; only what the database cannot hold is in the way. Those with
+characters that do not show are named, because people may take one for another.
 """
 
 import re
@@ -23,12 +24,14 @@ from authentication.settings import AuthenticationSettings
 from database import limits, queries
 from database.engine.session import Database
 from database.models import User, user_roles
+from database.text import has_invisible
 
 REQUIRED = ("email",)
 COLUMNS = (
     *("id", "email", "username", "name", "surname", "website", "hashed_password"),
     *("is_active", "email_verified", "roles", "created_at"),
 )
+_SHOWN = ("email", "username", "name", "surname", "website")
 _MAX_HASH_LENGTH = 255
 _NUMBER = re.compile(r"[ +-]*[0-9 ]*")
 
@@ -49,12 +52,14 @@ class UserImport:
     """An import of one file. `check` comes first; `store` imports what it has not found fault with.
 
     `present` counts the rows whose users are there already, as after a run that was interrupted.
+    `notes` are about rows that are imported all the same.
     """
 
     database: Database
     settings: AuthenticationSettings
     path: Path
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
     present: int = 0
     _seen: dict[str, set[object]] = field(
         default_factory=lambda: {"id": set(), "email": set(), "username": set()}
@@ -77,6 +82,7 @@ class UserImport:
             with self.database.transaction(read_only=True) as db:
                 self._compare(db, [account for account in accounts if account is not None])
             self.problems += parser.problems
+            self.notes += parser.notes
             yield len(batch)
 
     def store(self) -> Iterator[int]:
@@ -184,6 +190,7 @@ class _Parser:
         self._hasher = hasher
         self._roles = frozenset(roles)
         self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
 
     def parse(self, row: Row) -> _Account | None:
         """None if anything is in the way."""
@@ -206,7 +213,16 @@ class _Parser:
             values["created_at"] = values["updated_at"] = created_at
         roles = self._read_roles(reader)
         self.problems += reader.problems
-        return None if reader.problems else _Account(row.number, values, roles)
+        if reader.problems:
+            return None
+        self._note_invisible(row.number, values)
+        return _Account(row.number, values, roles)
+
+    def _note_invisible(self, number: int, values: Values) -> None:
+        for column in _SHOWN:
+            if has_invisible(values[column] or ""):
+                text = "it has characters that do not show, and is taken as it is"
+                self.notes.append(Problem(number, column, text))
 
     def _read_email(self, reader: Reader) -> str:
         """In the normalised form where it is an address that could be chosen today."""

@@ -6,7 +6,7 @@ import pytest
 from httpx2 import Response
 from passlib.hash import bcrypt
 
-from tests.support.administrator import Sql, insert_user
+from tests.support.administrator import Sql, give_role, insert_user
 from tests.support.client import PASSWORD, Client, Tokens
 
 pytestmark = pytest.mark.one_database
@@ -45,6 +45,27 @@ def test_no_door_takes_a_new_name_with_a_character_that_does_not_show(
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
     key = client.http.post("/api-keys", json={"name": text}, headers=tokens.headers)
     assert key.json()["errors"][0]["field"] == "name"
+
+
+@pytest.mark.parametrize("invisible", ["\u202e", "\u200b", "\u3164"], ids=ascii)
+def test_nor_does_a_door_of_administrators(client: Client, sql: Sql, invisible: str) -> None:
+    client.register(username="ada")
+    give_role(sql, "admin")
+    headers = client.log_in().headers
+    text = f"Ad{invisible}a"
+
+    def field(method: str, path: str, **body: Any) -> str:
+        answer = client.http.request(method, path, json=body, headers=headers)
+        assert answer.status_code == 422
+        return str(answer.json()["errors"][0]["field"])
+
+    for name in ("name", "surname", "username", "website"):
+        new = {"email": "new@example.org", "name": "New", name: text}
+        assert field("POST", "/admin/users", **new) == name
+        assert field("PATCH", "/admin/users/1", **{name: text}) == name
+    assert field("POST", "/admin/users", email=f"{text}@example.org", name="New") == "email"
+    assert field("PATCH", "/admin/users/1", email=f"{text}@example.org") == "email"
+    assert field("POST", "/admin/clients", name=text, redirect_uris=["https://a.example"]) == "name"
 
 
 def test_a_name_in_any_script_is_a_name(client: Client) -> None:

@@ -77,6 +77,29 @@ def test_imported_users_log_in_with_their_ids_names_and_roles(
     assert client.register("new@example.org").json()["id"] == 4_001
 
 
+def test_names_with_characters_that_do_not_show_are_listed_and_taken_as_they_are(
+    command: Command, make_client: MakeClient, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path / "users.csv",
+        {"email": "ada@example.org", "username": "ada", "name": "Ada", "surname": "King"},
+        {
+            "email": "eve\u200b@example.org",
+            "username": "\u202eada",
+            "name": "A\u3164da",
+            "surname": "K\u00ading",
+            "hashed_password": HASHED,
+        },
+    )
+    result = command("import-users", path)
+    assert (result.exit_code, result.stdout) == (0, "2\n")
+    columns = [line.split(": ")[:2] for line in problems(result)]
+    assert columns == [["row 3", one] for one in ("email", "username", "name", "surname")]
+    client = make_client(foreign_password_hashes=("pbkdf2_sha256",))
+    me = client.me(client.log_in("\u202eada")).json()
+    assert (me["name"], me["surname"]) == ("A\u3164da", "K\u00ading")
+
+
 def test_a_user_without_a_hash_has_no_password(
     command: Command, client: Client, tmp_path: Path
 ) -> None:

@@ -177,6 +177,21 @@ def test_a_deleted_user_is_gone_with_everything_but_the_last_administrator_stays
 
 
 @pytest.mark.usefixtures("may_change_roles")
+@pytest.mark.parametrize("invisible", ["\u202e", "\u200b", "\u3164"], ids=ascii)
+def test_no_role_is_named_or_described_with_a_character_that_does_not_show(
+    client: Client, admin: Tokens, invisible: str
+) -> None:
+    text = f"sup{invisible}port"
+    for method, path, body, field in (
+        ("POST", "/admin/roles", {"name": text}, "name"),
+        ("POST", "/admin/roles", {"name": "support", "description": text}, "description"),
+        ("PATCH", "/admin/roles/user", {"description": text}, "description"),
+    ):
+        answer = call(client, admin, method, path, body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+@pytest.mark.usefixtures("may_change_roles")
 def test_a_role_is_created_given_changed_and_deleted_and_holds_at_once(
     client: Client, admin: Tokens
 ) -> None:

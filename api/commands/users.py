@@ -13,6 +13,7 @@ from authentication.administration import operations
 from authentication.administration.operations import UserFilter
 from authentication.audit import COMMAND
 from authentication.credentials import api_keys
+from authentication.factors import listing
 from authentication.passwords import strength
 from authentication.passwords.hasher import NO_PASSWORD, PasswordHasher
 from database.models import User
@@ -160,7 +161,8 @@ def set_password(
 ) -> None:
     """Set a user's password, and revoke all their sessions and API keys.
 
-    The networks from which they have logged in before become unknown.
+    The networks from which they have logged in before become unknown. Second factors stay: if
+    somebody else may have added one, remove them by `factors remove`.
     """
     password = _read_password(password_stdin)
     with support.connected() as (database, settings):
@@ -174,8 +176,11 @@ def set_password(
             password_change.store_password(
                 db, user, hashed, origin=COMMAND, end_api_keys=not keep_api_keys
             )
+            factors = listing.read(db, user.id).factors
         revoked = "sessions are" if keep_api_keys else "sessions and API keys are"
         typer.echo(f"The password of {user.email} is set; their {revoked} revoked.", err=True)
+        if factors:
+            typer.echo("Their second factors stay: see `factors list`.", err=True)
 
 
 def disable_user(who: support.UserArgument) -> None:

@@ -9,7 +9,7 @@ from api.commands.cli import cli
 from authentication.factors import sealing
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, user_id
-from tests.support.client import Client, MakeClient, Tokens
+from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.factors import App
 
 Run = Callable[..., Result]
@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 def run(database_url: str) -> Run:
     def run(*arguments: str, keys: str = factors.SECRET_KEY) -> Result:
         environment = {"DATABASE_URL": database_url, "COUNTERFOIL_SECRET_KEYS": keys}
-        return CliRunner(env=environment).invoke(cli, arguments)
+        return CliRunner(env=environment).invoke(cli, arguments, input=f"{PASSWORD} 2\n")
 
     return run
 
@@ -37,6 +37,19 @@ def tokens(client: Client) -> Tokens:
 @pytest.fixture
 def app(client: Client, tokens: Tokens, sql: Sql) -> App:
     return factors.enrol(client, tokens, sql)
+
+
+@pytest.mark.usefixtures("app")
+def test_who_sets_a_password_is_told_of_factors_that_somebody_else_may_have_added(
+    run: Run, client: Client
+) -> None:
+    client.sign_up("eve@example.org")
+    said = {
+        email: run("set-password", email, "--password-stdin").stderr
+        for email in ("ada@example.org", "eve@example.org")
+    }
+    assert "Their second factors stay: see `factors list`.\n" in said["ada@example.org"]
+    assert "second factors" not in said["eve@example.org"]
 
 
 def test_factors_are_listed_and_removed(

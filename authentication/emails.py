@@ -28,11 +28,25 @@ class LoginName:
         try:
             return cls(typed, normalise_email(typed))
         except InvalidField:
-            return cls(typed, typed.lower())
+            return cls(typed, unicodedata.normalize("NFC", typed.lower()))
+
+    def spellings(self) -> dict[str, str]:
+        """How else an account may have it that was moved with it. None in plain ASCII.
+
+        By the names that they have in the outbox.
+        """
+        if self.typed.isascii() and self.normalised.isascii():
+            return {}
+        return {"typed": self.typed, "decomposed": text.decompose(self.normalised)}
 
 
-def parse_address(raw: str) -> str:
-    """The normalised form of an address, also of one that nobody can register today.
+def normalise_stored(email: str) -> str:
+    """The normalised form of an address of an account: all its spellings have the same."""
+    return LoginName.parse(email).normalised
+
+
+def parse_address(raw: str) -> LoginName:
+    """An address in its forms, also one that nobody can register today.
 
     An account may have been moved with it. Raises InvalidField.
     """
@@ -41,7 +55,7 @@ def parse_address(raw: str) -> str:
         raise _invalid()
     if to_deliverable(name.typed) is None:
         raise _invalid()
-    return name.normalised
+    return name
 
 
 def to_deliverable(address: str) -> str | None:

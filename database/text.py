@@ -24,6 +24,11 @@ def has_invisible(text: str) -> bool:
     return any(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
+def decompose(text: str) -> str:
+    """With each accent as a character of its own, as some systems have stored names."""
+    return unicodedata.normalize("NFD", text)
+
+
 def is_comparable(text: str) -> bool:
     """Whether PostgreSQL accepts it as a parameter: without NUL and lone surrogates."""
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.accounts import names
 from authentication.audit import Event, Origin
+from authentication.emails import normalise_stored
 from authentication.mail import links
 from authentication.mail.kinds import LinkKind, MailKind
 from authentication.mail.letters import Letter
@@ -50,7 +51,7 @@ class Composer:
         return compose(db, mail)
 
     def _reset(self, db: Session, mail: OutgoingMail) -> Letter | None:
-        user = queries.users.hold_by_email(db, mail.address)
+        user = _owner(db, mail)
         if user is None or not user.is_active or not queries.outbox.lock_leased(db, mail):
             return None
         by_administrator = mail.data.get("by_administrator")
@@ -134,7 +135,8 @@ class Composer:
             transaction_digest=digest,
             code_digest=links.code_digest(code, digest) if code and digest else None,
             user_id=user.id if user else None,
-            address=address.lower(),
+            # As a request for another mail has it, which voids this.
+            address=mail.address.lower(),
             current_address=user.email if user else None,
             data=_kept(mail, kind),
             created_at=now,
@@ -150,6 +152,16 @@ class Composer:
             **_place(mail),
         }
         return Letter(mail.kind, address, mail.locale, says)
+
+
+def _owner(db: Session, mail: OutgoingMail) -> User | None:
+    """Whose address that is, in whatever spelling they have it.
+
+    Never somebody whose mails are counted under another address.
+    """
+    spellings = [mail.data[name] for name in queries.outbox.SPELLINGS if name in mail.data]
+    user = queries.users.hold_by_email(db, mail.address, spellings=spellings)
+    return user if user is not None and normalise_stored(user.email) == mail.address else None
 
 
 def _active_user(db: Session, mail: OutgoingMail) -> User | None:

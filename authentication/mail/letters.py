@@ -79,7 +79,8 @@ class Letters:
         return self._sender.display_name or self._sender.domain
 
     def _assemble(self, to: Address, *, subject: str, text: str, html: str) -> EmailMessage:
-        message = EmailMessage(policy=email.policy.SMTP)
+        is_ascii = to.addr_spec.isascii()
+        message = EmailMessage(policy=email.policy.SMTP if is_ascii else email.policy.SMTPUTF8)
         message["From"] = self._sender
         message["To"] = to
         message["Subject"] = subject

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from authentication.audit import Origin
+from authentication.emails import LoginName, normalise_stored
 from authentication.mail.kinds import VOIDED_BY_CHANGES, LinkKind, MailKind
 from authentication.mail.settings import MailSettings
 from authentication.throttling import counting, limits
@@ -30,7 +31,7 @@ class Outbox:
         self.settings = settings
         self._is_limited = is_limited
 
-    def add_reset(self, db: Session, address: str, *, origin: Origin) -> str | list[Exceeded]:
+    def add_reset(self, db: Session, name: LoginName, *, origin: Origin) -> str | list[Exceeded]:
         """A mail to the owner of this address, if there is one. Returns its transaction id.
 
         Returns what was exceeded if the client asks too often. If too many mails were asked for
@@ -39,21 +40,25 @@ class Outbox:
         exceeded = self._count_client(db, origin)
         if exceeded:
             return exceeded
+        address = name.normalised
         is_sent = not self._count_recipient(db, address, origin)
         queries.outbox.supersede(db, MailKind.RESET, address=address, applies=is_sent)
         queries.mail_tokens.void_of_address(db, address, LinkKind.RESET, applies=is_sent)
         text, data = _begin_transaction(origin)
+        data |= name.spellings()
         self._add(db, MailKind.RESET, address, origin, data, is_throttled=not is_sent)
         return text
 
     def add_reset_for(self, db: Session, user: User, *, origin: Origin) -> list[Exceeded]:
         """A mail that an administrator asks for. Returns what was exceeded, and then adds none."""
-        address = user.email.lower()
+        name = LoginName.parse(user.email)
+        address = name.normalised
         exceeded = self._count_recipient(db, address, origin)
         if not exceeded:
             queries.outbox.supersede(db, MailKind.RESET, address=address)
             queries.mail_tokens.void_of_address(db, address, LinkKind.RESET)
-            self._add(db, MailKind.RESET, address, origin, {"by_administrator": True})
+            data = {"by_administrator": True, **name.spellings()}
+            self._add(db, MailKind.RESET, address, origin, data)
         return exceeded
 
     def add_registration(
@@ -162,7 +167,7 @@ def void(db: Session, user_id: int, kinds: Sequence[LinkKind]) -> None:
 def void_all(db: Session, user: User) -> None:
     """Void every link of a user, and what is pending: the address or password has changed."""
     # Rows of the outbox before tokens, as everywhere.
-    queries.outbox.supersede(db, MailKind.RESET, address=user.email.lower())
+    queries.outbox.supersede(db, MailKind.RESET, address=normalise_stored(user.email))
     void(db, user.id, VOIDED_BY_CHANGES)
     if user.pending_email is not None:
         queries.users.set_pending_email(db, user, None)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from authentication.audit import Origin
+from authentication.emails import normalise_stored
 from authentication.errors import InvalidMailToken
 from authentication.mail import links
 from authentication.mail.kinds import LinkKind
@@ -103,7 +104,7 @@ def use(db: Session, token: MailToken) -> User:
     if user is None or not _is_bound(db, token, user):
         raise InvalidMailToken
     # A request for another mail locks these, which no user holds, before it voids tokens.
-    queries.outbox.lock_unsent(db, LinkKind.RESET, address=user.email.lower())
+    queries.outbox.lock_unsent(db, LinkKind.RESET, address=normalise_stored(user.email))
     if not queries.mail_tokens.use(db, token.id):
         raise InvalidMailToken
     return user

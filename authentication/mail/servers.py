@@ -84,4 +84,8 @@ def parse_recipient(address: str) -> Address:
     deliverable = to_deliverable(address)
     if deliverable is None:
         raise ValueError("no mail can be sent to this address")
-    return Address(addr_spec=deliverable)
+    if deliverable.isascii() or deliverable.startswith('"'):
+        return Address(addr_spec=deliverable)
+    # Parsing it as a whole would reject it, though many servers take such names (RFC 6531).
+    name, _, domain = deliverable.rpartition("@")
+    return Address(username=name, domain=domain)

@@ -13,6 +13,8 @@ from database.models import OutgoingMail, User
 
 _UNFINISHED = OutgoingMail.sent_at.is_(None) & OutgoingMail.failed_at.is_(None)
 
+# What `data` says of other spellings of the address under which an account may have been moved.
+SPELLINGS = ("typed", "decomposed")
 SUPERSEDED = "superseded"
 THROTTLED = "throttled"
 
@@ -87,7 +89,9 @@ def remove_pointless(db: Session, *, kind: str, limit: int) -> int:
     Clients can make up any number of addresses, so many are deleted by one statement. Returns how
     many there were.
     """
-    theirs = exists().where(func.lower(User.email) == OutgoingMail.address, User.is_active)
+    others = (func.lower(OutgoingMail.data[name].as_string()) for name in SPELLINGS)
+    is_theirs = func.lower(User.email).in_([OutgoingMail.address, *others])
+    theirs = exists().where(is_theirs, User.is_active)
     is_for_nobody = (OutgoingMail.kind == kind) & ~theirs
     found = (
         select(OutgoingMail.id)

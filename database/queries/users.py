@@ -26,7 +26,7 @@ from database.models import Role, User, user_roles
 from database.models.user import NO_PASSWORD
 from database.queries import released_names
 from database.search import has_words
-from database.text import is_comparable
+from database.text import decompose, is_comparable
 
 # A user has a few roles and addresses only, so that a join is cheaper than another statement.
 _WITH_ROLES = joinedload(User.roles)
@@ -41,24 +41,25 @@ def find(db: Session, user_id: int) -> User | None:
 def find_by_name(db: Session, typed: str, *, normalised: str) -> User | None:
     """A user by e-mail address or username, with roles and known addresses.
 
-    An address is found as it was typed and in its normalised form. If there is an account for each,
-    it is the one that was typed.
+    A name is found as it was typed, in its normalised form, and with accents that are characters of
+    their own. If there is an account for each, it is the one that was typed.
     """
     if not is_comparable(typed):
         return None
-    parameters = {"typed": typed, "normalised": normalised}
-    found = db.scalars(_BY_NAME, parameters).unique()
-    return next((user for user in found if _is_name_of(user, typed, normalised)), None)
+    forms = {"normalised": normalised, "decomposed": decompose(normalised)}
+    found = db.scalars(_BY_NAME, {"typed": typed, **forms}).unique()
+    spellings = {typed.lower(), *forms.values()}
+    return next((user for user in found if _is_name_of(user, spellings)), None)
 
 
-def _is_name_of(user: User, typed: str, normalised: str) -> bool:
+def _is_name_of(user: User, spellings: set[str]) -> bool:
     """Whether a user that the database has found by a name has it by Python's rules as well.
 
     PostgreSQL lowers "İda" to "ida". If that found an account, its throttle would tell that the
     account exists: names without one are counted in the form that Python lowers.
     """
     names = {name.lower() for name in (user.email, user.username) if name is not None}
-    return not names.isdisjoint({typed.lower(), normalised})
+    return not names.isdisjoint(spellings)
 
 
 def lock(db: Session, user_id: int) -> User | None:
@@ -117,9 +118,15 @@ def hold(db: Session, user_id: int) -> User | None:
     return _one(db, _held(User.id == user_id))
 
 
-def hold_by_email(db: Session, address: str) -> User | None:
-    """A user by lower-case address, in the same way."""
-    return _one(db, _held(func.lower(User.email) == address))
+def hold_by_email(db: Session, address: str, *, spellings: Sequence[str] = ()) -> User | None:
+    """A user by lower-case address, in the same way.
+
+    Or by another spelling of it, in the order in which they are given, with capitals or without.
+    """
+    email = func.lower(User.email)
+    forms = [*(func.lower(spelling) for spelling in spellings), address]
+    preference = case(*((email == form, place) for place, form in enumerate(forms)))
+    return db.scalar(_held(email.in_(forms)).order_by(preference).limit(1))
 
 
 def _held(condition: ColumnElement[bool]) -> Select[User]:
@@ -335,7 +342,11 @@ def delete(db: Session, user_id: int) -> None:
 def _select_by_name() -> Select[User]:
     # Lowered by the database, as its indexes are: SQLite knows only the letters of ASCII.
     typed = func.lower(bindparam("typed", type_=String))
-    spellings = typed, bindparam("normalised", type_=String)
+    spellings = (
+        typed,
+        bindparam("normalised", type_=String),
+        bindparam("decomposed", type_=String),
+    )
     email, username = func.lower(User.email), func.lower(User.username)
     preference = case((email == spellings[0], 0), (email == spellings[1], 1), else_=2)
     return (

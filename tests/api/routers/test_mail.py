@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -446,6 +447,31 @@ def test_an_account_that_was_moved_from_an_internal_domain_gets_a_mail(
     assert forget(client, "SVC@company.local").status_code == 202
     assert reset(client, mailbox.take_one("svc@company.local").token).status_code == 204
     assert client.try_to_log_in("svc@company.local", NEW).status_code == 200
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        ("rene\u0301@example.org", "rene\u0301@example.org"),
+        ("rene\u0301@example.org", "Ren\u00e9@Example.ORG"),
+        ("ren\u00e9@company.local", "rene\u0301@company.local"),
+        ("\u00c9VE@example.org", "\u00c9VE@example.org"),
+    ],
+    ids=ascii,
+)
+def test_an_account_that_was_moved_with_another_spelling_of_its_address_gets_a_mail(
+    client: Client, mailbox: Mailbox, sql: Sql, stored: str, typed: str
+) -> None:
+    insert_user(sql, stored)
+    assert forget(client, typed).status_code == 202
+    (older,) = mailbox.take()
+    assert forget(client, typed).status_code == 202
+    (mail,) = mailbox.take()
+    assert unicodedata.normalize("NFC", mail.to) == unicodedata.normalize("NFC", stored)
+    assert reset(client, older.token).status_code == 400
+    assert reset(client, mail.token).status_code == 204
+    assert client.try_to_log_in(typed, NEW).status_code == 200
 
 
 def test_an_address_with_an_umlaut_gets_one_mail(client: Client, mailbox: Mailbox) -> None:

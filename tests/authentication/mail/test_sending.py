@@ -87,6 +87,17 @@ def test_a_mail_reaches_its_one_recipient(client: Client, server: MailServer, sq
     assert "transaction" not in str(sql("SELECT data FROM outbox"))
 
 
+@pytest.mark.one_database
+def test_a_mail_reaches_an_address_with_an_accent(client: Client, server: MailServer) -> None:
+    assert client.register("Ren\u00e9@example.org").status_code == 201
+    forget(client, "ren\u00e9@example.org")
+    until(lambda: server.received)
+    ((recipients, content),) = server.received
+    assert recipients == ["ren\u00e9@example.org"]
+    assert mailbox.parse(content).to == "ren\u00e9@example.org"
+    assert mailbox.parse(content).token.startswith("cfm_")
+
+
 def test_a_mail_that_is_refused_for_now_is_sent_later_once(
     client: Client, server: MailServer, sql: Sql
 ) -> None:

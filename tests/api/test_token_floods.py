@@ -14,6 +14,7 @@ from counterfoil import tokens
 from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client, MakeApp, MakeClient, read_tokens
+from tests.support.console import ConsoleClient
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import flush_deferred_writes
 
@@ -264,6 +265,17 @@ def test_an_api_key_that_is_sent_where_a_session_is_needed_is_recorded(
     [(subject, detail)] = sql(query)
     assert subject == "user:1"
     assert "needs a session" in str(detail)
+
+
+def test_a_user_who_asks_for_the_console_is_recorded(
+    ada: ConsoleClient, api: Client, sql: Sql
+) -> None:
+    assert [ada.open("/users").status_code for _ in range(2)] == [403, 403]
+    flush_deferred_writes(api)
+    query = "SELECT subject, detail FROM audit_events WHERE event = 'access.denied'"
+    [(subject, detail)] = sql(query)
+    assert subject == "user:1"
+    assert "needs the scope admin" in str(detail)
 
 
 def test_an_account_makes_so_many_changes_in_a_minute(make_client: MakeClient) -> None:

@@ -98,6 +98,25 @@ def test_a_client_gets_tokens_for_its_own_account(
     assert client.post("/token", **form).json()["error"] == "unauthorized_client"
 
 
+def test_a_client_gets_so_many_tokens_for_its_own_account_in_a_minute(
+    make_console: Callable[..., ConsoleClient], register: Callable[..., None], sql: Sql
+) -> None:
+    browser = make_console(writes_per_minute=3)
+    Client(browser.http).register("robot@example.org")
+    robot = user_id(sql, "robot@example.org")
+    own = {"secret": SECRET, "grants": "client_credentials", "account_id": robot}
+    register("robot", **own)
+    register("other", **own)
+    form = {"grant_type": "client_credentials"}
+
+    def ask(name: str) -> int:
+        return Application(browser, name, SECRET).post("/token", **form).status_code
+
+    assert [ask("robot") for _ in range(5)] == [200] * 3 + [429] * 2
+    assert sql("SELECT count(*) FROM sessions") == [(3,)]
+    assert ask("other") == 200
+
+
 def test_a_registered_client_introspects_if_its_scopes_say_so(
     server: Application, calendar: Application, register: Callable[..., None]
 ) -> None:

@@ -1,15 +1,24 @@
 """White space that was copied with a token is not part of it; an empty header was not sent."""
 
 import base64
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from api.commands.cli import cli
 from counterfoil import tokens
+from counterfoil.fastapi import Counterfoil
+from counterfoil.tokens import TokenKind
 from tests.support.administrator import Sql, give_role
-from tests.support.client import Client, MakeClient
+from tests.support.client import PASSWORD, Client, MakeClient
+from tests.support.console import COOKIE, ConsoleClient
+from tests.support.factors import SECRET_KEY, complete, enrol, mfa_token
+from tests.support.mailbox import Mailbox
+from tests.support.oauth import DEVICE_GRANT, SECRET, Application, add_client
 
 pytestmark = pytest.mark.one_database
 
@@ -122,6 +131,113 @@ def test_the_configured_headers_are_read_in_the_same_way(make_client: MakeClient
     assert client.http.get("/users/me", headers={"X-Key": f" {key}\t"}).status_code == 200
     headers = {"X-Key": "", "Authorization": f"Bearer {key}"}
     assert client.http.get("/users/me", headers=headers).status_code == 200
+
+
+@dataclass(frozen=True)
+class House:
+    """A service with second factors, mails and a client, at whose pages Ada is signed in."""
+
+    browser: ConsoleClient
+    api: Client
+    mailbox: Mailbox
+    sql: Sql
+    database_url: str
+
+    def register(self, secret: str | None = None) -> Application:
+        add_client(self.sql, self.database_url, secret=secret)
+        return Application(self.browser, secret=secret)
+
+    def ask_for_mail(self) -> str:
+        """The transaction of the mail, which is in the mailbox."""
+        answer = self.api.http.post("/password/forgot", json={"email": "ada@example.org"})
+        return str(answer.json()["transaction"])
+
+
+@pytest.fixture
+def house(
+    make_console: Callable[..., ConsoleClient], mailbox: Mailbox, sql: Sql, database_url: str
+) -> House:
+    browser = make_console(secret_keys=(SECRET_KEY,), **mailbox.settings)
+    api = Client(browser.http)
+    api.register()
+    browser.sign_in()
+    return House(browser, api, mailbox, sql, database_url)
+
+
+def redeem_code(house: House) -> int:
+    application = house.register()
+    return application.redeem(pasted(application.get_code())).status_code
+
+
+def redeem_device_code(house: House) -> int:
+    application = house.register()
+    codes = application.post("/device_authorization").json()
+    house.browser.open("/device")
+    house.browser.submit("/device", user_code=codes["user_code"])
+    house.browser.submit("/device/decision", user_code=codes["user_code"], decision="allow")
+    form = {"grant_type": DEVICE_GRANT, "device_code": pasted(codes["device_code"])}
+    return application.post("/token", **form).status_code
+
+
+def send_client_secret(house: House) -> int:
+    application = house.register(secret=SECRET)
+    code = application.get_code()
+    return application.redeem(code, client_secret=pasted(SECRET)).status_code
+
+
+def send_mfa_token(house: House) -> int:
+    app = enrol(house.api, house.api.log_in(), house.sql)
+    token = mfa_token(house.api.try_to_log_in())
+    return complete(house.api, pasted(token), code=app.code()).status_code
+
+
+def send_token_of_a_mail(house: House) -> int:
+    house.ask_for_mail()
+    return reset_password(house, token=pasted(house.mailbox.take_one().token))
+
+
+def send_transaction_of_a_mail(house: House) -> int:
+    transaction = house.ask_for_mail()
+    code = house.mailbox.take_one().code
+    return reset_password(house, transaction=pasted(transaction), code=pasted(code))
+
+
+def reset_password(house: House, **proof: str) -> int:
+    body = {**proof, "new_password": f"new {PASSWORD}"}
+    return house.api.http.post("/password/reset", json=body).status_code
+
+
+def send_cookie(house: House) -> int:
+    cookie = f"{COOKIE}=\t{house.browser.token} "
+    house.browser.http.cookies.clear()
+    page = house.browser.http.get("/account", headers={"Cookie": cookie}, follow_redirects=False)
+    return page.status_code
+
+
+def configure_a_key(house: House) -> int:
+    Counterfoil(FastAPI(), url="http://127.0.0.1:1", api_key=pasted(create_key()))
+    return 200
+
+
+def create_key() -> str:
+    return tokens.create(TokenKind.API_KEY).text
+
+
+def pasted(text: str) -> str:
+    return f"\ufeff \t{text}\u00a0\u200b\r\n"
+
+
+DOORS = [
+    *(redeem_code, redeem_device_code, send_client_secret, send_mfa_token, send_token_of_a_mail),
+    *(send_transaction_of_a_mail, send_cookie, configure_a_key),
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_takes_a_secret_that_was_pasted_with_white_space(
+    house: House, door: Callable[[House], int]
+) -> None:
+    assert door(house) in {200, 204}
 
 
 def test_only_what_is_around_a_token_is_removed() -> None:

@@ -76,6 +76,17 @@ def stored(sql: Sql) -> tuple[int, bool]:
     return count, bool(marked)
 
 
+def test_an_account_logs_in_by_passkey_so_many_times_in_a_minute(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(writes_per_minute=4)
+    phone = Passkey.synced()
+    enrol(client, phone)
+    # The login by password before counts as well.
+    assert [log_in(client, phone).status_code for _ in range(5)] == [200] * 3 + [429] * 2
+    assert sql("SELECT count(*) FROM sessions") == [(4,)]
+
+
 def test_a_passkey_logs_in_without_a_name_or_a_password(client: Client) -> None:
     phone = Passkey.synced()
     enrol(client, phone)

@@ -11,6 +11,7 @@ from tests.support import markup
 from tests.support.client import Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient, address
+from tests.support.oauth import Application, add_client
 
 pytestmark = pytest.mark.one_database
 
@@ -62,6 +63,29 @@ def test_so_has_each_form_of_pages_for_clients_roles_and_factors(
     page = admin.open(path)
     assert page.status_code == 200
     assert_tokens(path, page.text, admin.token)
+
+
+def test_so_has_each_form_by_which_a_user_gives_access(
+    ada: ConsoleClient, sql: Sql, database_url: str
+) -> None:
+    add_client(sql, database_url)
+    calendar = Application(ada)
+    code = calendar.post("/device_authorization").json()["user_code"]
+    for name, page in (
+        ("authorize/decision", calendar.open()),
+        ("device", ada.open("/device")),
+        ("device/decision", ada.submit("/device", user_code=code)),
+    ):
+        assert_tokens(name, page.text, ada.token)
+        assert f"/{name}" in targets_of(page.text)
+    calendar.ask()
+    text = ada.open("/account").text
+    assert "/account/applications/calendar/remove" in targets_of(text)
+    assert_tokens("application", text, ada.token)
+
+
+def targets_of(text: str) -> list[str]:
+    return [target for form in markup.forms(text) for target in form.targets]
 
 
 def assert_tokens(name: str, text: str, key: str | None) -> None:

@@ -137,10 +137,12 @@ def _held(condition: ColumnElement[bool]) -> Select[User]:
 def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None = None) -> set[str]:
     """Which of these lower-case addresses and usernames other users than that one have.
 
-    Or have given up a short while ago, for which there is a digest of each name.
+    Or have given up a short while ago, for which there is a digest of each name. An account that
+    was moved may have a name with accents that are characters of their own.
     """
+    spelt = {form: name for name in names for form in (name, decompose(name))}
     columns = func.lower(User.email), func.lower(User.username)
-    held = select(*columns).where(or_(*(column.in_(names) for column in columns)))
+    held = select(*columns).where(or_(*(column.in_(spelt) for column in columns)))
     if besides is not None:
         held = held.where(User.id != besides)
     kept = [
@@ -150,7 +152,7 @@ def find_taken(db: Session, names: Mapping[str, bytes], *, besides: int | None =
         for name, digest in names.items()
     ]
     rows = db.execute(union_all(held, *kept))
-    return {name for row in rows for name in row}.intersection(names)
+    return {spelt[name] for row in rows for name in row if name in spelt}
 
 
 class Order(StrEnum):

@@ -74,6 +74,17 @@ def test_a_name_in_any_script_is_a_name(client: Client) -> None:
         assert patch(client, tokens, name=name).json()["name"] == name
 
 
+def test_nobody_takes_the_address_of_an_account_in_another_spelling(
+    client: Client, sql: Sql
+) -> None:
+    insert_user(sql, "rene\u0301@example.org")
+    assert client.register("ren\u00e9@example.org").json()["code"] == "email_taken"
+    tokens = client.sign_up()
+    change = {"email": "Ren\u00e9@example.org", "current_password": PASSWORD}
+    taken = patch(client, tokens, **change)
+    assert (taken.status_code, taken.json()["code"]) == (409, "email_taken")
+
+
 def test_a_stored_name_that_could_not_be_given_today_may_stay(client: Client, sql: Sql) -> None:
     tokens = client.sign_up(username="ada")
     sql("UPDATE users SET name = 'Ad\u200da', surname = 'Love\u202elace', username = 'ada l'")
@@ -182,7 +193,7 @@ def test_a_password_that_another_system_has_hashed_as_it_was_typed_is_right_at_e
 
 def test_the_address_that_was_typed_comes_before_its_normal_form(client: Client, sql: Sql) -> None:
     moved = insert_user(sql, "rene\u0301@example.org", "the password of the first")
-    other = client.register("ren\u00e9@example.org").json()["id"]
+    other = insert_user(sql, "ren\u00e9@example.org")
     first = client.log_in("rene\u0301@example.org", "the password of the first")
     assert client.me(first).json()["id"] == moved
     assert client.me(client.log_in("ren\u00e9@example.org")).json()["id"] == other

@@ -7,7 +7,8 @@ from httpx2 import Response
 from passlib.hash import bcrypt
 
 from tests.support.administrator import Sql, give_role, insert_user
-from tests.support.client import PASSWORD, Client, Tokens
+from tests.support.client import PASSWORD, Client, MakeClient, Tokens
+from tests.support.mailbox import Mailbox
 
 pytestmark = pytest.mark.one_database
 
@@ -119,6 +120,26 @@ def test_white_space_around_a_name_is_taken_off_at_every_door(client: Client, sp
     me = patch(client, tokens, **changes).json()
     assert (me["email"], me["username"], me["name"]) == ("ada@example.org", "Ada", "A")
     assert client.create_api_key(tokens, name=spaced("Report"))["name"] == "Report"
+
+
+def test_so_it_is_at_the_doors_of_administrators_and_of_those_who_have_forgotten(
+    make_client: MakeClient, mailbox: Mailbox, sql: Sql
+) -> None:
+    client = make_client(**mailbox.settings)
+    client.register()
+    give_role(sql, "admin")
+    headers = client.log_in().headers
+    names = {"email": "\tEve@example.org\n", "username": " eve ", "name": "\u3000Eve "}
+    eve = client.http.post("/admin/users", json=names, headers=headers).json()
+    assert (eve["email"], eve["username"], eve["name"]) == ("eve@example.org", "eve", "Eve")
+    path = f"/admin/users/{eve['id']}"
+    renamed = client.http.patch(path, json={"name": " Eva\n"}, headers=headers).json()
+    assert renamed["name"] == "Eva"
+    mailbox.take()
+    for typed in (" ada@example.org", "ada@example.org\n"):
+        asked = client.http.post("/password/forgot", json={"email": typed})
+        assert asked.status_code == 202
+        assert mailbox.take_one().to == "ada@example.org"
 
 
 def test_white_space_around_a_password_belongs_to_it(client: Client) -> None:

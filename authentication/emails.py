@@ -39,6 +39,10 @@ class LoginName:
             return {}
         return {"typed": self.typed, "decomposed": text.decompose(self.normalised)}
 
+    def forms(self) -> set[str]:
+        """All spellings under which an account may have it."""
+        return {self.normalised, *self.spellings().values()}
+
 
 def normalise_stored(email: str) -> str:
     """The normalised form of an address of an account: all its spellings have the same."""

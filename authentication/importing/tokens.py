@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from authentication import audit, permissions
 from authentication.audit import COMMAND, Event
-from authentication.emails import LoginName
+from authentication.emails import LoginName, normalise_stored
 from authentication.importing import rows
 from authentication.importing.rows import Problem, Reader, Row
 from counterfoil import foreign_tokens
@@ -113,7 +113,7 @@ class _Token:
     """One valid row."""
 
     digest: bytes
-    email: str
+    name: LoginName
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
@@ -168,7 +168,7 @@ class TokenImport:
             return None
         # A clock that is ahead must not make a session that begins in the future.
         began = min(created_at, now)
-        name = LoginName.parse(email).normalised
+        name = LoginName.parse(email)
         return _Token(digest, name, began, min(last_used_at, now), expires_at, scopes)
 
     def _digest(self, reader: Reader) -> bytes | None:
@@ -201,22 +201,22 @@ class TokenImport:
         return None if "*" in abilities else permissions.join(set(abilities))
 
     def _store(self, db: Session, found: Sequence[_Token], *, dry_run: bool) -> None:
-        users = queries.imports.find_active(db, [token.email for token in found])
+        users = _find_users(db, found)
         known = set(queries.access_tokens.list_known(db, [token.digest for token in found]))
         self.present += len(known)
         new = [token for token in found if token.digest not in known]
-        matched = [token for token in new if token.email in users]
+        matched = [token for token in new if token.digest in users]
         self.without_user += len(new) - len(matched)
         self.stored += len(matched)
         if not dry_run:
             self._insert(db, matched, users)
 
     def _insert(
-        self, db: Session, found: Sequence[_Token], users: Mapping[str, tuple[int, int]]
+        self, db: Session, found: Sequence[_Token], users: Mapping[bytes, tuple[int, int]]
     ) -> None:
         # In the order of users, in which others lock them too.
-        found = sorted(found, key=lambda token: users[token.email])
-        sessions = [self._session(token, *users[token.email]) for token in found]
+        found = sorted(found, key=lambda token: users[token.digest])
+        sessions = [self._session(token, *users[token.digest]) for token in found]
         tokens = [
             {
                 "session_id": session["id"],
@@ -249,3 +249,26 @@ class TokenImport:
             "last_used_at": token.last_used_at,
             "expires_at": token.expires_at,
         }
+
+
+def _find_users(db: Session, found: Sequence[_Token]) -> dict[bytes, tuple[int, int]]:
+    """The ids and session epochs of the active users of these tokens, by digest.
+
+    They are found as they log in: by their address as it is spelt, and else in its normal form.
+    """
+    forms = {form for token in found for form in token.name.forms()}
+    by_spelling: dict[str, tuple[int, int]] = {}
+    by_form: dict[str, tuple[int, int]] = {}
+    for email, user_id, epoch in queries.imports.list_active(db, forms):
+        by_spelling[email.lower()] = by_form[normalise_stored(email)] = user_id, epoch
+    users: dict[bytes, tuple[int, int]] = {}
+    for token in found:
+        name = token.name
+        user = (
+            by_spelling.get(name.typed.lower())
+            or by_spelling.get(name.normalised)
+            or by_form.get(name.normalised)
+        )
+        if user is not None:
+            users[token.digest] = user
+    return users

@@ -1,9 +1,9 @@
 """Finds what is in the way of users that are imported, and keeps their ids free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
 from database.models import User
@@ -46,10 +46,11 @@ def keep_ids_free(db: Session, highest: int) -> None:
         db.execute(_RAISE_SEQUENCE, {"highest": highest})
 
 
-def find_active(db: Session, emails: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """The ids and session epochs of the active users with these lower-case addresses."""
+def list_active(db: Session, emails: Collection[str]) -> Sequence[tuple[str, int, int]]:
+    """Address, id and session epoch of the active users with one of these addresses."""
+    # Lowered by the database, as its index is: SQLite knows only the letters of ASCII.
+    others = [func.lower(email) for email in emails if not email.isascii()]
     lowered = func.lower(User.email)
-    rows = db.execute(
-        select(lowered, User.id, User.session_epoch).where(lowered.in_(emails), User.is_active)
-    )
-    return {email: (user_id, epoch) for email, user_id, epoch in rows}
+    is_one = or_(lowered.in_([email for email in emails if email.isascii()]), lowered.in_(others))
+    users = select(User.email, User.id, User.session_epoch).where(is_one, User.is_active)
+    return [(email, user_id, epoch) for email, user_id, epoch in db.execute(users)]

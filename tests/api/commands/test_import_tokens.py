@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from tests.support.administrator import Sql, count, events, give_role
+from tests.support.administrator import Sql, count, events, give_role, insert_user
 from tests.support.client import Client
 
 Command = Callable[..., Result]
@@ -97,6 +97,23 @@ def test_a_client_of_knox_goes_on_until_its_token_is_deleted(
     assert count(sql, "sessions") == 1
     sql("DELETE FROM access_tokens")
     assert me(moved, KNOX) == 401
+
+
+def test_tokens_belong_to_the_account_whose_address_is_spelt_so_or_means_the_same(
+    command: Command, moved: Client, sql: Sql, django: None
+) -> None:
+    both = ("zoe\u0308@example.org", "zo\u00eb@example.org", "\u00c9VE@example.org")
+    typed = ("ren\u00e9@example.org", *both)
+    stored = ("rene\u0301@example.org", *both)
+    owners = {3 + number: insert_user(sql, email) for number, email in enumerate(stored)}
+    tokens = {user: f"{user}{DRF[1:]}" for user in owners}
+    for (user, token), email in zip(tokens.items(), typed, strict=True):
+        sql(f"INSERT INTO auth_user VALUES ({user}, '{email}')")
+        sql(f"INSERT INTO authtoken_token VALUES ('{token}', '2026-01-02 03:04:05', {user})")
+    assert command("import-tokens", "--from", "drf").stdout == "4\n"
+    for user, token in tokens.items():
+        found = moved.http.get("/users/me", headers={"Authorization": f"Token {token}"}).json()
+        assert found["id"] == owners[user]
 
 
 def test_a_client_of_drf_logs_out_and_is_found_by_its_token(

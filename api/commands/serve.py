@@ -50,7 +50,7 @@ def _announce(settings: Settings) -> None:
     typer.echo(f"Counterfoil serves {url}", err=True)
     if settings.api.docs:
         typer.echo(f"  documentation  {url}/docs", err=True)
-    if host == "127.0.0.1" and settings.api.pages:
+    if host == "127.0.0.1" and settings.api.pages and settings.api.issuer == url:
         reason = "browsers make none for an IP address"
         typer.echo(f"  passkeys       {url_of('localhost', port)} ({reason})", err=True)
     origin = " (DATABASE_URL is not set)" if settings.database.is_default else ""

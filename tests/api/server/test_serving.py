@@ -69,8 +69,10 @@ def test_the_start_says_what_is_served_and_how_to_make_the_first_administrator(
         tokens = httpx2.post(f"{server.url}/login", json=login).json()
         assert "admin" in tokens["scope"].split()
 
-    with Server.launch(database_url, environment=QUICK) as server:
+    public = {**QUICK, "COUNTERFOIL_ISSUER": "https://id.example.org"}
+    with Server.launch(database_url, environment=public) as server:
         assert "no administrator" not in server.log()
+        assert "localhost" not in server.log()
 
 
 def run_printed_command(line: str, database_url: str) -> None:

@@ -146,13 +146,11 @@ class AuditQuery(AuditFilters, Paging):
 class Page(Schema, Generic[T]):
     """`next_cursor` is null only on the last page, however few items a page has."""
 
-    model_config = ConfigDict(from_attributes=True)
+    # For each class made of this one, pydantic would search all modules for the docstrings.
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=False)
 
-    items: list[T]
-    """The items of this page."""
-
-    next_cursor: str | None
-    """The `cursor` of the next page; null on the last."""
+    items: list[T] = Field(description="The items of this page.")
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")
 
 
 class AdminUserRead(Profile):

@@ -61,7 +61,7 @@ END $$
 """
 
 
-# As in a worker of `serve`: with Python's own, a tenth of the time goes into looking for garbage.
+# As in a worker of `serve`. By those of Python, looking for garbage takes a twentieth of the time.
 gc.set_threshold(50_000, 50, 1000)
 _TESTS_BETWEEN_COLLECTIONS = 60
 _tests_since_collection = 0

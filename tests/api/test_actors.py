@@ -184,7 +184,7 @@ def test_every_route_that_writes_takes_an_actor_and_is_tried_below(
 def test_the_action_succeeds_if_nothing_is_taken(
     stage: Stage, action: Action, interruption: Interruption
 ) -> None:
-    ids = stage.begin()
+    ids = stage.begin(action)
     stage.prepare(action)
     interruption.at(ids.eve)
     assert stage.act(action, ids).status_code in {200, 201, 202, 204, 303}
@@ -197,7 +197,7 @@ def test_what_is_taken_by_sql_after_the_lookup_leaves_nothing_written(
 ) -> None:
     for name, statement in losses(action).items():
         for number in range(holds_of(action)):
-            ids = stage.begin()
+            ids = stage.begin(action)
             stage.prepare(action)
             left: dict[str, Any] = {}
 
@@ -228,8 +228,9 @@ def test_what_an_administrator_takes_after_the_lookup_leaves_nothing_written(
     stage: Stage, action: Action, interruption: Interruption
 ) -> None:
     for name, (method, path, body) in BY_ENDPOINT.items():
-        ids = stage.begin()
+        ids = stage.begin(action)
         stage.prepare(action)
+        headers = stage.root.headers
         left: dict[str, Any] = {}
 
         def take(
@@ -237,11 +238,12 @@ def test_what_an_administrator_takes_after_the_lookup_leaves_nothing_written(
             path: str = path,
             body: Any = body,
             ids: Ids = ids,
+            headers: Any = headers,
             left: Any = left,
         ) -> None:
             path = path.format(ids=ids)
             request = stage.client.http.request
-            answer = request(method, path, json=body, headers=stage.root.headers)
+            answer = request(method, path, json=body, headers=headers)
             assert answer.status_code == 200, answer.text
             left.update(stage.rows())
 
@@ -260,7 +262,7 @@ def test_what_is_taken_while_a_request_writes_waits_for_it(
     stage: Stage, action: Action, interruption: Interruption, sql: Sql, database_url: str
 ) -> None:
     for name, statement in losses(action).items():
-        ids = stage.begin()
+        ids = stage.begin(action)
         stage.prepare(action)
         taken: list[Future[Any]] = []
         with ThreadPoolExecutor(1) as thread:
@@ -284,7 +286,7 @@ def test_what_is_being_taken_is_waited_for(
     stage: Stage, action: Action, sql: Sql, database_url: str
 ) -> None:
     for name, statement in losses(action).items():
-        ids = stage.begin()
+        ids = stage.begin(action)
         with closing(psycopg2.connect(database_url)) as other, ThreadPoolExecutor(1) as thread:
             other.cursor().execute(statement.format(id=ids.eve))
             acting = thread.submit(stage.act, action, ids)

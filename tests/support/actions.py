@@ -41,18 +41,18 @@ CLIENT = {
 SPARE_ROLE = "spare"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ids:
     """Who is there: Eve, who acts, and Grace, with what belongs to them."""
 
     eve: int
     grace: int
-    eve_session: str
-    eve_key: str
-    eve_app: str
-    eve_code: str
-    grace_session: str
-    grace_key: str
+    eve_session: str = ""
+    eve_key: str = ""
+    eve_app: str = ""
+    eve_code: str = ""
+    grace_session: str = ""
+    grace_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -256,6 +256,14 @@ def in_turn(action: Action, every: Mapping[str, T]) -> dict[str, T]:
     return {name: every[name]}
 
 
+# What an action does with an OAuth client, beside those that change one.
+_OF_CLIENTS = ("application", "authorize", "device")
+
+
+def _names(action: Action | None, *words: str) -> bool:
+    return action is None or any(word in str(action) for word in words)
+
+
 class Stage:
     """An application with an administrator beside Eve and Grace."""
 
@@ -263,7 +271,7 @@ class Stage:
         self.browser = ConsoleClient(app)
         self.client = Client(self.browser.http)
         self.sql = sql
-        self.root: Tokens
+        self._root: Tokens | None = None
         self.passkey_id = ""
         self.credential: dict[str, Any] = {}
         url = app.state.settings.database.url
@@ -273,8 +281,11 @@ class Stage:
         self.form: dict[str, str] = {}
         self.ids: dict[str, str] = {}
 
-    def begin(self) -> Ids:
-        """Make everybody anew. Eve is an administrator, signed in to the API and the console."""
+    def begin(self, action: Action | None = None) -> Ids:
+        """Make everybody anew. Eve is an administrator, signed in to the API.
+
+        Of keys, apps and clients only those are made that the action names, if there is one.
+        """
         self.form, self.ids = {}, {}
         self.browser.http.cookies.clear()
         self.sql("UPDATE roles SET scopes = 'admin introspect moderate' WHERE name = 'admin'")
@@ -292,23 +303,29 @@ class Stage:
             give_role(self.sql, "user", email)
         for email in (ROOT, EVE):
             give_role(self.sql, "admin", email)
-        self.root, self.eve = self.client.log_in(ROOT), self.client.log_in(EVE)
-        other = self.client.log_in(EVE)
+        self._root = None
+        self.eve, other = self.client.log_in(EVE), self.client.log_in(EVE)
         grace = self.client.log_in(GRACE)
-        scopes = ["admin", "introspect", "moderate", "rotate"]
-        self.key = self.client.create_api_key(self.eve, scopes=scopes)
-        app = factors.begin(self.client, self.eve, name="App").json()
-        self.add_client()
-        return Ids(
-            eve=user_id(self.sql, EVE),
-            grace=user_id(self.sql, GRACE),
-            eve_session=self.current(other),
-            eve_key=self.key["id"],
-            eve_app=app["id"],
-            eve_code=factors.App(app["id"], app["secret"], []).code(),
-            grace_session=self.current(grace),
-            grace_key=self.client.create_api_key(grace)["id"],
-        )
+        ids = Ids(eve=user_id(self.sql, EVE), grace=user_id(self.sql, GRACE))
+        if _names(action, "session"):
+            ids.eve_session, ids.grace_session = self.current(other), self.current(grace)
+        if _names(action, "key"):
+            scopes = ["admin", "introspect", "moderate", "rotate"]
+            self.key = self.client.create_api_key(self.eve, scopes=scopes)
+            ids.eve_key, ids.grace_key = self.key["id"], self.client.create_api_key(grace)["id"]
+        if _names(action, "factor"):
+            app = factors.begin(self.client, self.eve, name="App").json()
+            ids.eve_app = app["id"]
+            ids.eve_code = factors.App(app["id"], app["secret"], []).code()
+        if _names(action, "client", *_OF_CLIENTS):
+            self.add_client()
+        return ids
+
+    @property
+    def root(self) -> Tokens:
+        """The session of another administrator than Eve."""
+        self._root = self._root or self.client.log_in(ROOT)
+        return self._root
 
     def add_client(self) -> None:
         """Register a client that Eve has allowed something."""
@@ -336,9 +353,12 @@ class Stage:
         if not action.route.startswith(PAGES):
             return
         assert self.browser.sign_in(EVE).status_code == 200
-        application = Application(self.browser, str(CLIENT["id"]), self.secret)
-        self.browser.open(application.address() if "authorize" in action.route else "/account")
-        self.device = application.post("/device_authorization").json()
+        self.browser.open("/account")
+        if _names(action, *_OF_CLIENTS):
+            application = Application(self.browser, str(CLIENT["id"]), self.secret)
+            self.device = application.post("/device_authorization").json()
+            if "authorize" in action.route:
+                self.browser.open(application.address())
         if action.route.startswith(_FACTORS):
             self.prepare_factors(action.route.removeprefix(_FACTORS))
 

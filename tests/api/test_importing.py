@@ -1,6 +1,7 @@
 """Importing builds no application, and commands start without the web framework."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +67,10 @@ def test_help_is_shown_with_wrong_settings(arguments: list[str], tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", [["--help"], ["migrate"], ["sessions", "list"], ["check"]])
-def test_a_command_imports_no_web_framework(command: list[str], tmp_path: Path) -> None:
-    run(tmp_path, str(REPOSITORY / "api.py"), "migrate")
+def test_a_command_imports_no_web_framework(
+    command: list[str], tmp_path: Path, sqlite_template: Path
+) -> None:
+    shutil.copy(sqlite_template, tmp_path / "counterfoil.db")
     done = run(tmp_path, "-c", RUN_COMMAND, *command)
     assert done.returncode == 0, done.stderr
     assert "web: []" in done.stdout

@@ -48,8 +48,9 @@ def readiness(server: Server) -> set[int]:
 
 
 @every_number_of_workers
-def test_a_service_that_drains_is_not_ready_and_serves_new_connections(
-    workers: int, tmp_path: Path
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_drains_is_not_ready_and_serves_until_a_second_signal(
+    second: signal.Signals, workers: int, tmp_path: Path
 ) -> None:
     with draining(tmp_path, workers) as server:
         answer = httpx2.get(f"{server.url}/health/ready")
@@ -59,27 +60,32 @@ def test_a_service_that_drains_is_not_ready_and_serves_new_connections(
         account = {"email": "ada@example.org", "password": PASSWORD, "name": "Ada"}
         assert httpx2.post(f"{server.url}/register", json=account).status_code == 201
         assert len(server.worker_pids()) == workers
-
-
-@every_number_of_workers
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_the_drain(
-    second: signal.Signals, workers: int, tmp_path: Path
-) -> None:
-    with draining(tmp_path, workers) as server:
         server.send(second)
         server.wait()
         assert server.log().count("Application shutdown complete.") == workers
         assert "Traceback" not in server.log()
 
 
-@every_number_of_workers
-def test_ctrl_c_stops_without_a_drain(workers: int, tmp_path: Path) -> None:
-    with serving(tmp_path, workers, drain_seconds=600) as server:
-        server.send(signal.SIGINT)
-        assert server.wait() == 0
-        assert server.log().count("Application shutdown complete.") == workers
-        assert "Traceback" not in server.log()
+def test_ctrl_c_stops_several_workers_without_a_drain(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2, drain_seconds=600) as server:
+        stop_by_ctrl_c(server, workers=2)
+
+
+def test_sighup_does_not_end_the_only_worker_and_ctrl_c_does_without_a_drain(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, workers=1, drain_seconds=600) as server:
+        server.send(signal.SIGHUP)
+        until(lambda: "SIGHUP replaces workers where there are at least two" in server.log())
+        assert readiness(server) == {200}
+        stop_by_ctrl_c(server, workers=1)
+
+
+def stop_by_ctrl_c(server: Server, workers: int) -> None:
+    server.send(signal.SIGINT)
+    assert server.wait() == 0
+    assert server.log().count("Application shutdown complete.") == workers
+    assert "Traceback" not in server.log()
 
 
 @every_number_of_workers
@@ -122,12 +128,3 @@ def metrics(server: Server, token: str) -> int:
     """The status of a request for metrics, which is asked on a new connection."""
     headers = {"Authorization": f"Bearer {token}"}
     return httpx2.get(f"{server.url}/metrics", headers=headers).status_code
-
-
-def test_sighup_does_not_end_the_only_worker(tmp_path: Path) -> None:
-    with serving(tmp_path, workers=1, drain_seconds=600) as server:
-        server.send(signal.SIGHUP)
-        until(lambda: "SIGHUP replaces workers where there are at least two" in server.log())
-        assert readiness(server) == {200}
-        server.send(signal.SIGINT)
-        server.wait()

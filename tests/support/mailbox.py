@@ -47,8 +47,10 @@ def parse(content: bytes) -> Mail:
     """One that can be read: never more than one recipient."""
     message: Any = email.message_from_bytes(content, policy=email.policy.default)
     (to,) = message["To"].addresses
+    # The parser leaves bytes of UTF-8 in a header (RFC 6532) as they are.
+    address = to.addr_spec.encode("ascii", "surrogateescape").decode()
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    return Mail(to.addr_spec, message["Subject"], text.replace("\r\n", "\n"), html)
+    return Mail(address, message["Subject"], text.replace("\r\n", "\n"), html)
 
 
 @dataclass

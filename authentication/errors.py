@@ -152,6 +152,13 @@ class InvalidScope(CounterfoilError):
     code = "invalid_scope"
     detail = "A scope was asked for that this user cannot be given."
 
+    def __init__(
+        self, detail: str | None = None, *, available: frozenset[str] | None = None
+    ) -> None:
+        """`available` are the scopes that can be given, if they are known."""
+        self.available = available
+        super().__init__(detail)
+
 
 class InvalidRefreshToken(CounterfoilError):
     code = "invalid_refresh_token"

@@ -46,9 +46,8 @@ def grant_to_api_key(requested: Scopes | None, available: Scopes) -> Scopes:
         return available - {ACCOUNT}
     if ACCOUNT in requested:
         raise InvalidScope(f"An API key cannot have the scope {ACCOUNT}.")
-    if missing := requested - {ROTATE} - available:
-        given = join(available - {ACCOUNT}) or "none"
-        raise InvalidScope(f"Scopes that cannot be given: {join(missing)}. That can: {given}.")
+    if not requested - {ROTATE} <= available:
+        raise InvalidScope(available=available - {ACCOUNT})
     return requested
 
 

@@ -9,14 +9,12 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from database import limits
 from schemas.base import Schema
 from schemas.passkeys import MfaToken, SignedCredential
-from schemas.text import Name, Printable
+from schemas.text import Name, Pasted, Printable
 
 _MFA_TOKEN = "cft_9sVhE2u7kLx0PqYtR4mWc6nBzA1dJf3gKo8iXwNe5l2Hv4Tq"
 _RECOVERY_CODE = "K5QW-2M7T-ZR4H-XD3P-6LJA-VB2C"
 
-Code = Annotated[
-    str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True), Printable
-]
+Code = Annotated[str, Pasted, StringConstraints(min_length=1, max_length=50), Printable]
 
 
 class GivenFactor(Schema):

@@ -5,17 +5,13 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, StringConstraints, model_validator
 
 from schemas.base import Schema
-from schemas.text import Email, Password, Printable
+from schemas.text import Email, Password, Pasted, Printable
 
 _TOKEN = "cfm_4wDqZ0i0nDhkP0xLZ3yBvS6tQm2cJ1rWk9uYfXaNe5o1Qz7Rb"
 _TRANSACTION = "cft_9sVhE2u7kLx0PqYtR4mWc6nBzA1dJf3gKo8iXwNe5l2Hv4Tq"
 
-Token = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Printable
-]
-Code = Annotated[
-    str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True), Printable
-]
+Token = Annotated[str, Pasted, StringConstraints(min_length=1, max_length=200), Printable]
+Code = Annotated[str, Pasted, StringConstraints(min_length=1, max_length=50), Printable]
 
 
 class ForgottenPassword(Schema):

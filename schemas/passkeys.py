@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, With
 
 from database import limits
 from schemas.base import Schema
-from schemas.text import Name, Printable, Scope, ShortText
+from schemas.text import Name, Pasted, Printable, Scope, ShortText
 
 _is_base64url = re.compile(r"[A-Za-z0-9_-]*={0,2}").fullmatch
 # An attestation that nobody asked for may have certificates in it.
@@ -39,7 +39,8 @@ Base64Url = Annotated[
 ]
 MfaToken = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=limits.MAX_LABEL_LENGTH, strip_whitespace=True),
+    Pasted,
+    StringConstraints(min_length=1, max_length=limits.MAX_LABEL_LENGTH),
     Printable,
 ]
 Transport = Annotated[str, Field(max_length=32, pattern=r"^[a-z-]+$")]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from counterfoil import tokens
 from database import limits
 
 
@@ -25,6 +26,14 @@ def _reject_control_characters(text: str) -> str:
 
 
 Printable = AfterValidator(_reject_control_characters)
+
+
+def _strip(secret: object) -> object:
+    return tokens.strip(secret) if isinstance(secret, str) else secret
+
+
+# For secrets that people copy: white space that came along is removed, as in headers and forms.
+Pasted = BeforeValidator(_strip)
 
 Name = Annotated[
     str,

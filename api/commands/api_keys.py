@@ -11,6 +11,7 @@ from authentication import policies
 from authentication.audit import COMMAND, Reason
 from authentication.credentials import api_keys
 from authentication.credentials.api_keys import KeyRequest
+from authentication.errors import InvalidScope
 from counterfoil import tokens
 from counterfoil.permissions import split_scopes
 from database import limits
@@ -43,10 +44,19 @@ def create_api_key(
         )
         with database.transaction() as db:
             user = support.get_user(db, who)
-            new = api_keys.create_for(db, settings, user, request, origin=COMMAND)
+            try:
+                new = api_keys.create_for(db, settings, user, request, origin=COMMAND)
+            except InvalidScope as error:
+                support.fail(error.detail + _what_can_be_given(error))
         typer.echo(new.text)
         until = f"{new.stored.expires_at:%Y-%m-%d}" if new.stored.expires_at else "revoked"
         typer.echo(f"It acts for {user.email} until {until}, scopes: {_scopes(new)}.", err=True)
+
+
+def _what_can_be_given(error: InvalidScope) -> str:
+    if error.available is None:
+        return ""
+    return f" Their roles give: {', '.join(sorted(error.available)) or 'none'}."
 
 
 def list_api_keys(

@@ -65,8 +65,15 @@ def test_a_scope_that_cannot_be_given_is_refused(
     client.register()
     refused = run("create-api-key", "ada@example.org", "--scope", scope)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert scope in refused.stderr
     assert sql("SELECT count(*) FROM api_keys") == [(0,)]
+
+
+def test_the_scopes_that_can_be_given_are_named(client: Client, run: Run, sql: Sql) -> None:
+    client.register()
+    for roles in ("none", "introspect, report"):
+        refused = run("create-api-key", "ada@example.org", "--scope", "admin")
+        assert f"cannot be given. Their roles give: {roles}.\n" in refused.stderr
+        sql("UPDATE roles SET scopes = 'report introspect' WHERE name = 'user'")
 
 
 def test_what_makes_no_sense_is_refused_in_one_line(client: Client, run: Run) -> None:

@@ -5,8 +5,8 @@ from api.dependencies import CurrentIdentity
 from schemas.users import UserRead
 
 
-@app.get("/account")
-async def read_account(identity: CurrentIdentity) -> UserRead:
+@app.get("/mine")
+async def read_mine(identity: CurrentIdentity) -> UserRead:
     return UserRead.model_validate(identity)
 
 

@@ -36,7 +36,7 @@ LABELS = {
     INTROSPECT: "Counterfoil, POST /introspect",
 }
 PATHS = {
-    OWN_ROUTE: "/account",
+    OWN_ROUTE: "/mine",
     BESIDE_DATABASE: "/account",
     BESIDE_SERVICE: "/account",
     VERIFY: "/verify",

@@ -1,6 +1,6 @@
 """What browsers send about passkeys, as the rules take it."""
 
-from authentication.factors.passkeys.verification import Assertion, Registration
+from authentication.factors.passkeys.messages import Assertion, Registration
 from schemas.passkeys import NewCredential, SignedCredential
 
 

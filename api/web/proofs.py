@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from api.request import credentials
-from authentication.factors.passkeys.verification import Assertion, Registration
+from authentication.factors.passkeys.messages import Assertion, Registration
 from authentication.factors.proofs import Proof
 from schemas.base import Schema
 from schemas.passkeys import NewCredential, SignedCredential

@@ -15,8 +15,8 @@ from authentication.audit import Event, Origin
 from authentication.errors import TotpUnavailable
 from authentication.factors import methods, recovery_codes, totp, totp_secrets
 from authentication.factors.passkeys import signing
+from authentication.factors.passkeys.messages import Assertion
 from authentication.factors.passkeys.signing import Asked
-from authentication.factors.passkeys.verification import Assertion
 from authentication.factors.sealing import CannotOpen, Sealer
 from authentication.service import Service
 from database import clock, queries

@@ -7,11 +7,12 @@ to: a row that somebody copies to another user does not open.
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -43,7 +44,7 @@ class Sealer:
     """The first key seals, all of them open. Without keys nothing can be sealed."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._ciphers = [AESGCM(key) for key in keys]
+        self._ciphers = [_cipher(key) for key in keys]
 
     @classmethod
     def of(cls, keys: Sequence[SecretStr]) -> Self:
@@ -72,10 +73,19 @@ class Sealer:
         return self.is_on and _open(self._ciphers[0], sealed, context) is not None
 
 
-def _open(cipher: AESGCM, sealed: bytes, context: str) -> bytes | None:
+def _cipher(key: bytes) -> "AESGCM":
+    # Imported only where there are keys: it takes 8 MB of each worker.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
+def _open(cipher: "AESGCM", sealed: bytes, context: str) -> bytes | None:
     if not sealed.startswith(_VERSION):
         return None
     nonce, encrypted = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+    from cryptography.exceptions import InvalidTag
+
     try:
         return cipher.decrypt(nonce, encrypted, context.encode())
     except (InvalidTag, ValueError):

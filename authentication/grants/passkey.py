@@ -14,9 +14,9 @@ from authentication.errors import InvalidPasskey
 from authentication.factors import methods
 from authentication.factors.passkeys import challenges, options, signing
 from authentication.factors.passkeys.challenges import ChallengeKind
+from authentication.factors.passkeys.messages import Assertion
 from authentication.factors.passkeys.options import Options
 from authentication.factors.passkeys.signing import Asked, Examined
-from authentication.factors.passkeys.verification import Assertion
 from authentication.grants.new_sessions import NewSession
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from authentication.factors.passkeys.messages import CHALLENGE_LENGTH
 from authentication.factors.passkeys.options import CHALLENGE_SECONDS
-from authentication.factors.passkeys.verification import CHALLENGE_LENGTH
 from database import queries
 
 

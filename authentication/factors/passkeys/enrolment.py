@@ -17,14 +17,14 @@ from authentication.errors import (
     PasskeyLimitReached,
 )
 from authentication.factors import changes, confirmation, methods, recovery_codes
-from authentication.factors.passkeys import challenges, options, verification
+from authentication.factors.passkeys import challenges, options
 from authentication.factors.passkeys.challenges import ChallengeKind
-from authentication.factors.passkeys.options import Options
-from authentication.factors.passkeys.verification import (
+from authentication.factors.passkeys.messages import (
     InvalidResponse,
     NewCredential,
     Registration,
 )
+from authentication.factors.passkeys.options import Options
 from authentication.service import Service
 from authentication.settings import AuthenticationSettings
 from database import limits, queries
@@ -65,6 +65,9 @@ async def add(service: Service, actor: Actor, *, name: str, registration: Regist
     Logins by a password ask for it from now on. Revokes the user's other sessions.
     Raises InvalidPasskeyRegistration, CredentialKnown, PasskeyLimitReached, InvalidField.
     """
+    # Imported only where a passkey is used: it takes 6 MB of each worker.
+    from authentication.factors.passkeys import verification
+
     name = labels.clean("name", name, least=1)
     try:
         challenge = verification.read_challenge(registration.client_data)

@@ -4,8 +4,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from authentication.factors.passkeys.messages import ALGORITHMS
 from authentication.factors.passkeys.relying_party import RelyingParty
-from authentication.factors.passkeys.verification import ALGORITHMS
 from database.models import Passkey, User
 
 CHALLENGE_SECONDS = 300

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.audit import Event, Origin, Reason
 from authentication.errors import InvalidPasskey
-from authentication.factors.passkeys import challenges, verification
+from authentication.factors.passkeys import challenges
 from authentication.factors.passkeys.challenges import ChallengeKind
-from authentication.factors.passkeys.verification import (
+from authentication.factors.passkeys.messages import (
     Assertion,
     InvalidResponse,
     KnownCredential,
@@ -127,6 +127,9 @@ def use(
 
 def _examine(db: Session, service: Service, assertion: Assertion, asked: Asked) -> Examined | None:
     """None if the challenge is unknown, used or expired."""
+    # Imported only where a passkey is used: it takes 6 MB of each worker.
+    from authentication.factors.passkeys import verification
+
     try:
         challenge = verification.read_challenge(assertion.client_data)
     except InvalidResponse:
@@ -149,6 +152,8 @@ def _examine(db: Session, service: Service, assertion: Assertion, asked: Asked) 
 def _verify(
     service: Service, assertion: Assertion, owned: Owned, challenge: bytes, asked: Asked
 ) -> Signed:
+    from authentication.factors.passkeys import verification
+
     passkey, user = owned
     known = KnownCredential(
         passkey.public_key, passkey.backup_eligible, user.webauthn_handle or b""

@@ -8,8 +8,7 @@ import pytest
 from fido2 import cbor
 
 from authentication.factors.passkeys import verification
-from authentication.factors.passkeys.relying_party import RelyingParty
-from authentication.factors.passkeys.verification import (
+from authentication.factors.passkeys.messages import (
     Assertion,
     InvalidResponse,
     KnownCredential,
@@ -17,6 +16,7 @@ from authentication.factors.passkeys.verification import (
     Registration,
     Signed,
 )
+from authentication.factors.passkeys.relying_party import RelyingParty
 from authentication.settings import AuthenticationSettings
 from tests.support.authenticator import (
     BACKED_UP,

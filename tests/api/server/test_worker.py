@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -30,14 +31,22 @@ def test_an_embedded_application_changes_nothing_of_its_process(
     assert process_settings() == before
 
 
-def test_a_worker_is_tuned(tmp_path: Path) -> None:
-    code = f"import gc, sys; from api.server.worker import load_app; load_app(); {SHOW}"
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        ("from api.server.worker import load_app; load_app()", "(50000, 50, 1000) True 0.0005\n"),
+        ("from api import app", "(700, 10, 10) True 0.005\n"),
+        ("import api; api.attach", "(700, 10, 10) False 0.005\n"),
+    ],
+)
+def test_a_process_of_ours_is_tuned(tmp_path: Path, load: str, expected: str) -> None:
+    """A worker of `serve`, and less so an application that extends `api.app`."""
     shown = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"import gc, sys; {load}; {SHOW}"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shown.stdout == "(50000, 50, 1000) True 0.0005\n"
+    assert shown.stdout == expected

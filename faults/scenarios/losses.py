@@ -18,8 +18,10 @@ KILLS = 50
 def commit_answers_lost(context: ScenarioContext) -> Outcome:
     url = context.database()
     relay, relayed = context.relay(url)
-    # Otherwise the lost COMMIT could be that of a deferred write.
-    service = context.serve(relayed, track_last_used=False, audit_refused_tokens=False)
+    # Otherwise the lost COMMIT could be that of a deferred write, or of pruning.
+    service = context.serve(
+        relayed, track_last_used=False, audit_refused_tokens=False, prune_interval_seconds=0
+    )
     seen: Counter[str] = Counter()
     sign_up(service)
     for _ in range(5):

@@ -52,7 +52,7 @@ def count_attempt(db: Session, check: CodeCheck) -> Sequence[MailToken]:
         return []
     return db.scalars(
         update(MailToken)
-        .where(MailToken.id.in_(ids), MailToken.attempts < check.attempts)
+        .where(MailToken.id.in_(ids))
         .values(attempts=MailToken.attempts + 1)
         .returning(MailToken)
         .execution_options(synchronize_session=False, populate_existing=True)

@@ -296,9 +296,10 @@ def test_a_certificate_of_somebody_else_is_not_trusted(
 
 
 def test_a_server_that_offers_no_starttls_gets_nothing(server: MailServer) -> None:
-    with pytest.raises(SendingFailed, match="STARTTLS") as failed:
-        send(f"smtp+starttls://user:secret@127.0.0.1:{server.port}")
-    assert (failed.value.code, failed.value.is_final) == ("tls", False)
+    for credentials in ("", "user:secret@"):
+        with pytest.raises(SendingFailed, match="STARTTLS") as failed:
+            send(f"smtp+starttls://{credentials}127.0.0.1:{server.port}")
+        assert (failed.value.code, failed.value.is_final) == ("tls", False)
     assert server.received == []
 
 

@@ -74,18 +74,18 @@ class Sealer:
 
 
 def _cipher(key: bytes) -> "AESGCM":
-    # Imported only where there are keys: it takes 8 MB of each worker.
+    # Imported only where there are keys: without keys and passkeys, a worker has 8 MB less.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)
 
 
 def _open(cipher: "AESGCM", sealed: bytes, context: str) -> bytes | None:
+    from cryptography.exceptions import InvalidTag
+
     if not sealed.startswith(_VERSION):
         return None
     nonce, encrypted = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-    from cryptography.exceptions import InvalidTag
-
     try:
         return cipher.decrypt(nonce, encrypted, context.encode())
     except (InvalidTag, ValueError):

@@ -105,6 +105,26 @@ def live_through(client: Client, sql: Sql) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_statement_is_compiled_which_takes_longer_than_to_run_it(
+    database_url: str, sql: Sql
+) -> None:
+    name = make_url(database_url).database
+    sql(f"ALTER DATABASE {name} SET jit = on; ALTER DATABASE {name} SET jit_above_cost = 0")
+    explain = "EXPLAIN (ANALYZE) SELECT count(*) FROM users WHERE lower(email) = 'ada'"
+    try:
+        plain = run_sql(database_url, explain)
+        with (
+            closing(Database(DatabaseSettings(database_url=database_url))) as database,
+            database.transaction() as db,
+        ):
+            ours = db.execute(text(explain)).all()
+    finally:
+        sql(f"ALTER DATABASE {name} RESET ALL")
+    assert "JIT:" in str(plain)
+    assert "JIT:" not in str(ours)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_schema_that_the_address_names_is_the_one(
     make_client: MakeClient, database_url: str, sql: Sql
 ) -> None:

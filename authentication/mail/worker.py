@@ -34,7 +34,7 @@ LEASE_SECONDS = 120
 MAILS_PER_LEASE = 5
 _POLL_SECONDS = 5.0
 # In a flood of requests for mails to nobody, each round removes those that have gathered.
-_GATHER_SECONDS = 0.2
+_GATHER_SECONDS = 0.5
 _REMOVED_AT_ONCE = 500
 _STOP_SECONDS = 10.0
 RETRY_SECONDS = (60, 300, 1800, 7200)

@@ -18,8 +18,8 @@ from database.engine import connecting, deadlines
 from database.engine.connection import Connection as DriverConnection
 from database.errors import UnsuitableDatabase
 
-# Settings that change what our statements mean, return or cost. A role, a database or the server may
-# have other values.
+# Settings that change what our statements mean, return or cost. A role, a database or the server
+# may have other values.
 _SETTINGS = {
     **server.LOOKUP_SETTINGS,
     # An unconfirmed commit is reported by a warning only: see database/engine/commits.py.

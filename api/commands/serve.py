@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DatabaseError
 
 from api.commands import support
 from api.settings import Settings, load, url_of
 from authentication.accounts import users
+from counterfoil.errors import DatabaseUnavailable
 from database.engine.session import Database
+from database.errors import reason_of
 from database.settings import WRONG_SETTINGS_STATUS, InvalidSettings
 
 
@@ -55,7 +58,13 @@ def _announce(settings: Settings) -> None:
         typer.echo(f"  passkeys       {url_of('localhost', port)} ({reason})", err=True)
     origin = " (DATABASE_URL is not set)" if settings.database.is_default else ""
     typer.echo(f"  database       {settings.database.address}{origin}", err=True)
-    if not _has_administrator(settings):
+    try:
+        has_administrator = _has_administrator(settings)
+    except (DatabaseUnavailable, DatabaseError) as error:
+        # The service waits for it, and says so in its log.
+        typer.echo(f"  it cannot be read now: {reason_of(error)}", err=True)
+        return
+    if not has_administrator:
         typer.echo("  no administrator yet; make the first one here in another terminal:", err=True)
         typer.echo(f"    {_this_program()} create-user you@example.org --role admin", err=True)
 

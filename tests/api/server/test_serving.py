@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from harness.processes import free_port
 from harness.server import REPOSITORY, Server
+from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
 
 pytestmark = pytest.mark.one_database
@@ -74,6 +75,17 @@ def test_the_start_says_what_is_served_and_how_to_make_the_first_administrator(
     with Server.launch(database_url, environment={**QUICK, **public}) as server:
         for text in ("no administrator", "/docs", "localhost"):
             assert text not in server.log()
+
+
+def test_a_service_whose_database_cannot_be_read_says_so_and_starts(
+    database_url: str, sql: Sql
+) -> None:
+    sql("ALTER TABLE roles RENAME TO away")
+    with Server.launch(database_url, environment=QUICK) as server:
+        line = next(one for one in server.log().splitlines() if "cannot be read now: " in one)
+        assert "roles" in line
+        assert httpx2.get(f"{server.url}/health/live").status_code == 200
+    sql("ALTER TABLE away RENAME TO roles")
 
 
 def run_printed_command(line: str, database_url: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.accounts.roles import DEFAULT_ROLE
 from authentication.audit import COMMAND, Event
-from authentication.emails import LoginName
+from authentication.emails import LoginName, normalise_stored
 from authentication.importing import rows
 from authentication.importing.rows import Problem, Reader, Row
 from authentication.passwords.hasher import NO_PASSWORD, PasswordHasher
@@ -142,10 +142,16 @@ def _find_present(db: Session, accounts: Sequence[_Account]) -> dict[str, Mappin
     """The ids of the users that are there, by each of the names that these accounts have."""
     keys = [_keys(account) for account in accounts]
     wanted = {
-        column: [key[column] for key in keys if column in key]
-        for column in ("id", "email", "username")
+        column: [key[column] for key in keys if column in key] for column in ("id", "username")
     }
-    return queries.imports.find_present(db, wanted)
+    # One that was inserted by SQL may be spelt otherwise, and is the same address.
+    names = [LoginName.parse(account.values["email"]) for account in accounts]
+    wanted["email"] = list({form for name in names for form in name.forms()})
+    present = queries.imports.find_present(db, wanted)
+    emails: Mapping[object, int] = {
+        normalise_stored(str(email)): found for email, found in present["email"].items()
+    }
+    return {**present, "email": emails}
 
 
 def _is_present(account: _Account, present: Mapping[str, Mapping[object, int]]) -> bool:
@@ -158,7 +164,7 @@ def _is_present(account: _Account, present: Mapping[str, Mapping[object, int]]) 
 def _keys(account: _Account) -> dict[str, object]:
     """What no two users can have, as it is compared."""
     values = account.values
-    keys: dict[str, object] = {"email": values["email"].lower()}
+    keys: dict[str, object] = {"email": normalise_stored(values["email"])}
     if values.get("username"):
         keys["username"] = values["username"].lower()
     if "id" in values:

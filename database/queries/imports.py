@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from database.models import User
@@ -20,21 +20,23 @@ _RAISE_SEQUENCE = text(
 def find_present(
     db: Session, wanted: Mapping[str, Sequence[Any]]
 ) -> dict[str, Mapping[object, int]]:
-    """The ids of the users that have one of these, by each `id`, and lower-case `email` and
-    `username`.
+    """The ids of the users that have one of these, by each `id`, `email` and lower-case `username`.
+
+    Addresses are compared in lower case, and returned as they are stored.
     """
     return {
         "id": {
             found: found for found in db.scalars(select(User.id).where(User.id.in_(wanted["id"])))
         },
-        "email": _find_by(db, func.lower(User.email), wanted["email"]),
-        "username": _find_by(db, func.lower(User.username), wanted["username"]),
+        "email": _find(db, User.email, _has_email(wanted["email"])),
+        "username": _find(
+            db, func.lower(User.username), func.lower(User.username).in_(wanted["username"])
+        ),
     }
 
 
-def _find_by(db: Session, column: Any, values: Sequence[Any]) -> dict[object, int]:
-    rows = db.execute(select(column, User.id).where(column.in_(values)))
-    return dict(rows.all())
+def _find(db: Session, key: Any, condition: ColumnElement[bool]) -> dict[object, int]:
+    return dict(db.execute(select(key, User.id).where(condition)).all())
 
 
 def keep_ids_free(db: Session, highest: int) -> None:
@@ -48,9 +50,13 @@ def keep_ids_free(db: Session, highest: int) -> None:
 
 def list_active(db: Session, emails: Collection[str]) -> Sequence[tuple[str, int, int]]:
     """Address, id and session epoch of the active users with one of these addresses."""
+    users = select(User.email, User.id, User.session_epoch)
+    found = db.execute(users.where(_has_email(emails), User.is_active))
+    return [(email, user_id, epoch) for email, user_id, epoch in found]
+
+
+def _has_email(emails: Collection[str]) -> ColumnElement[bool]:
     # Lowered by the database, as its index is: SQLite knows only the letters of ASCII.
     others = [func.lower(email) for email in emails if not email.isascii()]
     lowered = func.lower(User.email)
-    is_one = or_(lowered.in_([email for email in emails if email.isascii()]), lowered.in_(others))
-    users = select(User.email, User.id, User.session_epoch).where(is_one, User.is_active)
-    return [(email, user_id, epoch) for email, user_id, epoch in db.execute(users)]
+    return or_(lowered.in_([email for email in emails if email.isascii()]), lowered.in_(others))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,24 @@ def test_a_dry_run_imports_nothing_and_a_second_run_goes_on(
         (10 + n, f"{n}@example.org") for n in range(5)
     ]
     assert count(sql, "user_roles") == count(sql, "audit_events") == 5
+
+
+def test_a_user_whose_address_is_spelt_otherwise_is_a_user_already(
+    command: Command, sql: Sql, tmp_path: Path
+) -> None:
+    composed = "zo\u00eb@example.org"
+    path = write(tmp_path / "users.csv", {"email": composed.upper(), "name": "Zoe"})
+    assert command("import-users", path).stdout == "1\n"
+    decomposed = unicodedata.normalize("NFD", composed)
+    sql(f"UPDATE users SET email = '{decomposed}'")
+    for spelling in (composed, decomposed):
+        again = command("import-users", write(tmp_path / "again.csv", {"email": spelling}))
+        assert (again.exit_code, again.stdout) == (0, "0\n")
+        assert "1 of 1 rows are users already." in again.stderr
+    # The same address, and somebody else by the id.
+    other = command("import-users", write(tmp_path / "other.csv", {"id": 4711, "email": composed}))
+    assert problems(other) == ["row 2: email: another user has it already"]
+    assert count(sql, "users") == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ def test_a_code_leads_to_tokens_that_work_refresh_and_end(
         assert application.call(renewed) == 200
         assert application.post("/revoke", token=renewed["refresh_token"]).status_code == 200
         assert application.call(renewed) == 401
-    assert sql("SELECT client_id, oauth_client_id FROM sessions WHERE kind = 'api'") == [
+    assert sql(
+        "SELECT client_id, oauth_client_id FROM sessions WHERE kind = 'api' ORDER BY client_id"
+    ) == [
         ("calendar", "calendar"),
         ("server", "server"),
     ]

@@ -252,4 +252,4 @@ def test_the_last_epoch_of_one_user_keeps_no_other_session_alive(client: Client,
     with service.database.transaction() as db:
         assert sessions.revoke_everywhere(db, origin=COMMAND, reason=Reason.COMMAND) == 2
     assert {client.me(each).status_code for each in tokens} == {401}
-    assert sql("SELECT session_epoch FROM users") == [(1,), (1,)]
+    assert sql("SELECT session_epoch FROM users ORDER BY id") == [(1,), (1,)]

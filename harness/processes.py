@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 PR_SET_PDEATHSIG = 1
 
@@ -67,9 +68,20 @@ def spawn(
         )
 
 
-def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], *, seconds: float
-) -> bool:
+class Process(Protocol):
+    """What is used of a process that has been started, as subprocess.Popen has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sent: signal.Signals, /) -> None: ...
+
+
+def wait_until(ready: Callable[[], bool], process: Process, *, seconds: float) -> bool:
     """Poll until `ready` returns True. Returns False if the process ends or time is up before."""
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:

@@ -15,7 +15,8 @@ from typing import Self
 import psutil
 
 from harness import socket_activation
-from harness.processes import free_port, spawn, wait_until
+from harness.preloaded import Preloaded
+from harness.processes import Process, free_port, spawn, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_SECONDS = 30.0
@@ -23,7 +24,12 @@ STOP_SECONDS = 30.0
 
 
 class Server:
-    """A running service, which is stopped when the block ends."""
+    """A running service, which is stopped when the block ends.
+
+    With `preloaded`, services with one worker are copies of a process that has imported it.
+    """
+
+    preloaded: Preloaded | None = None
 
     def __init__(self, port: int, live_path: str = "/health/live", log: Path | None = None) -> None:
         self.port = port
@@ -31,7 +37,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self._folder = tempfile.TemporaryDirectory(prefix="counterfoil-server-")
         self._log = log or Path(self._folder.name) / "log"
-        self._process: subprocess.Popen[bytes]
+        self._process: Process
 
     @classmethod
     def launch(
@@ -128,19 +134,20 @@ class Server:
         environment: Mapping[str, str],
         listening: socket.socket | None,
     ) -> None:
+        is_usual = command == _serve(1) and listening is None and all(map(_is_setting, environment))
         command = [part.replace("{port}", str(self.port)) for part in command]
         descriptors = []
         if listening is not None:
             descriptors = [listening.fileno()]
             starter = [sys.executable, "-IS", socket_activation.__file__]
             command = [*starter, str(listening.fileno()), *command]
-        self._process = spawn(
-            command,
-            log=self._log,
-            env={**_clean_environment(), **environment},
-            cwd=Path(self._folder.name),
-            descriptors=descriptors,
-        )
+        env, folder = {**_clean_environment(), **environment}, Path(self._folder.name)
+        if self.preloaded is not None and is_usual:
+            self._process = self.preloaded.start(command[2:], log=self._log, env=env, cwd=folder)
+        else:
+            self._process = spawn(
+                command, log=self._log, env=env, cwd=folder, descriptors=descriptors
+            )
         if not wait_until(self.is_live, self._process, seconds=START_SECONDS):
             raise RuntimeError(f"The service does not start:\n{self.log()}")
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
 from harness import postgresql
 from harness.postgresql import PostgreSQLMissing
+from harness.preloaded import Preloaded
 from harness.programs import require_program
 from harness.server import REPOSITORY, Server
 from tests.support import plugin
@@ -18,6 +20,14 @@ LAUNCH_AND_WAIT = """
 from harness.postgresql import PostgreSQL
 server = PostgreSQL.launch()
 print(server.pid, server.folder, flush=True)
+input()
+"""
+LAUNCH_COPY_AND_WAIT = """
+import sys
+from harness.preloaded import Preloaded
+from harness.server import Server
+Server.preloaded = Preloaded()
+print(Server.launch(f"sqlite:///{sys.argv[1]}").pid, flush=True)
 input()
 """
 
@@ -75,3 +85,43 @@ def test_a_service_that_does_not_start_shows_why(tmp_path: Path) -> None:
     program.write_text("raise SystemExit('no such setting: COLOUR')")
     with pytest.raises(RuntimeError, match="no such setting: COLOUR"):
         Server.launch(command=[sys.executable, str(program)])
+
+
+@pytest.fixture
+def preloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run that measures no coverage."""
+    monkeypatch.setattr(Server, "preloaded", Server.preloaded or Preloaded())
+
+
+@pytest.mark.usefixtures("preloaded")
+def test_copies_of_a_preloaded_service_have_settings_logs_and_ends_of_their_own(
+    tmp_path: Path,
+) -> None:
+    with (
+        launch_copy(tmp_path / "one.db") as one,
+        launch_copy(tmp_path / "other.db", COUNTERFOIL_DOCS="false") as other,
+    ):
+        assert httpx2.get(f"{one.url}/docs").status_code == 200
+        assert httpx2.get(f"{other.url}/docs").status_code == 404
+        assert "one.db" in one.log()
+        assert "one.db" not in other.log()
+        assert one.stop() in {0, -signal.SIGTERM}
+        assert other.is_live()
+    with pytest.raises(RuntimeError, match="there is no such setting"):
+        launch_copy(tmp_path / "one.db", COUNTERFOIL_COLOUR="red")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent")
+def test_killing_a_run_stops_the_copies_of_its_preloaded_service(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LAUNCH_COPY_AND_WAIT, str(tmp_path / "killed.db")]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        service = psutil.Process(int(run.stdout.readline()))
+        run.send_signal(signal.SIGKILL)
+    _wait_for_end(service)
+
+
+def launch_copy(path: Path, **environment: str) -> Server:
+    return Server.launch(f"sqlite:///{path}", environment=environment)

@@ -7,6 +7,8 @@ import pytest
 from coverage import Coverage
 
 from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
+from harness.preloaded import Preloaded
+from harness.server import Server
 from tests.support import compiled_statements
 
 
@@ -26,6 +28,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _end(server: PostgreSQL) -> None:
     del os.environ["TEST_DATABASE_URL"]
     server.close()
+
+
+def pytest_configure() -> None:
+    """Start services as copies of a process that has imported everything.
+
+    Those of which the coverage is measured are started by themselves, as it begins with a process.
+    """
+    if Coverage.current() is None:
+        Server.preloaded = Preloaded()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

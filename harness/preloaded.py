@@ -41,8 +41,9 @@ class Copy:
     """A copy, used like a process that `processes.spawn` has started."""
 
     def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid is not None, "it has been started"
         self._process = process
-        self.pid = process.pid or 0
+        self.pid = process.pid
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal, or None while it runs."""

@@ -1,4 +1,4 @@
-"""A pytest plugin that starts one PostgreSQL server for all workers of a run."""
+"""A pytest plugin: one PostgreSQL for all workers of a run, and how services are started."""
 
 import os
 from zlib import crc32

@@ -81,11 +81,14 @@ def test_a_service_whose_database_cannot_be_read_says_so_and_starts(
     database_url: str, sql: Sql
 ) -> None:
     sql("ALTER TABLE roles RENAME TO away")
-    with Server.launch(database_url, environment=QUICK) as server:
-        line = next(one for one in server.log().splitlines() if "cannot be read now: " in one)
-        assert "roles" in line
-        assert httpx2.get(f"{server.url}/health/live").status_code == 200
-    sql("ALTER TABLE away RENAME TO roles")
+    try:
+        with Server.launch(database_url, environment=QUICK) as server:
+            line = next(one for one in server.log().splitlines() if "cannot be read now: " in one)
+            assert "roles" in line
+            assert httpx2.get(f"{server.url}/health/live").status_code == 200
+    finally:
+        # Other tests use the same database.
+        sql("ALTER TABLE away RENAME TO roles")
 
 
 def run_printed_command(line: str, database_url: str) -> None:

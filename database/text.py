@@ -13,6 +13,8 @@ _IGNORABLE = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 
+_INCOMPARABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 def has_invisible(text: str) -> bool:
     """Whether it contains a character that does not show, or that reorders others.
@@ -31,4 +33,4 @@ def decompose(text: str) -> str:
 
 def is_comparable(text: str) -> bool:
     """Whether PostgreSQL accepts it as a parameter: without NUL and lone surrogates."""
-    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text)
+    return _INCOMPARABLE.search(text) is None

@@ -1,12 +1,15 @@
 """Types of text fields. What either database would reject is rejected here."""
 
-import unicodedata
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from counterfoil import tokens
 from database import limits
+
+# Unicode's category Cc, all of it.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def has_control_characters(text: str) -> bool:
@@ -15,7 +18,7 @@ def has_control_characters(text: str) -> bool:
     What else a new name or label must not contain is in authentication/labels.py, as a search or a
     refresh may name one that is stored already.
     """
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    return _CONTROL.search(text) is not None
 
 
 def _reject_control_characters(text: str) -> str:

@@ -1,6 +1,6 @@
 """Runs work that any client can ask for one by one, so that floods do not slow token checks.
 
-See docs/decisions/0008-token-checks-go-before-hashing.md: a pause of nine times its duration
+See docs/decisions/0008-token-checks-go-before-hashing.md: a pause of nineteen times its duration
 follows each, while others wait and tokens are checked.
 """
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 # As many as can be served within a second or so, even with pauses.
 _MAX_WAITING = 20
-_PAUSE_FACTOR = 9
+_PAUSE_FACTOR = 19
 # The time over which the rejections of a flood are spread.
 _SPREAD_SECONDS = 0.4
 

@@ -1,8 +1,9 @@
 """Stores the network addresses from which users have logged in."""
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from database import clock
@@ -12,17 +13,25 @@ from database.queries import upsert
 
 def list_by_names(db: Session, names: Collection[str]) -> dict[str, list[tuple[int, bytes]]]:
     """User ids and digests by lower-case e-mail address and username, of users with these names."""
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for email, username, user_id, digest in db.execute(_BY_NAMES, {"names": list(names)}):
+        for name in filter(None, (email, username)):
+            found.setdefault(name, []).append((user_id, digest))
+    return found
+
+
+def _select_by_names() -> Select[str, str | None, int, bytes]:
     columns = func.lower(User.email), func.lower(User.username)
-    rows = db.execute(
+    names: BindParameter[Any] = bindparam("names", expanding=True)
+    return (
         select(*columns, KnownAddress.user_id, KnownAddress.address_digest)
         .join(KnownAddress, KnownAddress.user_id == User.id)
         .where(or_(*(column.in_(names) for column in columns)))
     )
-    found: dict[str, list[tuple[int, bytes]]] = {}
-    for email, username, user_id, digest in rows:
-        for name in (email, username):
-            found.setdefault(name, []).append((user_id, digest))
-    return found
+
+
+# Built once, as floods of logins cause it.
+_BY_NAMES = _select_by_names()
 
 
 def add(db: Session, *, user_id: int, digest: bytes) -> None:

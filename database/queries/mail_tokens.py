@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from database import clock
 from database.models import MailToken
+
+_TABLE = cast(Table, MailToken.__table__)
 
 
 class CodeCheck(NamedTuple):
@@ -76,7 +88,7 @@ def use(db: Session, token_id: int) -> bool:
 
 def void_of_user(db: Session, user_id: int, kinds: Sequence[str]) -> None:
     """Delete the unused tokens of these kinds that a user has."""
-    _void(db, MailToken.user_id == user_id, MailToken.kind.in_(kinds))
+    db.execute(_void(MailToken.user_id == user_id, MailToken.kind.in_(kinds)))
 
 
 def list_unused(db: Session, user_id: int, kind: str) -> Sequence[MailToken]:
@@ -88,7 +100,7 @@ def list_unused(db: Session, user_id: int, kind: str) -> Sequence[MailToken]:
 
 def void(db: Session, ids: Sequence[int]) -> None:
     """Delete these tokens, unless they have been used."""
-    _void(db, MailToken.id.in_(ids))
+    db.execute(_void(MailToken.id.in_(ids)))
 
 
 def void_of_address(db: Session, address: str, kind: str, *, applies: bool = True) -> None:
@@ -96,23 +108,24 @@ def void_of_address(db: Session, address: str, kind: str, *, applies: bool = Tru
 
     If it does not apply, the same statement finds none, so that its time tells nothing.
     """
-    is_theirs = MailToken.address == (address if applies else "")
-    _void(db, is_theirs, MailToken.kind == kind)
+    db.execute(_VOID_OF_ADDRESS, {"address": address if applies else "", "kind": kind})
 
 
-def _void(db: Session, *conditions: ColumnElement[bool]) -> None:
+def _void(*conditions: ColumnElement[bool]) -> Delete:
     # Locked in the order of ids, as everywhere.
     found = (
-        select(MailToken.id)
-        .where(*conditions, MailToken.used_at.is_(None))
-        .order_by(MailToken.id)
+        select(_TABLE.c.id)
+        .where(*conditions, _TABLE.c.used_at.is_(None))
+        .order_by(_TABLE.c.id)
         .with_for_update()
     )
-    db.execute(
-        delete(MailToken)
-        .where(MailToken.id.in_(found))
-        .execution_options(synchronize_session=False)
-    )
+    return delete(_TABLE).where(_TABLE.c.id.in_(found))
+
+
+# Built once, as floods of requests for mails cause it.
+_VOID_OF_ADDRESS = _void(
+    _TABLE.c.address == bindparam("address"), _TABLE.c.kind == bindparam("kind")
+)
 
 
 def _candidates(db: Session, check: CodeCheck) -> Select[MailToken]:

@@ -2,16 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from database import clock, keyset
 from database.keyset import Position
 from database.models import OutgoingMail, User
 
-_UNFINISHED = OutgoingMail.sent_at.is_(None) & OutgoingMail.failed_at.is_(None)
+# Statements that floods cause are built once: building one takes longer than to run it.
+_TABLE = cast(Table, OutgoingMail.__table__)
+_ADD = insert(_TABLE)
+_UNFINISHED = _TABLE.c.sent_at.is_(None) & _TABLE.c.failed_at.is_(None)
 
 # What `data` says of other spellings of the address under which an account may have been moved.
 SPELLINGS = ("typed", "decomposed")
@@ -31,8 +46,7 @@ def add(
 ) -> None:
     """Add a mail, to be sent at once; or to be removed in its place, if it is throttled."""
     values = {"kind": kind, "address": address, "locale": locale, "data": data, "user_id": user_id}
-    code = THROTTLED if is_throttled else None
-    db.execute(insert(OutgoingMail).values(**values, error_code=code))
+    db.execute(_ADD, {**values, "error_code": THROTTLED if is_throttled else None})
 
 
 def supersede(
@@ -49,25 +63,31 @@ def supersede(
     Waits for one whose token is being made, so that its token can then be voided. If it does not
     apply, the same statement finds none, so that its time tells nothing.
     """
-    of_user = OutgoingMail.user_id == user_id
-    of_address = OutgoingMail.address == (address if applies else "")
+    values = {"of_kind": kind, "after_id": after_id}
+    if address:
+        db.execute(_SUPERSEDE_OF_ADDRESS, {**values, "whose": address if applies else ""})
+    else:
+        db.execute(_SUPERSEDE_OF_USER, {**values, "whose": user_id})
+
+
+def _supersede(whose: ColumnElement[Any]) -> Update:
     found = (
-        select(OutgoingMail.id)
+        select(_TABLE.c.id)
         .where(
             _UNFINISHED,
-            OutgoingMail.kind == kind,
-            of_address if address else of_user,
-            OutgoingMail.id > after_id,
+            _TABLE.c.kind == bindparam("of_kind"),
+            whose == bindparam("whose"),
+            _TABLE.c.id > bindparam("after_id"),
         )
-        .order_by(OutgoingMail.id)
+        .order_by(_TABLE.c.id)
         .with_for_update()
     )
-    db.execute(
-        update(OutgoingMail)
-        .where(OutgoingMail.id.in_(found))
-        .values(failed_at=clock.now(), error_code=SUPERSEDED, data={})
-        .execution_options(synchronize_session=False)
-    )
+    superseded = update(_TABLE).where(_TABLE.c.id.in_(found))
+    return superseded.values(failed_at=clock.now(), error_code=SUPERSEDED, data={})
+
+
+_SUPERSEDE_OF_USER = _supersede(_TABLE.c.user_id)
+_SUPERSEDE_OF_ADDRESS = _supersede(_TABLE.c.address)
 
 
 def lock_unsent(db: Session, kind: str, *, address: str) -> None:
@@ -80,7 +100,7 @@ def lock_unsent(db: Session, kind: str, *, address: str) -> None:
 
 def is_due(db: Session) -> bool:
     """Whether a mail can be leased. Only reads."""
-    return bool(db.scalar(select(exists(select(OutgoingMail.id).where(_is_due())))))
+    return bool(db.scalar(_ANY_DUE))
 
 
 def remove_pointless(db: Session, *, kind: str, limit: int) -> int:
@@ -89,22 +109,33 @@ def remove_pointless(db: Session, *, kind: str, limit: int) -> int:
     Clients can make up any number of addresses, so many are deleted by one statement. Returns how
     many there were.
     """
-    others = (func.lower(OutgoingMail.data[name].as_string()) for name in SPELLINGS)
-    is_theirs = func.lower(User.email).in_([OutgoingMail.address, *others])
+    ids = db.scalars(_POINTLESS, {"of_kind": kind, "most": limit}).all()
+    if ids:
+        db.execute(delete(_TABLE).where(_TABLE.c.id.in_(ids)))
+    return len(ids)
+
+
+def _is_due() -> ColumnElement[bool]:
+    is_free = _TABLE.c.leased_until.is_(None) | (_TABLE.c.leased_until <= clock.now())
+    return _UNFINISHED & (_TABLE.c.next_attempt_at <= clock.now()) & is_free
+
+
+def _pointless() -> Select[int]:
+    others = (func.lower(_TABLE.c.data[name].as_string()) for name in SPELLINGS)
+    is_theirs = func.lower(User.email).in_([_TABLE.c.address, *others])
     theirs = exists().where(is_theirs, User.is_active)
-    is_for_nobody = (OutgoingMail.kind == kind) & ~theirs
-    found = (
-        select(OutgoingMail.id)
-        .where(_is_due(), is_for_nobody | (OutgoingMail.error_code == THROTTLED))
-        .order_by(OutgoingMail.id)
-        .limit(limit)
+    is_for_nobody = (_TABLE.c.kind == bindparam("of_kind")) & ~theirs
+    return (
+        select(_TABLE.c.id)
+        .where(_is_due(), is_for_nobody | (_TABLE.c.error_code == THROTTLED))
+        .order_by(_TABLE.c.id)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
     )
-    ids = db.scalars(found).all()
-    if ids:
-        gone = delete(OutgoingMail).where(OutgoingMail.id.in_(ids))
-        db.execute(gone.execution_options(synchronize_session=False))
-    return len(ids)
+
+
+_ANY_DUE = select(exists(select(_TABLE.c.id).where(_is_due())))
+_POINTLESS = _pointless()
 
 
 def lease(db: Session, *, limit: int, seconds: int) -> Sequence[OutgoingMail]:
@@ -212,11 +243,6 @@ def count_unfinished(db: Session) -> int:
 def _has_all_it_says() -> ColumnElement[bool]:
     """One that was superseded has lost what it said."""
     return OutgoingMail.error_code.is_(None) | (OutgoingMail.error_code != SUPERSEDED)
-
-
-def _is_due() -> ColumnElement[bool]:
-    is_free = OutgoingMail.leased_until.is_(None) | (OutgoingMail.leased_until <= clock.now())
-    return _UNFINISHED & (OutgoingMail.next_attempt_at <= clock.now()) & is_free
 
 
 def _is_lease_of(mail: OutgoingMail) -> tuple[ColumnElement[bool], ...]:

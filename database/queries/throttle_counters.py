@@ -7,12 +7,13 @@ cannot deadlock.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
     Delete,
     Select,
+    Table,
     Update,
     case,
     delete,
@@ -27,6 +28,8 @@ from database.base import UTCDateTime
 from database.models import ThrottleCounter
 from database.queries import upsert
 
+# SQLAlchemy inserts into a table in half the time in which it inserts objects of a model.
+_TABLE = cast(Table, ThrottleCounter.__table__)
 # Before the beginning of any transaction that may increment the counter.
 _ENDED = literal(datetime(1970, 1, 2, tzinfo=UTC), UTCDateTime)
 
@@ -53,27 +56,21 @@ def increment(db: Session, keys: Sequence[CounterKey]) -> dict[bytes, Count]:
     """
     if not keys:
         return {}
-    rows = db.execute(
-        _increment(upsert.dialect_of(db)),
-        _rows(db, keys),
-        # Rows without an end or a user have the same columns, so that all are one statement.
-        execution_options={"render_nulls": True},
-    )
-    return _counts(db, rows)
+    return _counts(db, db.execute(_increment(upsert.dialect_of(db)), _rows(db, keys)))
 
 
 @cache
 def _increment(dialect: str) -> Any:
     """Built once for each dialect, as building it takes longer than running it."""
-    statement = upsert.insert_for(dialect, ThrottleCounter)
-    ended = ThrottleCounter.ends_at <= clock.now()
+    statement, counter = upsert.insert_for(dialect, _TABLE), _TABLE.c
+    ended = counter.ends_at <= clock.now()
     return statement.on_conflict_do_update(
-        index_elements=[ThrottleCounter.key_digest],
+        index_elements=[counter.key_digest],
         set_={
-            "attempts": case((ended, 1), else_=ThrottleCounter.attempts + 1),
-            "ends_at": case((ended, statement.excluded.ends_at), else_=ThrottleCounter.ends_at),
+            "attempts": case((ended, 1), else_=counter.attempts + 1),
+            "ends_at": case((ended, statement.excluded.ends_at), else_=counter.ends_at),
         },
-    ).returning(ThrottleCounter.key_digest, ThrottleCounter.attempts, ThrottleCounter.ends_at)
+    ).returning(counter.key_digest, counter.attempts, counter.ends_at)
 
 
 def undo(db: Session, keys: Sequence[CounterKey]) -> None:

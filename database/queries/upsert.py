@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -11,9 +12,9 @@ def insert(db: Session, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
     return insert_for(dialect_of(db), model)
 
 
-def insert_for(dialect: str, model: type[Any]) -> postgresql.Insert | sqlite.Insert:
+def insert_for(dialect: str, into: type[Any] | Table) -> postgresql.Insert | sqlite.Insert:
     """The INSERT construct of a database by the name of its dialect."""
-    return sqlite.insert(model) if dialect == "sqlite" else postgresql.insert(model)
+    return sqlite.insert(into) if dialect == "sqlite" else postgresql.insert(into)
 
 
 def dialect_of(db: Session) -> str:

@@ -47,7 +47,7 @@ from api.routing.head import answer_head
 from api.routing.route_group import RouteGroup
 from api.settings import Exposure, Settings, load
 from api.web import branding
-from authentication.instrumentation import Instrumentation, NullInstrumentation
+from authentication.instrumentation import NullInstrumentation
 from authentication.service import Service
 from counterfoil import __version__
 from counterfoil import fastapi as counterfoil
@@ -175,27 +175,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # `serve` does so once for all its workers.
     if not app.state.has_bounded_connections:
         startup.warn_of_weak_settings(settings)
-    prepared = startup.prepared_database(settings.database, may_stop=not app.state.is_attached)
-    async with prepared, _open_service(app, settings):
-        yield
-
-
-@asynccontextmanager
-async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    instrumentation: Instrumentation = app.state.instrumentation
     service = Service(
         settings=settings.authentication,
         database_settings=settings.database,
         mail_settings=settings.mail,
         public_url=settings.api.issuer,
-        instrumentation=instrumentation,
+        instrumentation=app.state.instrumentation,
     )
+    may_stop = not app.state.is_attached
     try:
-        await service.open()
-        app.state.service = service
-        counterfoil.install(app, make_authenticator(app, service.limited_resolver))
-        async with _sampled_metrics(service):
-            yield
+        async with startup.prepared_database(service.database, may_stop=may_stop):
+            await service.open()
+            app.state.service = service
+            counterfoil.install(app, make_authenticator(app, service.limited_resolver))
+            async with _sampled_metrics(service):
+                yield
     finally:
         app.state.service = app.state.counterfoil = NOT_STARTED
         await service.close()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from anyio import to_thread
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from starlette.types import Message, Send
 
@@ -17,6 +18,7 @@ from api.settings import Settings
 from counterfoil.errors import DatabaseUnavailable
 from database import revisions
 from database.engine import deadlines
+from database.engine.session import Database
 from database.errors import UnsuitableDatabase, is_outage, reason_of
 from database.settings import WRONG_SETTINGS_STATUS, DatabaseSettings
 
@@ -67,9 +69,7 @@ def without_traceback(send: Send) -> Send:
 
 
 @asynccontextmanager
-async def prepared_database(
-    settings: DatabaseSettings, *, may_stop: bool = True
-) -> AsyncIterator[None]:
+async def prepared_database(database: Database, *, may_stop: bool = True) -> AsyncIterator[None]:
     """As `prepare_database_now`; with `start_without_database`, wait for one that is down.
 
     A worker that replaces another needs that: if it cannot start, uvicorn stops all the others.
@@ -77,12 +77,12 @@ async def prepared_database(
     """
     waiting: asyncio.Task[None] | None = None
     try:
-        await to_thread.run_sync(prepare_database_now, settings)
+        await to_thread.run_sync(_prepare, database)
     except CannotReach as error:
-        if not settings.start_without_database:
+        if not database.settings.start_without_database:
             raise
         log.warning("%s; the answer is 503 until it can be", error)
-        waiting = asyncio.create_task(_prepare_once_reachable(settings, may_stop=may_stop))
+        waiting = asyncio.create_task(_prepare_once_reachable(database, may_stop=may_stop))
     try:
         yield
     finally:
@@ -91,11 +91,18 @@ async def prepared_database(
             await asyncio.wait({waiting})
 
 
-def prepare_database_now(settings: DatabaseSettings) -> None:
-    """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart."""
+def _prepare(database: Database) -> None:
+    prepare_database_now(database.settings, database.engine)
+
+
+def prepare_database_now(settings: DatabaseSettings, engine: Engine | None = None) -> None:
+    """Migrate an embedded SQLite; on PostgreSQL see that it has been done. Raises CannotStart.
+
+    Looks by a connection of `engine`, or by one of its own.
+    """
     try:
         with deadlines.deadline(settings.database_deadline_seconds):
-            if revisions.is_current(settings.database_url):
+            if revisions.is_current(settings.database_url, engine):
                 return
         if settings.url.get_backend_name() == "postgresql" and not settings.migrate_on_start:
             raise CannotStart(
@@ -113,11 +120,11 @@ def prepare_database_now(settings: DatabaseSettings) -> None:
         raise (CannotReach if is_outage(error) else CannotStart)(reason) from None
 
 
-async def _prepare_once_reachable(settings: DatabaseSettings, *, may_stop: bool) -> None:
+async def _prepare_once_reachable(database: Database, *, may_stop: bool) -> None:
     while True:
         await asyncio.sleep(_PAUSE_SECONDS)
         try:
-            return await to_thread.run_sync(prepare_database_now, settings)
+            return await to_thread.run_sync(_prepare, database)
         except CannotReach:
             continue
         except CannotStart as error:

@@ -137,7 +137,7 @@ class Service:
         await self.database.run(lambda db: db.connection(), read_only=True)
 
     async def close(self) -> None:
-        """Finish lookups in flight, write pending batches, disconnect."""
+        """Finish lookups in flight, write pending batches, disconnect. It need not be open."""
         await self.resolver.close()
         await self._standbys.stop()
         if self._mailing is not None:

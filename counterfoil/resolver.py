@@ -123,6 +123,7 @@ class Resolver:
         self._send_is_due = False
         self._expiry: asyncio.TimerHandle | None = None
         self._last_asked = -math.inf
+        self._opening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Connect in the background; tokens wait for it, within their deadlines."""
@@ -134,11 +135,13 @@ class Resolver:
     async def open(self) -> None:
         """Connect. If the server cannot be reached, this is retried in the background."""
         self.start()
-        await self._opening
+        if self._opening is not None:
+            await self._opening
 
     async def close(self) -> None:
-        """Wait for the lookups in flight, then disconnect."""
-        self._opening.cancel()
+        """Wait for the lookups in flight, then disconnect. It need not have been opened."""
+        if self._opening is not None:
+            self._opening.cancel()
         while self._in_flight:
             await asyncio.wait(self._in_flight)
         self._fail_waiting(until=math.inf)

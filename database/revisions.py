@@ -4,7 +4,10 @@ Every worker asks at its start, and importing alembic would take a fifth of that
 """
 
 import re
+from functools import cache
 from pathlib import Path
+
+from sqlalchemy import Engine
 
 from database import version_table
 from database.engine import engines
@@ -15,13 +18,14 @@ _VERSIONS = Path(__file__).resolve().parent.parent / "alembic" / "versions"
 _REVISION = re.compile(r'^(down_)?revision = "(.+)"$', re.MULTILINE)
 
 
-def is_current(url: str) -> bool:
-    """Waits for no lock, changes nothing, observes a deadline.
+def is_current(url: str, engine: Engine | None = None) -> bool:
+    """Waits for no lock, changes nothing, observes a deadline. Connects by `engine` if it is given.
 
     Raises NewerTables, UnsuitableDatabase, DatabaseUnavailable, and what SQLAlchemy raises.
     """
-    engine = engines.create_single(parse_url(url)).execution_options(read_only=True)
-    with engine.connect() as connection:
+    if engine is None:
+        engine = engines.create_single(parse_url(url))
+    with engine.execution_options(read_only=True).connect() as connection:
         engines.begin(connection)
         engines.reject_unsuitable(connection)
         found = version_table.read(connection)
@@ -43,6 +47,7 @@ def known() -> set[str]:
     return _migrations()[0]
 
 
+@cache
 def _migrations() -> tuple[set[str], set[str]]:
     """All of them, and those that another one follows."""
     files = "\n".join(path.read_text() for path in _VERSIONS.glob("*.py"))

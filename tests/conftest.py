@@ -168,6 +168,8 @@ def make_settings(service_url: str) -> Callable[..., Settings]:
         quiet = {"bcrypt_rounds": 4, "prune_interval_seconds": 0}
         # A slow machine is not what the tests are about.
         quiet |= {"database_deadline_seconds": 20, "hashing_deadline_seconds": 20}
+        # Each is a process of PostgreSQL, of which the tests would start thousands.
+        quiet |= {"lookup_connections": 1}
         values = {"database_url": service_url, **quiet, **changes}
         layers = (DatabaseSettings, AuthenticationSettings, ApiSettings, MailSettings)
         unknown = set(values) - {name for layer in layers for name in layer.model_fields}

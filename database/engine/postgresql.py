@@ -132,8 +132,8 @@ def configure(
         return connection
 
     def check(connection: extensions.connection, record: Any, proxy: Any) -> None:
-        # It may lead to the former primary.
-        if reigns is not None and 0 < record.info["reign"] < reigns.newest:
+        # It may lead to the former primary, also if it is older than all that is known of reigns.
+        if reigns is not None and record.info["reign"] < reigns.newest:
             raise InvalidatePoolError
         if not record.info.pop("new", False):
             with deadlines.shorter_deadline(patience_seconds):

@@ -188,6 +188,7 @@ async def _open_service(app: FastAPI, settings: Settings) -> AsyncIterator[None]
         database_settings=settings.database,
         mail_settings=settings.mail,
         public_url=settings.api.issuer,
+        application_name=branding.name_of(settings),
         instrumentation=instrumentation,
     )
     try:

@@ -57,6 +57,14 @@ def test_what_an_app_needs_is_shown_once(client: Client, tokens: Tokens) -> None
     assert client.http.get("/factors", headers=tokens.headers).json()["factors"] == []
 
 
+@pytest.mark.one_database
+def test_an_app_shows_the_name_of_the_application(make_client: MakeClient) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), application_name="Acme: Notes & more")
+    uri = factors.begin(client, client.sign_up(), name="Phone").json()["uri"]
+    assert uri.startswith("otpauth://totp/Acme%20Notes%20%26%20more:ada%40example.org?secret=")
+    assert uri.endswith("&issuer=Acme%20Notes%20%26%20more")
+
+
 def test_an_app_that_was_not_confirmed_is_never_asked_for(client: Client, tokens: Tokens) -> None:
     factors.begin(client, tokens)
     assert client.try_to_log_in().status_code == 200

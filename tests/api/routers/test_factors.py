@@ -1,16 +1,18 @@
 """Authenticator apps and recovery codes: enrolling, logging in and confirming."""
 
 import subprocess
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyotp
 import pytest
 
 from authentication.factors import sealing
 from counterfoil.cookies import HEADER
 from counterfoil.tokens import TokenKind, create
+from database import clock
 from harness.programs import require_program
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, give_role, user_id
@@ -156,9 +158,10 @@ def test_a_code_is_accepted_one_step_late_by_the_clock_of_the_database(
     client: Client, app: App, monkeypatch: pytest.MonkeyPatch, steps: int, status: int
 ) -> None:
     waiting = mfa_token(client.try_to_log_in())
-    # The clock of the worker is an hour ahead, and the code is of the right time.
-    code, real = app.code(steps), time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    # The clock of the database is an hour ahead of that of the worker, and stands still.
+    hour_ahead = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(clock, "read", lambda *_: hour_ahead)
+    code = pyotp.TOTP(app.secret).at(int(hour_ahead.timestamp()) + 30 * steps)
     assert complete(client, waiting, code=code).status_code == status
 
 
@@ -183,6 +186,20 @@ def test_a_login_that_waits_ends(client: Client, app: App, sql: Sql, ended: str)
     sql(ended)
     answer = complete(client, waiting, code=app.code())
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_mfa_token")
+
+
+def test_a_login_that_waits_ends_when_a_factor_is_removed(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), factor_change_ends_sessions=False)
+    tokens = client.sign_up()
+    app = factors.enrol(client, tokens, sql)
+    other = factors.begin(client, tokens, name="Tablet").json()
+    assert factors.confirm(client, tokens, pyotp.TOTP(other["secret"]).now()).status_code == 200
+    waiting = mfa_token(client.try_to_log_in())
+    removed = client.http.delete(f"/factors/totp/{other['id']}", headers=tokens.headers)
+    assert removed.status_code == 204
+    assert complete(client, waiting, code=app.code()).json()["code"] == "invalid_mfa_token"
 
 
 def test_a_login_that_waits_ends_after_five_wrong_codes(client: Client, app: App) -> None:

@@ -16,6 +16,7 @@ from database import clock
 from harness.programs import require_program
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, give_role, user_id
+from tests.support.authenticator import Passkey
 from tests.support.client import PASSWORD, Client, Tokens, read_tokens
 from tests.support.factors import App, complete, confirm_session, mfa_token
 from tests.support.mailbox import Mailbox
@@ -100,6 +101,11 @@ def test_a_login_has_no_session_until_the_second_factor_is_given(
     assert count(sql, "sessions") == before
     waiting = mfa_token(answer)
     assert client.me(waiting).status_code == 401
+    begun = read_tokens(complete(client, mfa_token(client.try_to_log_in()), code=app.code()))
+    give_role(sql, "admin")
+    asked = client.http.post("/introspect", headers=begun.headers, data={"token": waiting})
+    assert (asked.status_code, asked.json()) == (200, {"active": False})
+    factors.wait_for_next_code(sql)
     begun = read_tokens(complete(client, waiting, code=app.code()))
     assert client.me(begun).status_code == 200
     assert client.sessions(begun)[0]["client_id"] == "Ada's phone"
@@ -365,14 +371,21 @@ def test_after_a_reset_by_mail_the_factor_is_asked_for(
     assert mfa_token(client.try_to_log_in(password=new))
 
 
-def test_a_wrong_key_stops_codes_and_not_recovery_codes(
-    client: Client, make_client: MakeClient, app: App, sql: Sql
+def test_a_wrong_key_stops_codes_and_neither_recovery_codes_nor_passkeys(
+    client: Client, tokens: Tokens, make_client: MakeClient, app: App
 ) -> None:
+    phone, bearer = Passkey.synced(), tokens.headers
+    made = phone.register(client.http.post("/passkeys/options", headers=bearer).json())
+    named = {"name": "Phone", "credential": made}
+    assert client.http.post("/passkeys", headers=bearer, json=named).status_code == 201
     other = make_client(secret_keys=(sealing.create_key(),))
     waiting = mfa_token(other.try_to_log_in())
     answer = complete(other, waiting, code=app.code())
     assert (answer.status_code, answer.json()["code"]) == (503, "totp_unavailable")
     assert complete(other, waiting, recovery_code=app.recovery_codes[0]).status_code == 200
+    signed = phone.sign(other.http.post("/passkeys/login/options", json={}).json())
+    begun = other.http.post("/passkeys/login", json={"credential": signed})
+    assert begun.status_code == 200
     both = make_client(secret_keys=(sealing.create_key(), factors.SECRET_KEY))
     assert both.me(factors.log_in(both, app)).status_code == 200
 

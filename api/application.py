@@ -180,6 +180,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         database_settings=settings.database,
         mail_settings=settings.mail,
         public_url=settings.api.issuer,
+        application_name=branding.name_of(settings),
         instrumentation=app.state.instrumentation,
     )
     may_stop = not app.state.is_attached

@@ -136,7 +136,8 @@ class ApiSettings(LayerSettings):
     """Whether the web pages for people are served: `/sign-in`, `/account`, consent and devices."""
 
     application_name: Annotated[str, Field(max_length=60)] = ""
-    """What pages call your application. Default: what mails call it, or Counterfoil."""
+    """What pages and authenticator apps call your application. Default: what mails call it; else
+    pages call it Counterfoil, and apps the host of the issuer."""
 
     application_logo: Path | None = None
     """An image for pages: a file .svg, .png or .webp of at most 256 kB, square at its best."""

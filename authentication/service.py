@@ -47,6 +47,7 @@ class Service:
         database_settings: DatabaseSettings,
         mail_settings: MailSettings | None = None,
         public_url: str = "http://127.0.0.1:8000",
+        application_name: str | None = None,
         instrumentation: Instrumentation = NullInstrumentation(),
     ) -> None:
         self.settings = settings
@@ -66,7 +67,7 @@ class Service:
             event.listen(self.database.sessions, "before_commit", self._mailing.notices.add)
         self.hasher = PasswordHasher(settings)
         self.sealer = Sealer.of(settings.secret_keys)
-        self.public_host = urlsplit(public_url).hostname or ""
+        self.application_name = application_name or urlsplit(public_url).hostname or ""
         self.unknown_tokens = UnknownTokenCounter(is_on=settings.login_throttle)
         self.write_budget = WriteBudget(settings)
         self.user_code_budget = UserCodeBudget(settings)

@@ -46,10 +46,15 @@ def read(settings: Settings) -> Brand:
     """The brand that the settings describe. Raises OSError if the logo cannot be read."""
     logo, colour = settings.api.application_logo, settings.api.application_colour
     return Brand(
-        name=settings.api.application_name or _sender_of(settings) or _DEFAULT_NAME,
+        name=name_of(settings) or _DEFAULT_NAME,
         logo=_read_logo(logo) if logo else None,
         theme=_make_theme(colour) if colour else None,
     )
+
+
+def name_of(settings: Settings) -> str | None:
+    """What the settings call the application, if they do."""
+    return settings.api.application_name or _sender_of(settings)
 
 
 def _sender_of(settings: Settings) -> str | None:

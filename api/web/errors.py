@@ -16,14 +16,15 @@ from api.web.csrf import CookieMissing, CsrfCheckFailed
 from api.web.forms import FormToConfirm
 from api.web.messages import N_
 from api.web.rendering import own_address, own_path, page, redirect, translate
-from api.web.signed_in_user import SignInRequired, signed_in_actor_of
+from api.web.signed_in_user import SignedInUser, SignInRequired, signed_in_actor_of
 from authentication.errors import SecondFactorRequired, WrongCode, WrongPassword
-from authentication.factors import confirmation
+from authentication.factors import confirmation, listing
 from authentication.factors.methods import Method
 from authentication.factors.passkeys.options import Options
 from counterfoil.errors import (
     CounterfoilError,
     DatabaseUnavailable,
+    InsufficientScope,
     InsufficientUserAuthentication,
     InvalidToken,
 )
@@ -41,6 +42,9 @@ _COOKIE_MISSING = N_(
 )
 _REJECTED = N_("This form was rejected")
 _DID_NOT_WORK = N_("That did not work")
+_FACTOR_MISSING = N_(
+    "One of your roles requires a second factor, and gives you nothing until you have one."
+)
 _TRY_AGAIN = N_("Nothing was shown or changed; try again shortly.")
 _TITLES = {
     HTTPStatus.NOT_FOUND: N_("There is nothing here"),
@@ -62,6 +66,7 @@ def install(site: FastAPI) -> None:
     site.exception_handler(CsrfCheckFailed)(_csrf_check_failed)
     site.exception_handler(InvalidForm)(_invalid_form)
     site.exception_handler(InvalidToken)(_session_revoked_meanwhile)
+    site.exception_handler(InsufficientScope)(_scope_missing)
     site.exception_handler(CounterfoilError)(_counterfoil_error)
     site.exception_handler(DatabaseUnavailable)(_database_unavailable)
     site.exception_handler(RequestValidationError)(_not_found)
@@ -90,6 +95,7 @@ def show(
     detail: str,
     headers: dict[str, str] | None = None,
     title: str | None = None,
+    is_factor_missing: bool = False,
 ) -> Response:
     """The error page."""
     return page(
@@ -100,6 +106,7 @@ def show(
         title=translate(request, title or _TITLES.get(status, _DID_NOT_WORK)),
         detail=translate(request, detail),
         request_number=request_id.get(),
+        is_factor_missing=is_factor_missing,
     )
 
 
@@ -179,6 +186,23 @@ async def _session_revoked_meanwhile(request: Request, error: InvalidToken) -> R
 
 async def _counterfoil_error(request: Request, error: CounterfoilError) -> Response:
     return show(request, status_of(error), error.detail, headers=headers_of(error))
+
+
+async def _scope_missing(request: Request, error: InsufficientScope) -> Response:
+    """Also says if it is missing because a role gives nothing without a second factor."""
+    user: SignedInUser | None = getattr(request.state, "signed_in_user", None)
+    detail = translate(request, error.detail)
+    is_factor_missing = user is not None and await _lacks_factor(request, user.identity.user_id)
+    if is_factor_missing:
+        detail = f"{detail} {translate(request, _FACTOR_MISSING)}"
+    return show(request, status_of(error), detail, is_factor_missing=is_factor_missing)
+
+
+async def _lacks_factor(request: Request, user_id: int) -> bool:
+    """Whether a role of the user requires a second factor, and there is none."""
+    database = service_of(request).database
+    found = await database.run(lambda db: listing.read(db, user_id), read_only=True)
+    return found.is_missing
 
 
 async def _database_unavailable(request: Request, error: DatabaseUnavailable) -> Response:

@@ -55,7 +55,7 @@ def begin(db: Session, service: Service, actor: Actor, *, name: str) -> NewApp:
     secret, factor_id = totp.create_secret(), uuid7()
     sealed = totp_secrets.seal(service.sealer, secret, user_id=user.id, factor_id=factor_id)
     queries.totp_factors.begin(db, user.id, id=factor_id, name=name, secret_sealed=sealed)
-    uri = totp.uri(secret, account=user.email, issuer=service.public_host)
+    uri = totp.uri(secret, account=user.email, issuer=service.application_name)
     return NewApp(factor_id, totp.encode(secret), uri, totp.svg(uri))
 
 

@@ -34,7 +34,11 @@ def encode(secret: bytes) -> str:
 
 
 def uri(secret: bytes, *, account: str, issuer: str) -> str:
-    """What the QR code says. Apps show the issuer and the account."""
+    """What the QR code says. Apps show the issuer and the account.
+
+    A colon divides the two, so the issuer is written without.
+    """
+    issuer = issuer.replace(":", "")
     return TOTP(encode(secret)).provisioning_uri(name=account, issuer_name=issuer)
 
 

@@ -5,6 +5,7 @@ which order, is written here. Nothing here knows the database: that a challenge 
 and that a counter does not fall, is ensured by the statements in database/queries/.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -110,8 +111,13 @@ def _check_client_data(party: RelyingParty, raw: bytes, kind: str, challenge: by
     if str(client_data.origin) not in party.origins:
         raise InvalidResponse("another origin")
     # A page of another site has embedded ours, and may have drawn something over it.
-    if client_data.cross_origin is not False:
+    if client_data.cross_origin is not False or _top_origin(raw) is not None:
         raise InvalidResponse("within a page of another site")
+
+
+def _top_origin(client_data: bytes) -> object:
+    """The page that has embedded ours, which the library does not read."""
+    return _parse(json.loads, client_data, "client data").get("topOrigin")
 
 
 def _check_authenticator_data(party: RelyingParty, data: AuthenticatorData) -> None:

@@ -127,6 +127,7 @@ def test_an_app_is_added_by_its_first_code(browser: ConsoleClient) -> None:
     assert 'value="My\u200b phone"' in odd.text
     shown = browser.submit(f"{FACTORS}/apps/confirm", code=totp.now(), name="My phone")
     assert len(re.findall(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}", shown.text)) == 10
+    assert '<p class="printed">Counterfoil · ada@example.org</p>' in shown.text
     assert ">My phone<" in browser.open(FACTORS).text
 
 
@@ -136,8 +137,13 @@ def test_who_lacks_a_factor_that_a_role_requires_is_told(browser: ConsoleClient,
     sql("UPDATE roles SET requires_second_factor = true WHERE name = 'user'")
     assert hint in browser.open("/account").text
     assert hint in browser.open(FACTORS).text
+    page = browser.open("/users")
+    assert page.status_code == 403
+    assert f"This needs the scope admin. {hint}" in page.text
+    assert 'href="/account/factors">Add one<' in page.text
     add_passkey(browser, Passkey.synced())
     assert hint not in browser.open("/account").text
+    assert hint not in browser.open("/users").text
 
 
 def test_the_last_factor_stays_while_a_role_requires_one(browser: ConsoleClient, sql: Sql) -> None:

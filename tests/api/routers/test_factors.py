@@ -1,19 +1,22 @@
 """Authenticator apps and recovery codes: enrolling, logging in and confirming."""
 
 import subprocess
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyotp
 import pytest
 
 from authentication.factors import sealing
 from counterfoil.cookies import HEADER
 from counterfoil.tokens import TokenKind, create
+from database import clock
 from harness.programs import require_program
 from tests.support import factors
 from tests.support.administrator import Sql, count, events, give_role, user_id
+from tests.support.authenticator import Passkey
 from tests.support.client import PASSWORD, Client, Tokens, read_tokens
 from tests.support.factors import App, complete, confirm_session, mfa_token
 from tests.support.mailbox import Mailbox
@@ -57,6 +60,14 @@ def test_what_an_app_needs_is_shown_once(client: Client, tokens: Tokens) -> None
     assert client.http.get("/factors", headers=tokens.headers).json()["factors"] == []
 
 
+@pytest.mark.one_database
+def test_an_app_shows_the_name_of_the_application(make_client: MakeClient) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), application_name="Acme: Notes & more")
+    uri = factors.begin(client, client.sign_up(), name="Phone").json()["uri"]
+    assert uri.startswith("otpauth://totp/Acme%20Notes%20%26%20more:ada%40example.org?secret=")
+    assert uri.endswith("&issuer=Acme%20Notes%20%26%20more")
+
+
 def test_an_app_that_was_not_confirmed_is_never_asked_for(client: Client, tokens: Tokens) -> None:
     factors.begin(client, tokens)
     assert client.try_to_log_in().status_code == 200
@@ -90,6 +101,11 @@ def test_a_login_has_no_session_until_the_second_factor_is_given(
     assert count(sql, "sessions") == before
     waiting = mfa_token(answer)
     assert client.me(waiting).status_code == 401
+    begun = read_tokens(complete(client, mfa_token(client.try_to_log_in()), code=app.code()))
+    give_role(sql, "admin")
+    asked = client.http.post("/introspect", headers=begun.headers, data={"token": waiting})
+    assert (asked.status_code, asked.json()) == (200, {"active": False})
+    factors.wait_for_next_code(sql)
     begun = read_tokens(complete(client, waiting, code=app.code()))
     assert client.me(begun).status_code == 200
     assert client.sessions(begun)[0]["client_id"] == "Ada's phone"
@@ -148,9 +164,10 @@ def test_a_code_is_accepted_one_step_late_by_the_clock_of_the_database(
     client: Client, app: App, monkeypatch: pytest.MonkeyPatch, steps: int, status: int
 ) -> None:
     waiting = mfa_token(client.try_to_log_in())
-    # The clock of the worker is an hour ahead, and the code is of the right time.
-    code, real = app.code(steps), time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    # The clock of the database is an hour ahead of that of the worker, and stands still.
+    hour_ahead = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(clock, "read", lambda *_: hour_ahead)
+    code = pyotp.TOTP(app.secret).at(int(hour_ahead.timestamp()) + 30 * steps)
     assert complete(client, waiting, code=code).status_code == status
 
 
@@ -175,6 +192,20 @@ def test_a_login_that_waits_ends(client: Client, app: App, sql: Sql, ended: str)
     sql(ended)
     answer = complete(client, waiting, code=app.code())
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_mfa_token")
+
+
+def test_a_login_that_waits_ends_when_a_factor_is_removed(
+    make_client: MakeClient, sql: Sql
+) -> None:
+    client = make_client(secret_keys=(factors.SECRET_KEY,), factor_change_ends_sessions=False)
+    tokens = client.sign_up()
+    app = factors.enrol(client, tokens, sql)
+    other = factors.begin(client, tokens, name="Tablet").json()
+    assert factors.confirm(client, tokens, pyotp.TOTP(other["secret"]).now()).status_code == 200
+    waiting = mfa_token(client.try_to_log_in())
+    removed = client.http.delete(f"/factors/totp/{other['id']}", headers=tokens.headers)
+    assert removed.status_code == 204
+    assert complete(client, waiting, code=app.code()).json()["code"] == "invalid_mfa_token"
 
 
 def test_a_login_that_waits_ends_after_five_wrong_codes(client: Client, app: App) -> None:
@@ -340,14 +371,21 @@ def test_after_a_reset_by_mail_the_factor_is_asked_for(
     assert mfa_token(client.try_to_log_in(password=new))
 
 
-def test_a_wrong_key_stops_codes_and_not_recovery_codes(
-    client: Client, make_client: MakeClient, app: App, sql: Sql
+def test_a_wrong_key_stops_codes_and_neither_recovery_codes_nor_passkeys(
+    client: Client, tokens: Tokens, make_client: MakeClient, app: App
 ) -> None:
+    phone, bearer = Passkey.synced(), tokens.headers
+    made = phone.register(client.http.post("/passkeys/options", headers=bearer).json())
+    named = {"name": "Phone", "credential": made}
+    assert client.http.post("/passkeys", headers=bearer, json=named).status_code == 201
     other = make_client(secret_keys=(sealing.create_key(),))
     waiting = mfa_token(other.try_to_log_in())
     answer = complete(other, waiting, code=app.code())
     assert (answer.status_code, answer.json()["code"]) == (503, "totp_unavailable")
     assert complete(other, waiting, recovery_code=app.recovery_codes[0]).status_code == 200
+    signed = phone.sign(other.http.post("/passkeys/login/options", json={}).json())
+    begun = other.http.post("/passkeys/login", json={"credential": signed})
+    assert begun.status_code == 200
     both = make_client(secret_keys=(sealing.create_key(), factors.SECRET_KEY))
     assert both.me(factors.log_in(both, app)).status_code == 200
 

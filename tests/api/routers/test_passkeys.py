@@ -108,6 +108,7 @@ def test_a_login_by_passkey_is_fresh_and_counts_as_two_factors(client: Client, s
     assert newest == [("mfa pop user",)]
 
 
+@pytest.mark.both_databases
 def test_a_copy_whose_counter_falls_is_rejected_and_marked(client: Client, sql: Sql) -> None:
     """Scenario 7: the stored counter stays, and the owner goes on."""
     owner = Passkey(sign_count=5)
@@ -138,6 +139,7 @@ def test_the_owner_of_a_passkey_that_was_copied_gets_a_mail(
     assert "Ada's phone" in mailbox.take_one().text
 
 
+@pytest.mark.both_databases
 def test_a_forged_signature_with_a_low_counter_marks_nothing(client: Client, sql: Sql) -> None:
     """Otherwise anybody who knows the id could have a passkey marked."""
     owner = Passkey(sign_count=5)
@@ -147,6 +149,7 @@ def test_a_forged_signature_with_a_low_counter_marks_nothing(client: Client, sql
     assert stored(sql) == (5, False)
 
 
+@pytest.mark.both_databases
 def test_a_counter_that_stays_the_same_is_that_of_a_copy(client: Client, sql: Sql) -> None:
     owner = Passkey(sign_count=5, steps=0)
     enrol(client, owner)
@@ -154,6 +157,7 @@ def test_a_counter_that_stays_the_same_is_that_of_a_copy(client: Client, sql: Sq
     assert stored(sql) == (5, True)
 
 
+@pytest.mark.both_databases
 def test_a_synced_passkey_logs_in_twice_but_no_signature_does(client: Client) -> None:
     phone = Passkey.synced()
     enrol(client, phone)
@@ -175,6 +179,7 @@ def test_of_eight_requests_with_one_signature_one_logs_in(
     assert sorted(one.status_code for one in answers) == [200] + [401] * 7
 
 
+@pytest.mark.both_databases
 def test_a_challenge_works_for_five_minutes(client: Client, sql: Sql) -> None:
     phone = Passkey.synced()
     enrol(client, phone)
@@ -226,6 +231,7 @@ def test_what_is_wrong_is_not_registered(client: Client, sql: Sql, changes: dict
     assert sql("SELECT count(*) FROM passkeys") == [(0,)]
 
 
+@pytest.mark.both_databases
 def test_a_passkey_is_registered_once_for_whomever(client: Client) -> None:
     phone = Passkey.synced()
     ada = enrol(client, phone)
@@ -237,6 +243,7 @@ def test_a_passkey_is_registered_once_for_whomever(client: Client) -> None:
     assert read_tokens(log_in(client, phone)).scope
 
 
+@pytest.mark.both_databases
 def test_the_handle_of_another_user_does_not_log_them_in(client: Client) -> None:
     ada, eve = Passkey.synced(), Passkey.synced()
     enrol(client, ada)
@@ -245,6 +252,7 @@ def test_the_handle_of_another_user_does_not_log_them_in(client: Client) -> None
     assert log_in(client, eve.clone(user_handle=ada.user_handle)).status_code == 401
 
 
+@pytest.mark.both_databases
 def test_a_challenge_is_good_for_nothing_else(client: Client) -> None:
     phone, other = Passkey.synced(), Passkey.synced()
     ada = enrol(client, phone)
@@ -395,7 +403,8 @@ def test_a_passkey_confirms_a_session_and_the_password_does_not(
 
     by_password = confirm(ada, password=PASSWORD)
     assert (by_password.status_code, by_password.json()["methods"][0]) == (401, "passkey")
-    for wrong in (challenge(client), options(eve)):
+    another = read_tokens(log_in(client, phone))
+    for wrong in (challenge(client), options(eve), options(another)):
         answer = confirm(ada, passkey=phone.sign(wrong))
         assert (answer.status_code, answer.json()["code"]) == (403, "wrong_code")
     assert client.http.post("/passkeys/options", headers=ada.headers).status_code == 401

@@ -121,6 +121,7 @@ WRONG_PLACES: dict[str, dict[str, Any]] = {
     "another domain": {"rp_id": "evil.org"},
     "a subdomain": {"rp_id": "login.example.org"},
     "embedded": {"client_data": {"crossOrigin": True}},
+    "embedded, as the origin above says": {"client_data": {"topOrigin": "https://evil.org"}},
     "embedded, as text": {"client_data": {"crossOrigin": "false"}},
     "the other ceremony": {"client_data": {"type": "payment.get"}},
     "another challenge": {"client_data": {"challenge": encode(bytes(32))}},

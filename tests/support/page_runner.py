@@ -20,7 +20,6 @@ from tests.support.documentation import PROGRAMS, Block, matches
 
 # Blocks with this prefix start a server, which runs until the next such block with its port.
 SERVES = re.compile(r"(scripts/serve|\.venv/bin/uvicorn )")
-SERVE_COMMAND = "scripts/serve"
 PORT = "8000"
 POSTGRESQL = "postgresql://user:password@host/counterfoil"
 _CLIENT = REPOSITORY / "clients" / "javascript"
@@ -170,7 +169,8 @@ class PageRunner:
             return
         self._is_set_up = True
         if PORT not in self._servers:
-            self._serve(SERVE_COMMAND)
+            # As `scripts/serve` would; pages that show it run it.
+            self._servers[PORT] = Server.launch(self._url, environment=self._environment)
         if self.database == "sqlite":
             self._sql("UPDATE sqlite_sequence SET seq = 41 WHERE name = 'users'")
         else:

@@ -97,25 +97,35 @@ def in_turn(url: str, work: Callable[[Connection], T]) -> T:
 def connection(url: str) -> Iterator[Connection]:
     """A connection in a transaction that holds the migration lock until it is over."""
     engine = engines.create_single(parse_url(url), foreign_keys=False)
-    with engine.connect() as opened, opened.begin():
-        engines.begin(opened)
-        engines.reject_unsuitable(opened)
-        if opened.dialect.name == "postgresql":
-            _take_turn(opened)
-        yield opened
-        if opened.dialect.name == "sqlite":
-            _refuse_orphans(opened)
+    with engine.connect() as opened:
+        while True:
+            with opened.begin():
+                engines.begin(opened)
+                engines.reject_unsuitable(opened)
+                if _takes_turn(opened):
+                    yield opened
+                    if opened.dialect.name == "sqlite":
+                        _refuse_orphans(opened)
+                    return
+            time.sleep(_TURN_SECONDS)
 
 
-def _take_turn(connection: Connection) -> None:
+def _takes_turn(connection: Connection) -> bool:
+    """Whether the transaction holds the migration lock. On SQLite, beginning has waited for it.
+
+    If it does not, it must end before the lock is asked for again: an index that the holder of the
+    lock builds concurrently waits for each transaction that was in a statement at one moment, and
+    would wait for ever for one that waits for the lock.
+    """
+    if connection.dialect.name == "sqlite":
+        return True
     # A server-wide time-out must not end a long migration.
     connection.execute(text("SET LOCAL statement_timeout = 0"))
-    # Asked again and again: a statement that waits would itself be waited for by an index that the
-    # holder of the lock builds concurrently, for ever.
-    while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
-        time.sleep(_TURN_SECONDS)
+    if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}):
+        return False
     # Every later query of a table would queue behind our wait for it.
     connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}"))
+    return True
 
 
 def _refuse_orphans(connection: Connection) -> None:

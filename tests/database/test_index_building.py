@@ -86,6 +86,23 @@ def test_no_table_stays_locked_while_a_later_migration_waits(
 
 
 @on_postgresql
+def test_a_process_that_waits_for_its_turn_has_no_transaction_open_meanwhile(
+    database_url: str, sql: Sql
+) -> None:
+    """An index that is built concurrently waits for those that were open at one moment."""
+    polls = (
+        "SELECT state FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query IN ('ROLLBACK', 'COMMIT')"
+        " AND state = 'idle' AND backend_start > %(began)s AND pid <> pg_backend_pid()"
+    )
+    ((began,),) = sql("SELECT clock_timestamp()")
+    with ThreadPoolExecutor() as threads, migrations.connection(database_url):
+        waiting = threads.submit(migrations.in_turn, database_url, lambda _: None)
+        until(lambda: sql(polls, {"began": began}))
+        assert not waiting.done()
+
+
+@on_postgresql
 @pytest.mark.usefixtures("without_spare_index")
 def test_processes_that_wait_for_their_turn_do_not_block_an_index_that_is_built(
     database_url: str, sql: Sql

@@ -3,7 +3,6 @@
 Each is measured against the service as shipped, with one worker beside its database.
 """
 
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -139,11 +138,13 @@ def by_other_python(work: Workspace, database: Product, name: str, plain: Server
 
 def other_python() -> Path | None:
     """The interpreter of an environment of its own, or None where there is no such Python."""
-    found = shutil.which(f"python{OTHER_PYTHON}")
-    if found is None:
-        return None
     uv, python = ROOT / ".venv" / "bin" / "uv", OTHER_ENVIRONMENT / "bin" / "python"
-    run_quietly(uv, "venv", "--clear", "--python", found, OTHER_ENVIRONMENT)
+    # A `python3.13` in the path may be a placeholder that starts none.
+    find = [str(uv), "python", "find", "--system", "--no-python-downloads", OTHER_PYTHON]
+    found = subprocess.run(find, capture_output=True, text=True)
+    if found.returncode != 0:
+        return None
+    run_quietly(uv, "venv", "--clear", "--python", found.stdout.strip(), OTHER_ENVIRONMENT)
     requirements = ROOT / "requirements-run.lock"
     run_quietly(uv, "pip", "install", "--python", python, "--requirement", requirements)
     return python

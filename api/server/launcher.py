@@ -1,5 +1,6 @@
 """Runs uvicorn for the command `serve`, in this process or with several workers."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,6 +66,8 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 def _serve(config: uvicorn.Config, sockets: list[socket], drain_seconds: float) -> None:
     ignore_hangup()
+    # As in api.py, until the application is loaded.
+    gc.disable()
     # uvicorn raises the signal that has stopped it once more, and Ctrl+C is nothing to report.
     with suppress(KeyboardInterrupt):
         Server(config, drain_seconds).run(sockets or None)

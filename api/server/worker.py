@@ -51,4 +51,6 @@ def _tune_process() -> None:
     # What has been imported and built so far stays, so no collection has to look at it again.
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    # It is off while modules are imported.
+    gc.enable()
     sys.setswitchinterval(_SWITCH_SECONDS)

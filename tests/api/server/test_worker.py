@@ -12,7 +12,9 @@ from fastapi.testclient import TestClient
 
 from harness.server import REPOSITORY
 
-SHOW = "print(gc.get_threshold(), gc.get_freeze_count() > 0, sys.getswitchinterval())"
+SHOW = (
+    "print(gc.get_threshold(), gc.get_freeze_count() > 0, sys.getswitchinterval(), gc.isenabled())"
+)
 
 
 def process_settings() -> tuple[object, ...]:
@@ -34,9 +36,12 @@ def test_an_embedded_application_changes_nothing_of_its_process(
 @pytest.mark.parametrize(
     ("load", "expected"),
     [
-        ("from api.server.worker import load_app; load_app()", "(50000, 50, 1000) True 0.0005\n"),
-        ("from api import app", "(700, 10, 10) True 0.005\n"),
-        ("import api; api.attach", "(700, 10, 10) False 0.005\n"),
+        (
+            "gc.disable(); from api.server.worker import load_app; load_app()",
+            "(50000, 50, 1000) True 0.0005 True\n",
+        ),
+        ("from api import app", "(700, 10, 10) True 0.005 True\n"),
+        ("import api; api.attach", "(700, 10, 10) False 0.005 True\n"),
     ],
 )
 def test_a_process_of_ours_is_tuned(tmp_path: Path, load: str, expected: str) -> None:

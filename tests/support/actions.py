@@ -13,7 +13,7 @@ from httpx2 import Response
 
 from database.models.user import NO_PASSWORD
 from tests.support import factors
-from tests.support.administrator import Sql, give_role, insert_user, user_id
+from tests.support.administrator import Sql, insert_user, user_id
 from tests.support.authenticator import Passkey
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.console import ConsoleClient
@@ -298,21 +298,21 @@ class Stage:
             "INSERT INTO outbox (id, kind, address, locale, failed_at, error_code) VALUES"
             f" ({MAIL_ID}, 'new_login', 'x@example.org', 'en', '2026-01-01 00:00:00', 'timeout')"
         )
-        for email in (ROOT, EVE, GRACE):
-            insert_user(self.sql, email)
-            give_role(self.sql, "user", email)
-        for email in (ROOT, EVE):
-            give_role(self.sql, "admin", email)
+        _, eve, grace = (insert_user(self.sql, email) for email in (ROOT, EVE, GRACE))
+        self.sql(
+            "INSERT INTO user_roles (user_id, role_id) SELECT u.id, r.id FROM users u, roles r"
+            f" WHERE r.name = 'user' OR r.name = 'admin' AND u.id <> {grace}"
+        )
         self._root = None
-        self.eve, other = self.client.log_in(EVE), self.client.log_in(EVE)
-        grace = self.client.log_in(GRACE)
-        ids = Ids(eve=user_id(self.sql, EVE), grace=user_id(self.sql, GRACE))
+        self.eve, ids = self.client.log_in(EVE), Ids(eve=eve, grace=grace)
         if _names(action, "session"):
-            ids.eve_session, ids.grace_session = self.current(other), self.current(grace)
+            ids.eve_session = self.current(self.client.log_in(EVE))
+            ids.grace_session = self.current(self.client.log_in(GRACE))
         if _names(action, "key"):
             scopes = ["admin", "introspect", "moderate", "rotate"]
             self.key = self.client.create_api_key(self.eve, scopes=scopes)
-            ids.eve_key, ids.grace_key = self.key["id"], self.client.create_api_key(grace)["id"]
+            ids.eve_key = self.key["id"]
+            ids.grace_key = self.client.create_api_key(self.client.log_in(GRACE))["id"]
         if _names(action, "factor"):
             app = factors.begin(self.client, self.eve, name="App").json()
             ids.eve_app = app["id"]

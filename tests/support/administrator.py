@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from threading import get_ident
 from typing import Any
 
@@ -69,10 +70,14 @@ def grant(url: str, role: str) -> None:
 
 def insert_user(sql: Sql, email: str, password: str = PASSWORD) -> int:
     """Insert a user by SQL, with a plain bcrypt hash. Returns the id."""
-    hashed = bcrypt.using(rounds=4).hash(password)
     columns = "email, name, hashed_password"
-    sql(f"INSERT INTO users ({columns}) VALUES ('{email}', 'By hand', '{hashed}')")
+    sql(f"INSERT INTO users ({columns}) VALUES ('{email}', 'By hand', '{_hash(password)}')")
     return user_id(sql, email)
+
+
+@cache
+def _hash(password: str) -> str:
+    return str(bcrypt.using(rounds=4).hash(password))
 
 
 def user_id(sql: Sql, email: str = "ada@example.org") -> int:

@@ -152,9 +152,11 @@ class Outbox:
         return counting.count(db, counted, origin=origin) if counted else []
 
     def _count_recipient(self, db: Session, address: str, origin: Origin) -> list[Exceeded]:
-        """The same for an address that nobody has."""
+        """The same for an address that nobody has, and in the same time if none is exceeded."""
         counted = limits.for_recipients(self.settings, address) if self._is_limited else []
-        return counting.count(db, counted, origin=origin) if counted else []
+        if not counted:
+            return []
+        return counting.count(db, counted, origin=origin, in_equal_time=True)
 
 
 def void(db: Session, user_id: int, kinds: Sequence[LinkKind]) -> None:

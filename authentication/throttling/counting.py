@@ -29,11 +29,14 @@ class Exceeded(NamedTuple):
     retry_after_seconds: int
 
 
-def count(db: Session, limits: Sequence[Limit], *, origin: Origin) -> list[Exceeded]:
+def count(
+    db: Session, limits: Sequence[Limit], *, origin: Origin, in_equal_time: bool = False
+) -> list[Exceeded]:
     """Counts an attempt. Returns the limits that it exceeds; if there are any, it must be rejected.
 
     A rejected attempt stays counted only towards the limits that it exceeds. Nothing is raised,
-    because that would roll back the counters and the audit event.
+    because that would roll back the counters and the audit event. With `in_equal_time`, the same
+    statements are executed whether any is exceeded or not.
     """
     counts = queries.throttle_counters.increment(db, [limit.key for limit in limits])
     exceeded = [
@@ -41,16 +44,21 @@ def count(db: Session, limits: Sequence[Limit], *, origin: Origin) -> list[Excee
         for limit in limits
         if (found := counts[limit.key.digest]).attempts > limit.maximum
     ]
+    over = {one.limit for one in exceeded}
+    undone = [limit.key for limit in limits if exceeded and limit not in over]
+    if in_equal_time:
+        undone += [queries.throttle_counters.NO_COUNTER] * (len(limits) - len(undone))
+    if undone:
+        queries.throttle_counters.undo(db, undone)
     if exceeded:
-        over = {one.limit for one in exceeded}
-        undo_count(db, [limit for limit in limits if limit not in over])
         _record(db, exceeded, origin)
     return exceeded
 
 
 def undo_count(db: Session, limits: Sequence[Limit]) -> None:
     """Decrements the counters of an attempt that was not made. Earlier failures still count."""
-    queries.throttle_counters.undo(db, [limit.key for limit in limits])
+    if limits:
+        queries.throttle_counters.undo(db, [limit.key for limit in limits])
 
 
 def record_success(

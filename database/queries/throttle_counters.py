@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Delete,
     Select,
     Table,
     Update,
+    bindparam,
     case,
     delete,
     literal,
@@ -40,6 +42,10 @@ class CounterKey(NamedTuple):
     digest: bytes
     user_id: int | None
     seconds: int | None
+
+
+NO_COUNTER = CounterKey(bytes(32), None, None)
+"""The key of none. What is done to it takes as long as if there were one."""
 
 
 class Count(NamedTuple):
@@ -78,20 +84,17 @@ def undo(db: Session, keys: Sequence[CounterKey]) -> None:
 
     Otherwise attempts that are never made, under names that are made up, would leave a row each.
     """
-    if not keys:
-        return
-    rows = db.execute(
-        _locked(ThrottleCounter.key_digest.in_([key.digest for key in keys])).add_columns(
-            ThrottleCounter.attempts
-        )
-    ).all()
-    emptied = [counter_id for counter_id, attempts in rows if attempts <= 1]
-    remaining = [counter_id for counter_id, attempts in rows if attempts > 1]
-    if emptied:
-        _execute(db, delete(ThrottleCounter).where(ThrottleCounter.id.in_(emptied)))
-    if remaining:
-        subtracted = update(ThrottleCounter).values(attempts=ThrottleCounter.attempts - 1)
-        _execute(db, subtracted.where(ThrottleCounter.id.in_(remaining)))
+    found = {"digests": [key.digest for key in keys]}
+    if any(attempts <= 1 for attempts in db.scalars(_LOCK, found).all()):
+        db.execute(_DELETE_LAST, found)
+    db.execute(_SUBTRACT, found)
+
+
+_DIGESTS: BindParameter[Any] = bindparam("digests", expanding=True)
+_IS_FOUND = _TABLE.c.key_digest.in_(_DIGESTS)
+_LOCK = select(_TABLE.c.attempts).where(_IS_FOUND).order_by(_TABLE.c.key_digest).with_for_update()
+_DELETE_LAST = delete(_TABLE).where(_IS_FOUND, _TABLE.c.attempts <= 1)
+_SUBTRACT = update(_TABLE).where(_IS_FOUND).values(attempts=_TABLE.c.attempts - 1)
 
 
 def record_success(

@@ -7,13 +7,14 @@ of no use then, because its state is unknown.
 """
 
 import contextvars
+import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2 import extensions, extras
+from psycopg2 import extensions
 
 from counterfoil import budget
 from database.engine.watchdog import watchdog
@@ -80,11 +81,32 @@ def interruptible() -> Iterator[None]:
     It works by a callback of psycopg2 that is one for the whole process, and with which COPY fails.
     """
     before = extensions.get_wait_callback()
-    extensions.set_wait_callback(extras.wait_select)
+    extensions.set_wait_callback(_wait)
     try:
         yield
     finally:
         extensions.set_wait_callback(before)
+
+
+def _wait(connection: extensions.connection) -> None:
+    """Wait until a statement is over; Ctrl+C cancels it, and is raised if it has been too late.
+
+    psycopg2's own `wait_select` forgets it then, and the command goes on.
+    """
+    is_interrupted = False
+    while True:
+        try:
+            state = connection.poll()
+            if state == extensions.POLL_OK:
+                break
+            reads = [connection] if state == extensions.POLL_READ else []
+            writes = [connection] if state == extensions.POLL_WRITE else []
+            select.select(reads, writes, [])
+        except KeyboardInterrupt:
+            is_interrupted = True
+            connection.cancel()
+    if is_interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager

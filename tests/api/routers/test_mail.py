@@ -338,8 +338,9 @@ def shown(answer: Response) -> dict[str, str]:
 
 
 def test_a_request_for_a_reset_runs_the_same_statements_for_everybody(
-    client: Client, mailbox: Mailbox, sql: Sql
+    make_client: MakeClient, mailbox: Mailbox, sql: Sql
 ) -> None:
+    client = make_client(**mailbox.settings, mails_per_recipient=3)
     for name in ("known", "disabled", "throttled"):
         client.register(f"{name}@example.org")
     sql("UPDATE users SET is_active = false WHERE email = 'disabled@example.org'")

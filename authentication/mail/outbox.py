@@ -152,7 +152,7 @@ class Outbox:
         return counting.count(db, counted, origin=origin) if counted else []
 
     def _count_recipient(self, db: Session, address: str, origin: Origin) -> list[Exceeded]:
-        """The same for an address that nobody has, and in the same time if none is exceeded."""
+        """Takes as long for an address of nobody, and whether a limit is exceeded or not."""
         counted = limits.for_recipients(self.settings, address) if self._is_limited else []
         if not counted:
             return []

@@ -88,7 +88,7 @@ def use(db: Session, token_id: int) -> bool:
 
 def void_of_user(db: Session, user_id: int, kinds: Sequence[str]) -> None:
     """Delete the unused tokens of these kinds that a user has."""
-    db.execute(_void(MailToken.user_id == user_id, MailToken.kind.in_(kinds)))
+    db.execute(_void(_TABLE.c.user_id == user_id, _TABLE.c.kind.in_(kinds)))
 
 
 def list_unused(db: Session, user_id: int, kind: str) -> Sequence[MailToken]:
@@ -100,7 +100,7 @@ def list_unused(db: Session, user_id: int, kind: str) -> Sequence[MailToken]:
 
 def void(db: Session, ids: Sequence[int]) -> None:
     """Delete these tokens, unless they have been used."""
-    db.execute(_void(MailToken.id.in_(ids)))
+    db.execute(_void(_TABLE.c.id.in_(ids)))
 
 
 def void_of_address(db: Session, address: str, kind: str, *, applies: bool = True) -> None:

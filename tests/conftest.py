@@ -63,7 +63,7 @@ END $$
 
 # As in a worker of `serve`. By those of Python, looking for garbage takes a twentieth of the time.
 gc.set_threshold(50_000, 50, 1000)
-_TESTS_BETWEEN_COLLECTIONS = 60
+_TESTS_BETWEEN_COLLECTIONS = 150
 _tests_since_collection = 0
 
 

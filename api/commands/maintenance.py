@@ -55,7 +55,8 @@ def migrate(
     # alembic takes a while to import, and no other command needs it.
     from database import grants, migrations
 
-    with support.settings() as (settings, _):
+    with support.settings() as loaded:
+        settings = loaded.database
         wants_grant = grant_to is not None or grant_resolve_to is not None
         if wants_grant and settings.url.get_backend_name() == "sqlite":
             support.fail("SQLite has no roles to grant anything to")

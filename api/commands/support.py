@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
-from api.settings import load
+from api.settings import Settings, load
 from authentication.accounts import users
 from authentication.emails import LoginName
 from authentication.errors import NotFound
@@ -38,7 +38,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @contextmanager
-def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
+def settings() -> Iterator[Settings]:
     """The settings; and what goes wrong in the block becomes one line and exit status 1.
 
     A wrong setting, of this layer or another, exits with status 3, as it does under any server.
@@ -47,32 +47,30 @@ def settings() -> Iterator[tuple[DatabaseSettings, AuthenticationSettings]]:
         loaded = load()
     except InvalidSettings as error:
         fail(str(error), status=WRONG_SETTINGS_STATUS)
-    found = loaded.database, loaded.authentication
     origin = " (DATABASE_URL is not set)" if loaded.database.is_default else ""
     typer.echo(f"Database: {loaded.database.address}{origin}", err=True)
     try:
         with deadlines.interruptible():
-            yield found
+            yield loaded
     except (CounterfoilError, UnsuitableDatabase, UnreadableFile) as error:
         fail(str(error))
     except UnicodeEncodeError:
         # Where the locale is not UTF-8, Python lets other bytes through in disguise.
         fail("an argument is not UTF-8")
     except (DatabaseUnavailable, DatabaseError) as error:
-        fail(_diagnose(found[0], error))
+        fail(_diagnose(loaded.database, error))
 
 
 @contextmanager
 def connected_with_mail() -> Iterator[tuple[Database, MailSettings]]:
     """The database beside the settings of mail. Fails if there is none."""
-    with settings() as (database_settings, _):
-        mail = load().mail
-        if not mail.is_on:
+    with settings() as loaded:
+        if not loaded.mail.is_on:
             fail("there is no mail: set COUNTERFOIL_MAIL_URL")
-        _demand_file(database_settings)
-        database = Database(database_settings)
+        _demand_file(loaded.database)
+        database = Database(loaded.database)
         try:
-            yield database, mail
+            yield database, loaded.mail
         finally:
             database.close()
 
@@ -80,13 +78,13 @@ def connected_with_mail() -> Iterator[tuple[Database, MailSettings]]:
 @contextmanager
 def connected(*, may_create: bool = False) -> Iterator[tuple[Database, AuthenticationSettings]]:
     """The database beside the settings of the rules. Fails if SQLite has no file yet."""
-    with settings() as (database_settings, authentication_settings):
+    with settings() as loaded:
         if not may_create:
-            _demand_file(database_settings)
-        database = Database(database_settings)
-        _tell_of_changes(database, authentication_settings)
+            _demand_file(loaded.database)
+        database = Database(loaded.database)
+        _tell_of_changes(database, loaded)
         try:
-            yield database, authentication_settings
+            yield database, loaded.authentication
         finally:
             database.close()
 
@@ -101,11 +99,11 @@ def _demand_file(settings: DatabaseSettings) -> None:
         )
 
 
-def _tell_of_changes(database: Database, settings: AuthenticationSettings) -> None:
+def _tell_of_changes(database: Database, settings: Settings) -> None:
     """Have users told what a command does to their accounts. The service sends the mails."""
-    mail = load().mail
-    if mail.is_on:
-        notices = Notices(Outbox(mail, is_limited=settings.login_throttle))
+    if settings.mail.is_on:
+        is_limited = settings.authentication.login_throttle
+        notices = Notices(Outbox(settings.mail, is_limited=is_limited))
         event.listen(database.sessions, "before_commit", notices.add)
 
 

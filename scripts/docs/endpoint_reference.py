@@ -1,6 +1,7 @@
 """Generates docs/reference/endpoints.md from the OpenAPI description of the service."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import SecretStr
@@ -47,6 +48,7 @@ _TITLES = {"api_keys": "API keys", "oauth": "OAuth"}
 _ONLY_SESSIONS = {"/logout"}
 
 
+@cache
 def description() -> dict[str, Any]:
     """The OpenAPI description with the default settings, regardless of the environment."""
     layers = (DatabaseSettings, AuthenticationSettings, ApiSettings)

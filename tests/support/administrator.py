@@ -19,7 +19,9 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
     """Run one statement on a new connection. Returns the rows, if any."""
     if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+        # It has no queue for writers: beside many others, one may wait long.
+        file = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60)
+        with closing(file), file:
             file.execute("PRAGMA foreign_keys = ON")
             return file.execute(statement, parameters).fetchall()
     with closing(psycopg2.connect(url)) as server, server:

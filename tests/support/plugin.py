@@ -9,12 +9,12 @@ from coverage import Coverage
 from harness.postgresql import DatabaseServer, PostgreSQL, PostgreSQLMissing
 from harness.preloaded import Preloaded
 from harness.server import Server
-from tests.support import compiled_statements
+from tests.support import reused
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the server before the workers, which inherit its address in the environment."""
-    compiled_statements.share()
+    reused.share()
     if "TEST_DATABASE_URL" in os.environ or session.config.option.collectonly:
         return
     try:

@@ -44,6 +44,7 @@ class House:
         self.proxy = proxy
         self._database = database
         self._http = httpx2.Client(base_url=proxy.app_url, timeout=20)
+        self._direct = httpx2.Client(base_url=service.url)
 
     def sql(self, statement: str, *parameters: Any) -> None:
         with closing(sqlite3.connect(self._database)) as file, file:
@@ -51,12 +52,11 @@ class House:
             file.execute(statement, parameters)
 
     def sign_up(self, **fields: Any) -> Caller:
-        with httpx2.Client(base_url=self.service.url) as direct:
-            email = f"user{next(_numbers)}@example.org"
-            body = {"email": email, "password": PASSWORD, "name": "Ada"}
-            user = direct.post("/register", json=body).json()
-            login = {"email": email, "password": PASSWORD, **fields}
-            token = direct.post("/login", json=login).json()["access_token"]
+        email = f"user{next(_numbers)}@example.org"
+        body = {"email": email, "password": PASSWORD, "name": "Ada"}
+        user = self._direct.post("/register", json=body).json()
+        login = {"email": email, "password": PASSWORD, **fields}
+        token = self._direct.post("/login", json=login).json()["access_token"]
         return Caller(user["id"], email, token)
 
     def call(self, path: str = "/", method: str = "GET", **options: Any) -> httpx2.Response:
@@ -80,6 +80,7 @@ class House:
 
     def close(self) -> None:
         self._http.close()
+        self._direct.close()
 
 
 def identity_headers(response: httpx2.Response) -> dict[str, str]:

@@ -1,5 +1,10 @@
 // What tabs of one origin do together: one at a time, and telling each other.
 
+import { sleep } from './requests.js'
+
+// Tabs are processes, and see what another one has stored only a moment later.
+const SETTLE_SECONDS = 0.05
+
 /** Runs functions one after the other, in all tabs if the browser has Web Locks, or in this one. */
 export class Turns {
   #name
@@ -13,10 +18,25 @@ export class Turns {
   }
 
   take(run) {
-    if (this.#locks) return this.#locks.request(this.#name, run)
+    if (this.#locks) return this.#takeLock(run)
     const turn = this.#last.then(run)
     this.#last = turn.catch(() => {})
     return turn
+  }
+
+  /** Resolves as soon as `run` does, while the other tabs wait until they see what it has stored. */
+  #takeLock(run) {
+    return new Promise((resolve, reject) => {
+      const hold = async () => {
+        try {
+          resolve(await run())
+        } catch (error) {
+          reject(error)
+        }
+        await sleep(SETTLE_SECONDS)
+      }
+      this.#locks.request(this.#name, hold).catch(reject)
+    })
   }
 }
 

@@ -378,6 +378,45 @@ test('a storage that fails keeps the old tokens, and this client goes on with th
   assert.ok(refreshToken)
 })
 
+/** Storages of two tabs, each of which sees what the other has stored only a moment later. */
+function ofTwoTabs() {
+  const seen = [null, null]
+  const set = (tab, tokens) => {
+    seen[tab] = tokens
+    setTimeout(() => (seen[1 - tab] = tokens), 15)
+  }
+  return [0, 1].map((tab) => ({
+    isShared: true,
+    load: () => seen[tab],
+    save: (tokens) => set(tab, tokens),
+    remove: () => set(tab, null),
+  }))
+}
+
+test('two tabs refresh once, though one sees later what the other has stored', async (context) => {
+  let last = Promise.resolve()
+  const request = (name, run) => (last = last.then(run))
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
+  const navigator = { value: { locks: { request } }, configurable: true }
+  Object.defineProperty(globalThis, 'navigator', navigator)
+  context.after(() => {
+    delete globalThis.navigator
+    if (before) Object.defineProperty(globalThis, 'navigator', before)
+  })
+  const fetch = recording()
+  const [storage, other] = ofTwoTabs()
+  const { client } = await loggedIn({ storage, fetch })
+  const second = createClient({ url, storage: other, fetch })
+  context.after(() => [client, second].forEach((tab) => tab.close()))
+  await last
+  await expire(storage)
+
+  const answers = await Promise.all([client, second].map((tab) => tab.fetch(`${url}/users/me`)))
+
+  assert.deepEqual(answers.map((answer) => answer.status), [200, 200])
+  assert.equal(fetch.to('/token').length, 1)
+})
+
 test('a missing scope, and no token at all, are answers like others', async () => {
   const sending = recording()
   const { client } = await loggedIn({ fetch: sending })

@@ -123,10 +123,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def sql(database_url: str) -> Iterator[Sql]:
+def sql(request: pytest.FixtureRequest, database_url: str) -> Iterator[Sql]:
     """Runs a statement on the test's database from another connection."""
-    if database_url.startswith("sqlite"):
-        yield partial(run_sql, database_url)
+    if _is_usual(request, database_url):
+        kept: KeptConnections = request.getfixturevalue("preparing")
+        yield kept
+        kept.reset()
         return
     with closing(KeptConnections(database_url)) as connection:
         yield connection
@@ -138,13 +140,17 @@ def service_url(request: pytest.FixtureRequest, database_url: str, worker_id: st
     if database_url.startswith("sqlite"):
         return database_url
     role = f"service_{worker_id}"
-    # Some tests have a server of their own.
-    is_usual = database_url == request.getfixturevalue("postgresql_url")
+    is_usual = _is_usual(request, database_url)
     execute = request.getfixturevalue("preparing") if is_usual else partial(run_sql, database_url)
     execute(_CREATE_ROLE.format(role=role))
     execute("; ".join(grants.statements(role)))
     url = make_url(database_url).set(username=role, password=role)
     return url.render_as_string(hide_password=False)
+
+
+def _is_usual(request: pytest.FixtureRequest, url: str) -> bool:
+    """Whether this is the worker's PostgreSQL. Some tests have a server of their own."""
+    return not url.startswith("sqlite") and url == request.getfixturevalue("postgresql_url")
 
 
 @pytest.fixture

@@ -18,18 +18,12 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 
 def run_sql(url: str, statement: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
     """Run one statement on a new connection. Returns the rows, if any."""
-    if url.startswith("sqlite"):
-        # It has no queue for writers: beside many others, one may wait long.
-        file = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60)
-        with closing(file), file:
-            file.execute("PRAGMA foreign_keys = ON")
-            return file.execute(statement, parameters).fetchall()
-    with closing(psycopg2.connect(url)) as server, server:
-        return _execute(server, statement, parameters)
+    with closing(_connect(url)) as connection:
+        return _execute(connection, statement, parameters)
 
 
 class KeptConnections:
-    """Runs statements on connections to PostgreSQL that are kept, each in a transaction of its own.
+    """Runs statements on connections that are kept, each in a transaction of its own.
 
     A new connection takes longer than most statements. Each thread has one, as what one thread runs
     may wait for another. One that the server has closed is replaced.
@@ -53,15 +47,35 @@ class KeptConnections:
         for connection in self._by_thread.values():
             connection.close()
 
+    def reset(self) -> None:
+        """Keep nothing but the connection of this thread, as it was at first. For PostgreSQL."""
+        own = self._by_thread.pop(get_ident(), None)
+        self.close()
+        self._by_thread = {} if own is None else {get_ident(): own}
+        self("RESET ALL")
+
     def _connect(self) -> Any:
-        connection = self._by_thread[get_ident()] = psycopg2.connect(self._url)
-        connection.autocommit = True
+        connection = self._by_thread[get_ident()] = _connect(self._url)
         return connection
 
 
+def _connect(url: str) -> Any:
+    if not url.startswith("sqlite"):
+        server = psycopg2.connect(url)
+        server.autocommit = True
+        return server
+    path = url.removeprefix("sqlite:///")
+    # It has no queue for writers: beside many others, one may wait long.
+    # Whoever closes it may be another thread.
+    file = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    file.execute("PRAGMA foreign_keys = ON")
+    return file
+
+
 def _execute(connection: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
+    with closing(connection.cursor()) as cursor:
+        # psycopg2 takes no parameters at all for a reason to look for their places.
+        cursor.execute(statement, *([parameters] if parameters else []))
         return cursor.fetchall() if cursor.description else []
 
 

@@ -74,7 +74,7 @@ def _connect(url: str) -> Any:
 
 def _execute(connection: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
     with closing(connection.cursor()) as cursor:
-        # psycopg2 takes no parameters at all for a reason to look for their places.
+        # Given parameters, even none, psycopg2 takes each % for the place of one.
         cursor.execute(statement, *([parameters] if parameters else []))
         return cursor.fetchall() if cursor.description else []
 

@@ -59,6 +59,12 @@ def verify(client: Client, token: str) -> Response:
     return client.http.post("/email/verify", json={"token": token})
 
 
+def verify_by_mail(client: Client, mailbox: Mailbox, to: str = "ada@example.org") -> None:
+    """By the link that was asked for last. Its mail may overtake another."""
+    links = [mail.token for mail in mailbox.take() if mail.to == to]
+    assert [verify(client, link).status_code for link in links].count(204) == 1
+
+
 def status_of(client: Client, tokens: Tokens) -> dict[str, Any]:
     found: dict[str, Any] = client.http.get("/email/verification", headers=tokens.headers).json()
     return found
@@ -559,8 +565,7 @@ def test_a_new_address_waits_until_it_is_confirmed(
     assert changed.json()["email"] == "ada@example.org"
     assert changed.json()["pending_email"] == "new@example.org"
     assert change_email(client, tokens, "new@example.org", name="Ada K").json()["name"] == "Ada K"
-    token = mailbox.take()[-1].token
-    assert verify(client, token).status_code == 204
+    verify_by_mail(client, mailbox, to="new@example.org")
     assert status_of(client, tokens) == {
         "email": "new@example.org",
         "email_verified": True,
@@ -822,8 +827,7 @@ def test_an_unverified_address_is_told_only_after_the_right_password(
     assert (refused.status_code, refused.json()["code"]) == (403, "email_unverified")
     form = {"grant_type": "password", "username": "ada@example.org", "password": PASSWORD}
     assert client.http.post("/token", data=form).json()["error"] == "invalid_grant"
-    token = mailbox.take()[-1].token
-    assert verify(client, token).status_code == 204
+    verify_by_mail(client, mailbox)
     assert client.try_to_log_in().status_code == 200
 
 

@@ -65,8 +65,8 @@ def _connect(url: str) -> Any:
         server.autocommit = True
         return server
     path = url.removeprefix("sqlite:///")
-    # It has no queue for writers: beside many others, one may wait long.
-    # Whoever closes it may be another thread.
+    # SQLite has no queue for writers: beside many others, one may wait long.
+    # Another thread than the one that runs statements may close the connection.
     file = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
     file.execute("PRAGMA foreign_keys = ON")
     return file

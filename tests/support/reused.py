@@ -50,6 +50,8 @@ def _share_migrations() -> None:
 
     def load_once(config: Config) -> ScriptDirectory:
         folder = config.get_main_option("script_location")
-        return loaded.setdefault(folder, loaded.get(folder) or load(config))
+        if folder not in loaded:
+            loaded[folder] = load(config)
+        return loaded[folder]
 
     setattr(ScriptDirectory, "from_config", load_once)  # noqa: B010

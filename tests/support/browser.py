@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Locator, Page, sync_playwright
 
 from harness.programs import require_program
+from harness.server import REPOSITORY
+
+_AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 
 # Root cannot use the sandbox, and a test must not call Google's services.
 _OPTIONS = [
@@ -48,3 +51,21 @@ def open_browser() -> Iterator[Browser]:
         browser.watch()
         yield browser
         chromium.close()
+
+
+def follow(control: Locator) -> None:
+    """Click a button or link, and wait until the page that it leads to has been loaded."""
+    with control.page.expect_navigation():
+        control.click()
+
+
+def accessibility_violations(page: Page) -> list[str]:
+    """What axe finds on a page that is serious or critical: the rule and the first element.
+
+    The page must have been loaded: on one that is about to be left, axe checks the old one."""
+    page.evaluate(_AXE.read_text())
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}"
+        for one in page.evaluate("axe.run()")["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]

@@ -11,12 +11,11 @@ import httpx2
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from harness.server import REPOSITORY, Server
-from tests.support.browser import Browser, open_browser
+from harness.server import Server
+from tests.support.browser import Browser, accessibility_violations, open_browser
 from tests.support.client import PASSWORD
 from tests.support.console import address
 
-AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 PAGES = [
     "/",
     "/roles",
@@ -258,20 +257,10 @@ def test_every_page_is_accessible_and_fits_the_screen(
     ) as context:
         page = context.new_page()
         page.goto(f"{server.url}/sign-in")
-        found = {"/sign-in": violations(page)}
+        found = {"/sign-in": accessibility_violations(page)}
         sign_in(page, server)
         for path in [*PAGES, "/users?q=nobody", "/nowhere"]:
             page.goto(server.url + address(path))
-            found[path] = violations(page)
+            found[path] = accessibility_violations(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert not any(found.values()), found
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    results = page.evaluate("axe.run()")
-    return [
-        f"{one['id']}: {one['nodes'][0]['html']}"
-        for one in results["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]

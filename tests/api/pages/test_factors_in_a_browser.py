@@ -8,15 +8,14 @@ from pathlib import Path
 import httpx2
 import pyotp
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from authentication.factors import sealing
-from harness.server import REPOSITORY, Server
-from tests.support.browser import Browser, open_browser
+from harness.server import Server
+from tests.support.browser import Browser, accessibility_violations, follow, open_browser
 from tests.support.client import PASSWORD
 from tests.support.virtual_authenticator import VirtualAuthenticator
 
-AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 EMAIL = "ada@example.org"
 
 
@@ -49,15 +48,17 @@ def enter_password(page: Page) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    button(page, name).click()
 
 
 def check(page: Page) -> None:
     """Nothing is wider than a phone, and axe finds nothing serious."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+    assert accessibility_violations(page) == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -85,7 +86,7 @@ def test_factors_are_added_used_and_asked_for_once_more(
     page.goto(f"http://localhost:{server.port}/sign-in?next=/account/factors")
     enter_password(page)
 
-    press(page, "Add a passkey")
+    follow(button(page, "Add a passkey"))
     check(page)
     page.get_by_label("What do you call this device?").fill("Ada's laptop")
     press(page, "Go on")
@@ -94,18 +95,18 @@ def test_factors_are_added_used_and_asked_for_once_more(
     check_what_is_kept(page)
     page.get_by_role("link", name="I have kept them").click()
 
-    press(page, "Add an app")
+    follow(button(page, "Add an app"))
     page.get_by_text("I cannot scan it").click()
     check(page)
     totp = pyotp.TOTP(page.locator("p.mono").inner_text())
     page.get_by_label("Code", exact=True).fill(totp.now())
-    press(page, "Add it")
+    follow(button(page, "Add it"))
     expect(page.get_by_text("It is added.")).to_be_visible()
     check(page)
 
     with closing(sqlite3.connect(database)) as file, file:
         file.execute("UPDATE sessions SET confirmed_at = '2001-01-01 00:00:00.000000'")
-    press(page, "Make new codes")
+    follow(button(page, "Make new codes"))
     check(page)
     press(page, "Use a passkey")
     expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()

@@ -11,14 +11,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from harness.processes import free_port
-from harness.server import REPOSITORY, Server
+from harness.server import Server
 from tests.support.administrator import Sql, run_sql
-from tests.support.browser import Browser, open_browser
+from tests.support.browser import Browser, accessibility_violations, follow, open_browser
 from tests.support.client import PASSWORD, Client, connected
 from tests.support.mailbox import SENDER, Mail, Mailbox
 from tests.support.oauth import CALLBACK, add_client, challenge_of
 
-AXE = REPOSITORY / "tests" / "support" / "axe-core" / "axe.min.js"
 NEW = "an entirely new passphrase"
 
 
@@ -161,11 +160,11 @@ def test_pages_are_accessible_and_fit_the_screen(
         page.goto(f"{server.url}/account/forgot-password")
         check(page)
         page.locator("input[name=email]").fill(email)
-        page.locator("button").click()
+        follow(page.locator("button"))
         check(page)
         page.goto(confirm)
         check(page)
-        page.locator("button").click()
+        follow(page.locator("button"))
         check(page)
         page.goto(confirm)
         check(page)
@@ -176,7 +175,7 @@ def test_pages_are_accessible_and_fit_the_screen(
         sign_in(page, email, "wrong")
         check(page)
         sign_in(page, email, PASSWORD)
-        page.wait_for_url("**/account")
+        assert page.url == f"{server.url}/account"
         for path in SOME_PAGES + more:
             page.goto(server.url + path)
             check(page)
@@ -198,15 +197,12 @@ def request_of(application: str) -> dict[str, str]:
 def sign_in(page: Page, email: str, password: str) -> None:
     page.locator("#username").fill(email)
     page.locator("#password").fill(password)
-    page.locator("button.primary").click()
+    follow(page.locator("button.primary"))
 
 
 def check(page: Page) -> None:
     """axe finds nothing serious, and the page is not wider than the screen."""
-    page.add_script_tag(path=AXE)
-    results = page.evaluate("axe.run()")
-    found = [one for one in results["violations"] if one["impact"] in {"serious", "critical"}]
-    assert found == [], page.url
+    assert accessibility_violations(page) == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 

@@ -8,6 +8,8 @@ import gettext
 from functools import cache, lru_cache
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
 LOCALE = Path(__file__).parent / "locale"
 DEFAULT = "en"
 
@@ -25,6 +27,23 @@ def available() -> tuple[str, ...]:
 def translations(language: str) -> gettext.NullTranslations:
     """The texts in a language; for one that is not available, those of the default."""
     return gettext.translation("messages", LOCALE, [language], fallback=True)
+
+
+@cache
+def templates(directories: tuple[Path, ...], language: str) -> Environment:
+    """The templates in the first directory that has them. Their texts are translated by `_`."""
+    environment = Environment(
+        loader=FileSystemLoader(directories),
+        autoescape=select_autoescape(disabled_extensions=["txt"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(  # type: ignore[attr-defined]
+        translations(language), newstyle=True
+    )
+    return environment
 
 
 @lru_cache(maxsize=256)

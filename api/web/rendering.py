@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from api.request import prefix
 from api.web import cookies, csrf
@@ -134,17 +134,7 @@ def _formatter(language: str) -> Formatter:
 
 @cache
 def _environment(directory: Path, language: str) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([directory, _SHARED]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    environment.install_gettext_translations(  # type: ignore[attr-defined]
-        languages.translations(language), newstyle=True
-    )
+    environment = languages.templates((directory, _SHARED), language)
     environment.filters.update(_formatter(language).filters)
     return environment
 

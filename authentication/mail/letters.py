@@ -5,24 +5,15 @@ directory of one's own comes first. Texts are translated by `_`, see authenticat
 """
 
 import email.policy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import (
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    StrictUndefined,
-    Template,
-    select_autoescape,
-)
+from jinja2 import Template
 
 from authentication import languages
 from authentication.mail import servers
@@ -55,14 +46,13 @@ class Letters:
     def __init__(self, settings: MailSettings) -> None:
         self._sender = servers.parse_sender(settings.mail_from)
         own = [settings.mail_templates] if settings.mail_templates else []
-        self._directories: Sequence[Path] = [*own, _TEMPLATES]
-        self._environment = cache(self._create_environment)
+        self._directories = (*own, _TEMPLATES)
 
     def render(self, letter: Letter) -> Envelope:
         """Raises ValueError for an address that no mail can be sent to."""
-        environment = self._environment(letter.language)
-        text = environment.get_template(f"{letter.template}.txt")
-        html = environment.get_template(f"{letter.template}.html")
+        templates = languages.templates(self._directories, letter.language)
+        text = templates.get_template(f"{letter.template}.txt")
+        html = templates.get_template(f"{letter.template}.html")
         says = {"application": self.application, "language": letter.language, **letter.says}
         recipient, subject = servers.parse_recipient(letter.address), _subject(text, says)
         message = self._assemble(
@@ -91,20 +81,6 @@ class Letters:
         message.set_content(text)
         message.add_alternative(html, subtype="html")
         return message
-
-    def _create_environment(self, language: str) -> Environment:
-        environment = Environment(
-            loader=ChoiceLoader([FileSystemLoader(folder) for folder in self._directories]),
-            autoescape=select_autoescape(disabled_extensions=["txt"], default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        environment.install_gettext_translations(  # type: ignore[attr-defined]
-            languages.translations(language), newstyle=True
-        )
-        return environment
 
 
 def _subject(template: Template, says: dict[str, Any]) -> str:

@@ -31,7 +31,10 @@ def translations(language: str) -> gettext.NullTranslations:
 
 @cache
 def templates(directories: tuple[Path, ...], language: str) -> Environment:
-    """The templates in the first directory that has them. Their texts are translated by `_`."""
+    """What renders the templates of these directories, of which an earlier one comes first.
+
+    Texts are translated by `_`, and values are escaped, except in plain text (`.txt`).
+    """
     environment = Environment(
         loader=FileSystemLoader(directories),
         autoescape=select_autoescape(disabled_extensions=["txt"], default=True),

@@ -64,7 +64,8 @@ def follow(control: Locator) -> None:
 def accessibility_violations(page: Page) -> list[str]:
     """What axe finds on a page that is serious or critical: the rule and the first element.
 
-    The page must have been loaded: on one that is about to be left, axe checks the old one."""
+    The page must have been loaded, see `follow`: axe takes the one that is there.
+    """
     page.evaluate(_AXE.read_text())
     return [
         f"{one['id']}: {one['nodes'][0]['html']}"

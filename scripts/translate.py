@@ -20,11 +20,7 @@ from babel.messages.pofile import read_po, write_po
 from authentication.languages import LOCALE, available
 from harness.server import REPOSITORY
 
-_SOURCES = (
-    REPOSITORY / "authentication" / "mail" / "templates",
-    REPOSITORY / "api" / "pages",
-    REPOSITORY / "api" / "web",
-)
+_SOURCES = (REPOSITORY / "authentication", REPOSITORY / "api")
 _METHODS = [("**.txt", "jinja2"), ("**.html", "jinja2"), ("**.py", "python")]
 _KEYWORDS = {"_": None, "N_": None}
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from api.application import create_app
 from api.settings import ApiSettings, Settings
-from authentication.mail import worker
+from authentication.mail.sending import worker
 from authentication.mail.settings import MailSettings
 from authentication.settings import AuthenticationSettings
 from database import grants, migrations

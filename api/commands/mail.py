@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from api.commands import output, support
-from authentication.mail import senders
-from authentication.mail.letters import Envelope, Letter, Letters
-from authentication.mail.senders import SendingFailed
+from authentication.mail.sending import senders
+from authentication.mail.sending.letters import Envelope, Letter, Letters
+from authentication.mail.sending.senders import SendingFailed
 from authentication.mail.settings import MailSettings
 from database import queries
 from database.models import OutgoingMail

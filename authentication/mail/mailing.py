@@ -1,13 +1,13 @@
 """All that a service with mail has: outbox, notices, templates, and the worker that sends."""
 
 from authentication.instrumentation import Instrumentation
-from authentication.mail.composing import Composer
-from authentication.mail.letters import Letters
 from authentication.mail.links import Links
 from authentication.mail.notices import Notices
 from authentication.mail.outbox import Outbox
+from authentication.mail.sending.composing import Composer
+from authentication.mail.sending.letters import Letters
+from authentication.mail.sending.worker import OutboxWorker
 from authentication.mail.settings import MailSettings
-from authentication.mail.worker import OutboxWorker
 from authentication.throttling.memory import RecentRejections
 from database.engine.session import Database
 

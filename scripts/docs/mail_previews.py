@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from authentication.mail.kinds import MailKind
-from authentication.mail.letters import Letter, Letters
+from authentication.mail.sending.letters import Letter, Letters
 from authentication.mail.settings import MailSettings
 from harness.server import REPOSITORY
 from tests.support.browser import open_browser

@@ -16,8 +16,8 @@ from authentication.audit import Event, Origin
 from authentication.emails import normalise_stored
 from authentication.mail import links
 from authentication.mail.kinds import LinkKind, MailKind
-from authentication.mail.letters import Letter
 from authentication.mail.links import Links
+from authentication.mail.sending.letters import Letter
 from authentication.mail.settings import MailSettings
 from counterfoil import tokens
 from counterfoil.tokens import TokenKind

@@ -13,7 +13,7 @@ from uuid import uuid4
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from authentication.mail.letters import Envelope
+from authentication.mail.sending.letters import Envelope
 from authentication.mail.servers import FileTarget, Security, SmtpServer
 
 # Of a mail as a whole, so that a server that answers each command slowly cannot outlast a lease.

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from authentication import audit
 from authentication.audit import Event, Origin
 from authentication.instrumentation import Instrumentation
-from authentication.mail import senders
-from authentication.mail.composing import Composer
 from authentication.mail.kinds import LinkKind, MailKind
-from authentication.mail.letters import Letter, Letters
-from authentication.mail.senders import Sender, SendingFailed
+from authentication.mail.sending import senders
+from authentication.mail.sending.composing import Composer
+from authentication.mail.sending.letters import Letter, Letters
+from authentication.mail.sending.senders import Sender, SendingFailed
 from authentication.mail.settings import MailSettings
 from authentication.settings import DAY
 from counterfoil.errors import DatabaseUnavailable

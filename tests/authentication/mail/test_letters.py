@@ -9,7 +9,7 @@ import pytest
 
 from authentication import languages
 from authentication.mail.kinds import MailKind
-from authentication.mail.letters import Letter, Letters
+from authentication.mail.sending.letters import Letter, Letters
 from authentication.mail.settings import MailSettings
 from scripts import translate
 from tests.support import mailbox

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from authentication.mail import senders, servers
-from authentication.mail.letters import Letter, Letters
-from authentication.mail.senders import SendingFailed
+from authentication.mail import servers
+from authentication.mail.sending import senders
+from authentication.mail.sending.letters import Letter, Letters
+from authentication.mail.sending.senders import SendingFailed
 from authentication.mail.settings import MailSettings
 from harness.server import REPOSITORY
 from harness.smtp import Authority, MailServer, serve

@@ -1,0 +1,1 @@
+"""Makes the mails of the outbox and sends them."""

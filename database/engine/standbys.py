@@ -26,7 +26,8 @@ SELECT pg_is_in_recovery(),
   (SELECT number FROM reign),
   (SELECT nonce::text FROM reign),
   clock_timestamp(),
-  current_setting('synchronous_standby_names')
+  current_setting('synchronous_standby_names'),
+  current_setting('hot_standby_feedback')::boolean
 FROM pg_control_system()
 """
 
@@ -39,6 +40,7 @@ class _State(NamedTuple):
     nonce: str | None
     clock: datetime
     synchronous_names: str
+    has_feedback: bool
 
 
 def describe(settings: DatabaseSettings) -> Iterator[str]:
@@ -88,6 +90,8 @@ def _compare(name: str, state: _State, primary: _State, offset: float) -> Iterat
     else:
         behind = max(0, primary.position - state.position)
         yield f"{name}: standby, reign {state.reign or 'not yet begun'}, {behind} bytes behind"
+        if not state.has_feedback:
+            yield f"warning: {name}: hot_standby_feedback is off, so lookups hold up its replay"
     if abs(offset) > _CLOCK_SECONDS:
         yield f"warning: {name}: its clock differs from the primary's by {offset:.0f} s"
 

@@ -314,13 +314,16 @@ def test_an_application_with_the_library_asks_standbys(
         )
 
 
+@pytest.mark.parametrize("feedback", ["on", "off"])
 def test_check_says_what_each_server_is(
     make_standby_client: MakeStandbyClient,
     database_url: str,
     primary: PostgreSQL,
     standby: PostgreSQL,
+    feedback: str,
 ) -> None:
     wait_for_standbys(make_standby_client(standby.port), 1)
+    standby.configure("hot_standby_feedback", feedback)
     nowhere = free_port()
     ports = (standby.port, primary.port, nowhere)
     urls = ",".join(at(database_url, port) for port in ports)
@@ -332,6 +335,8 @@ def test_check_says_what_each_server_is(
     assert re.search(rf"^{standby.port}: standby, reign 1, \d+ bytes behind$", said, re.MULTILINE)
     assert f"warning: {primary.port}: is not a standby, and answers no lookups\n" in said
     assert f"warning: {nowhere}: cannot be used: " in said
+    warning = f"warning: {standby.port}: hot_standby_feedback is off, so lookups hold up its replay"
+    assert (warning in said) == (feedback == "off")
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def failover_beside_standbys(context: ScenarioContext) -> Outcome:
 
 
 def _standby(context: ScenarioContext, primary: PostgreSQL) -> PostgreSQL:
-    """As docs/how-to/scale.md demands: lookups would hold up the replay that they wait for."""
+    """Set up as docs/how-to/scale.md says: without feedback, lookups hold up its replay."""
     return context.standby(primary, hot_standby_feedback="on")
 
 

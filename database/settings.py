@@ -105,7 +105,10 @@ class DatabaseSettings(LayerSettings):
     """Token lookups that a worker has in flight at once on each standby."""
 
     lookup_replica_patience_milliseconds: Annotated[int, Field(ge=0, le=1000)] = 20
-    """How long a standby may take to replay what a lookup needs, before the primary is asked."""
+    """How long a standby may take to replay what a lookup needs, before the primary is asked. It is
+    also asked if the standby has not answered after twice as long, or after 40 milliseconds if
+    that is longer.
+    """
 
     fencing_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long a primary is believed after it has shown that no other server replaced it, and how

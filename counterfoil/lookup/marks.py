@@ -45,6 +45,7 @@ class Outcome(StrEnum):
 
     ANSWERED = "answered"
     BEHIND = "behind"
+    LATE = "late"
     NOT_A_STANDBY = "not_a_standby"
     OTHER_REIGN = "other_reign"
     CONFLICT = "conflict"
@@ -60,6 +61,7 @@ SQLSTATES = {
 }
 REASONS = {
     Outcome.BEHIND: "it is behind the primary",
+    Outcome.LATE: "it answers too late",
     Outcome.NOT_A_STANDBY: "it is not a standby",
     Outcome.OTHER_REIGN: "it does not follow the primary",
     Outcome.CONFLICT: "its recovery has cancelled the lookup",

@@ -152,7 +152,7 @@ class ReplicatedLookup:
             if mark is not None:
                 if self._fence is not None:
                     self._fence.reject_unproven(Asked(asked_at, mark.nonce))
-                found = await connection.find_at(mark, kind, digests)
+                found = await standby.find_at(connection, mark, kind, digests)
                 self._observer.batch_finished(server=standby.name, outcome=Outcome.ANSWERED)
                 return found
         except StandbyFailed as failure:

@@ -7,6 +7,7 @@ again, so that no request waits for finding that out.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -26,8 +27,9 @@ from counterfoil.lookup.postgresql import ConnectionPool
 
 log = logging.getLogger("counterfoil.lookup")
 
-# A standby that is silent for this part of the deadline, beyond its patience, is given up: the
-# primary needs the rest.
+# After twice its patience, or this if it is longer, the primary is asked in place of a standby.
+_LATE_SECONDS = 0.04
+# A connection that is silent for this part of the deadline, beyond its patience, is closed.
 _SILENT_SHARE = 0.1
 _FIRST_REST_SECONDS = 0.25
 _LONGEST_REST_SECONDS = 1.0
@@ -35,7 +37,7 @@ _LONGEST_REST_SECONDS = 1.0
 _LASTING = frozenset({Outcome.NOT_A_STANDBY, Outcome.OTHER_REIGN})
 _LASTING_REST_SECONDS = 5.0
 # These are worth a line in the log only if they are still there after a rest.
-_MOMENTARY = frozenset({Outcome.BEHIND, Outcome.CONFLICT})
+_MOMENTARY = frozenset({Outcome.BEHIND, Outcome.CONFLICT, Outcome.LATE})
 
 
 class StandbyConnection(LookupConnection):
@@ -60,6 +62,11 @@ class StandbyConnection(LookupConnection):
     def reach(self, mark: Mark) -> asyncio.Future[list[Any]]:
         """Look nothing up."""
         return self._ask(mark, self._wait(mark), list)
+
+    @property
+    def unanswered(self) -> asyncio.Future[Any] | None:
+        """What is in flight."""
+        return self._answer
 
     def _wait(self, mark: Mark) -> str:
         return mark.wait(self._patience_ms, is_prepared=self._prepared_statements)
@@ -114,6 +121,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         self.name = _name_of(options)
         self.is_usable = False
         self._patience_ms = patience_ms
+        self._late_seconds = max(_LATE_SECONDS, 2 * patience_ms / 1000)
         self._take_mark = take_mark
         self._rest_seconds = _FIRST_REST_SECONDS
         self._usable_since = 0.0
@@ -136,6 +144,27 @@ class Standby(ConnectionPool[StandbyConnection]):
     def count_free(self) -> int:
         return len(self._free)
 
+    async def find_at(
+        self,
+        connection: StandbyConnection,
+        mark: Mark,
+        kind: CredentialKind,
+        digests: Sequence[bytes],
+    ) -> list[LiveCredential]:
+        """Look up a batch by a connection that was taken. Raises StandbyFailed."""
+        answer = connection.find_at(mark, kind, digests)
+        await asyncio.wait([answer], timeout=self._late_seconds)
+        if not answer.done():
+            raise StandbyFailed(Outcome.LATE)
+        return answer.result()
+
+    def release(self, connection: StandbyConnection) -> None:
+        """Give a connection back: at once, or when it has answered if it is late."""
+        if connection.unanswered is None:
+            super().release(connection)
+        else:
+            connection.unanswered.add_done_callback(partial(self._release_late, connection))
+
     def rest(self, outcome: Outcome) -> None:
         """Do not ask this standby for a while."""
         if not self.is_usable:
@@ -152,6 +181,11 @@ class Standby(ConnectionPool[StandbyConnection]):
             for connection in list(self._free):
                 connection.close()
         self.on_free()
+
+    def _release_late(self, connection: StandbyConnection, answer: asyncio.Future[Any]) -> None:
+        # Nobody waits for it any more. What has failed and is not looked at would be logged.
+        answer.exception()
+        super().release(connection)
 
     async def _attend(self) -> None:
         await super().open()
@@ -187,7 +221,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         if mark is None:
             return None
         if not self.is_free():
-            return Outcome.LOST
+            return Outcome.SILENT if self._open else Outcome.LOST
         connection = self.take()
         try:
             await connection.reach(mark)

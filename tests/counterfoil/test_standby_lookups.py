@@ -201,6 +201,28 @@ def test_what_a_silent_standby_does_not_answer_the_primary_does(
     assert (batches(client, outcome="silent"), batches(client, "primary")) >= (1, 2)
 
 
+def test_what_a_standby_answers_too_late_the_primary_does(
+    make_standby_client: MakeStandbyClient, standby: PostgreSQL
+) -> None:
+    """More often than there are connections to it, which are used again once they have answered."""
+    with Relay(standby.port) as way:
+        client = make_standby_client(way.port, lookup_replica_patience_milliseconds=1)
+        tokens, revoked = client.sign_up(), client.log_in()
+        wait_for_standbys(client, 1)
+        client.http.post("/logout", headers=revoked.headers)
+        way.delay_seconds = 0.15
+        late = batches(client, outcome="late")
+        until(
+            lambda: (
+                [client.me(one).status_code for one in (tokens, revoked)] == [200, 401]
+                and batches(client, outcome="late") >= late + 3
+            )
+        )
+        way.delay_seconds = 0
+        wait_for_standbys(client, 1)
+        until_a_standby_answers(client, tokens, batches(client))
+
+
 def test_of_two_standbys_the_one_that_is_left_answers(
     make_standby_client: MakeStandbyClient, standby: PostgreSQL, slow_standby: PostgreSQL
 ) -> None:

@@ -15,7 +15,15 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-MODULES = ("api.commands.serve", "api.server.worker", "harness.preloaded")
+MODULES = (
+    "anyio._backends._asyncio",
+    "api.commands.cli",
+    "api.commands.serve",
+    "api.server.bounded_protocol",
+    "api.server.worker",
+    "harness.preloaded",
+    "uvloop",
+)
 _PROGRAM = Path(__file__).resolve().parents[1] / "api.py"
 
 

@@ -12,6 +12,8 @@ from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, Tokens
 from tests.support.console import ConsoleClient
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def app(make_app: Callable[..., FastAPI]) -> FastAPI:

@@ -14,6 +14,8 @@ from harness.server import REPOSITORY
 from tests.support.administrator import Sql, count, give_role, user_id
 from tests.support.client import PASSWORD, Client
 
+pytestmark = pytest.mark.one_database
+
 Command = Callable[..., Result]
 
 
@@ -22,6 +24,7 @@ def listed(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.both_databases
 def test_users_are_listed_shown_renamed_and_deleted(
     command: Command, client: Client, sql: Sql
 ) -> None:
@@ -104,6 +107,7 @@ def test_roles_are_created_granted_changed_revoked_and_deleted(
         assert (refused.exit_code, refused.stdout) == (1, ""), words
 
 
+@pytest.mark.both_databases
 def test_the_audit_log_is_filtered(command: Command, client: Client, sql: Sql) -> None:
     client.sign_up()
     client.sign_up("other@example.org")
@@ -147,6 +151,7 @@ def test_lists_have_headers_a_limit_and_json(
     assert command(what, "list", "--limit", "0").exit_code == 2
 
 
+@pytest.mark.both_databases
 def test_each_command_names_its_database_and_creates_none(
     command: Command, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from harness.server import REPOSITORY
 from tests.support.administrator import Sql, events, give_role, user_id
 from tests.support.client import PASSWORD, Client
 
+pytestmark = pytest.mark.one_database
+
 Command = Callable[..., Result]
 NEW = "another correct horse"
 
@@ -34,6 +36,7 @@ def create(command: Command, *words: str, password: str = PASSWORD) -> Result:
     return command("create-user", *words, "--password-stdin", stdin=password + "\n")
 
 
+@pytest.mark.both_databases
 def test_a_user_made_by_command_logs_in(command: Command, client: Client, sql: Sql) -> None:
     result = create(command, "Ada@example.org", "--username", "ada", "--role", "admin")
     assert result.exit_code == 0
@@ -80,6 +83,7 @@ def test_a_password_is_never_taken_from_the_command_line(command: Command) -> No
     assert_failed(command("create-user", "ada@example.org"), "--password-stdin", status=2)
 
 
+@pytest.mark.both_databases
 def test_setting_a_password_ends_every_session(command: Command, client: Client) -> None:
     tokens = client.sign_up()
     result = command("set-password", "ada@example.org", "--password-stdin", stdin=NEW + "\r\n")
@@ -138,6 +142,7 @@ def test_a_user_who_is_not_there_is_said_so(command: Command) -> None:
             assert_failed(command(*words, who), "There is no such user.")
 
 
+@pytest.mark.both_databases
 def test_sessions_are_listed_one_a_line_without_a_token(command: Command, client: Client) -> None:
     client.register()
     tokens = client.log_in(client_id="phone")
@@ -193,6 +198,7 @@ def test_a_token_that_is_none_is_not_repeated(command: Command) -> None:
         assert_failed(command("sessions", "revoke", "--token", token), "There is no such token.")
 
 
+@pytest.mark.both_databases
 def test_every_session_of_everyone_is_revoked(command: Command, client: Client) -> None:
     everyone = [client.sign_up(f"user{number}@example.org") for number in range(3)]
     result = command("sessions", "revoke", "--all")
@@ -216,6 +222,7 @@ def counts(result: Result) -> dict[str, int]:
     }
 
 
+@pytest.mark.both_databases
 def test_pruning_removes_what_ended_long_ago_and_nothing_else(
     command: Command, client: Client, sql: Sql
 ) -> None:
@@ -238,6 +245,7 @@ def test_pruning_removes_what_ended_long_ago_and_nothing_else(
     assert client.me(expired).status_code == 401
 
 
+@pytest.mark.both_databases
 def test_pruning_keeps_what_ended_lately_and_what_betrays_a_theft(
     command: Command, client: Client, sql: Sql
 ) -> None:
@@ -260,6 +268,7 @@ def test_days_to_keep_must_make_sense(command: Command) -> None:
         assert command("prune", "--keep-days", days).exit_code == 2
 
 
+@pytest.mark.both_databases
 def test_a_check_finds_everything_in_order(command: Command, client: Client, sql: Sql) -> None:
     result = command("check")
     assert (result.exit_code, result.stdout) == (0, "ok\n")
@@ -270,6 +279,7 @@ def test_a_check_finds_everything_in_order(command: Command, client: Client, sql
 
 
 @pytest.mark.parametrize("words", [["check"], ["create-user", "ada@example.org"], ["prune"]])
+@pytest.mark.both_databases
 def test_a_database_without_tables_is_said_to_need_migrating(
     command: Command,
     words: list[str],

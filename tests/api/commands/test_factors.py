@@ -12,6 +12,8 @@ from tests.support.administrator import Sql, count, events, user_id
 from tests.support.client import PASSWORD, Client, MakeClient, Tokens
 from tests.support.factors import App
 
+pytestmark = pytest.mark.one_database
+
 Run = Callable[..., Result]
 
 
@@ -71,6 +73,7 @@ def test_factors_are_listed_and_removed(
     assert run("factors", "remove", "nobody@example.org").exit_code == 1
 
 
+@pytest.mark.both_databases
 def test_keys_are_made_and_rotated(run: Run, make_client: MakeClient, app: App) -> None:
     new = run("secret-key").stdout.strip()
     assert len(sealing.read_key(new)) == 32

@@ -15,6 +15,8 @@ from authentication.importing import rows
 from tests.support.administrator import Sql, count, user_id
 from tests.support.client import PASSWORD, Client
 
+pytestmark = pytest.mark.one_database
+
 Command = Callable[..., Result]
 MakeClient = Callable[..., Client]
 
@@ -48,6 +50,7 @@ def problems(result: Result) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+@pytest.mark.both_databases
 def test_imported_users_log_in_with_their_ids_names_and_roles(
     command: Command, make_client: MakeClient, sql: Sql, tmp_path: Path, suffix: str
 ) -> None:
@@ -114,6 +117,7 @@ def test_a_user_without_a_hash_has_no_password(
         assert client.try_to_log_in(email, password).status_code == 401
 
 
+@pytest.mark.both_databases
 def test_what_is_in_the_way_is_listed_by_row_and_nothing_is_imported(
     command: Command, client: Client, sql: Sql, tmp_path: Path
 ) -> None:
@@ -163,6 +167,7 @@ def test_what_is_in_the_way_is_listed_by_row_and_nothing_is_imported(
     assert count(sql, "users") == 2
 
 
+@pytest.mark.both_databases
 def test_ids_are_those_of_all_rows_or_of_none(command: Command, sql: Sql, tmp_path: Path) -> None:
     path = write(
         tmp_path / "users.json",
@@ -177,6 +182,7 @@ def test_ids_are_those_of_all_rows_or_of_none(command: Command, sql: Sql, tmp_pa
     assert count(sql, "users") == 2
 
 
+@pytest.mark.both_databases
 def test_a_dry_run_imports_nothing_and_a_second_run_goes_on(
     command: Command, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from typer.testing import Result
 from tests.support.administrator import Sql, insert_user, user_id
 from tests.support.client import PASSWORD, Client
 
+pytestmark = pytest.mark.one_database
+
 Command = Callable[..., Result]
 
 DEEDS = [
@@ -28,6 +30,7 @@ def run(command: Command, words: tuple[str, ...], who: str) -> Result:
 
 
 @pytest.mark.parametrize("words", DEEDS, ids=" ".join)
+@pytest.mark.both_databases
 def test_digits_are_an_id_and_nothing_else(
     command: Command, client: Client, sql: Sql, words: tuple[str, ...]
 ) -> None:

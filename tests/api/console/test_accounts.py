@@ -12,6 +12,8 @@ from tests.support.client import Client
 from tests.support.clock import Clock
 from tests.support.console import ConsoleClient, key_on
 
+pytestmark = pytest.mark.one_database
+
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 
@@ -122,6 +124,7 @@ def test_pages_lead_back_and_forth(
     assert "6 users · Export as CSV" in admin.text
 
 
+@pytest.mark.both_databases
 def test_the_list_of_sessions_says_how_many_there_are(
     admin: ConsoleClient, api: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +151,7 @@ def listed(admin: ConsoleClient, path: str) -> list[str]:
     return [cell.partition(">")[2].partition("<")[0] for cell in cells]
 
 
+@pytest.mark.both_databases
 def test_the_audit_log_has_seconds_and_the_year_and_is_searched_by_address(
     admin: ConsoleClient, api: Client, sql: Sql
 ) -> None:
@@ -159,6 +163,7 @@ def test_the_audit_log_has_seconds_and_the_year_and_is_searched_by_address(
     assert "root@example.org" not in admin.page.text.partition("<tbody>")[2]
 
 
+@pytest.mark.both_databases
 def test_lists_are_exported_by_the_session_of_the_console(
     admin: ConsoleClient,
 ) -> None:

@@ -3,10 +3,14 @@
 from base64 import b64encode
 from collections.abc import Callable
 
+import pytest
+
 from tests.support.administrator import Sql, give_role, user_id
 from tests.support.client import PASSWORD, Client
 from tests.support.console import ConsoleClient
 from tests.support.oauth import SECRET, Application
+
+pytestmark = pytest.mark.one_database
 
 LOGIN = {"grant_type": "password", "username": "ada@example.org", "password": PASSWORD}
 

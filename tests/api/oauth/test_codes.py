@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.support.administrator import Sql, events, user_id
 from tests.support.client import Client
 from tests.support.console import ConsoleClient
 from tests.support.oauth import SECRET, Application
 
+pytestmark = pytest.mark.one_database
+
 WRONG_VERIFIER = "a-verifier-of-somebody-else.0123456789-0123456789"
 
 
+@pytest.mark.both_databases
 def test_a_code_leads_to_tokens_that_work_refresh_and_end(
     calendar: Application, server: Application, sql: Sql
 ) -> None:
@@ -73,12 +78,14 @@ def test_a_replay_of_an_expired_code_ends_nothing(calendar: Application, sql: Sq
     assert calendar.call(tokens) == 200
 
 
+@pytest.mark.both_databases
 def test_an_expired_code_gives_nothing(calendar: Application, sql: Sql) -> None:
     code = calendar.get_code()
     sql("UPDATE authorization_codes SET expires_at = created_at")
     assert calendar.redeem(code).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.both_databases
 def test_of_eight_redemptions_at_once_one_gets_tokens(calendar: Application, sql: Sql) -> None:
     for _ in range(3):
         code = calendar.get_code()
@@ -93,6 +100,7 @@ def test_of_eight_redemptions_at_once_one_gets_tokens(calendar: Application, sql
     assert sql(begun) == [(3,)]
 
 
+@pytest.mark.both_databases
 def test_a_statement_between_approval_and_redemption_voids_the_code(
     calendar: Application, api: Client, register: Callable[..., None], sql: Sql
 ) -> None:
@@ -128,6 +136,7 @@ def test_a_code_falls_with_the_session_that_approved_it(calendar: Application) -
     assert calendar.redeem(code).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.both_databases
 def test_deleting_a_client_by_sql_ends_its_tokens_at_once(
     calendar: Application, server: Application, sql: Sql
 ) -> None:

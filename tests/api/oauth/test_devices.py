@@ -4,10 +4,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from tests.support.administrator import Sql, count, events, user_id
 from tests.support.client import Client
 from tests.support.console import ConsoleClient
 from tests.support.oauth import DEVICE_GRANT, SECRET, Application
+
+pytestmark = pytest.mark.one_database
 
 EARLIER = "UPDATE device_codes SET polled_at = '2026-01-01 00:00:00+00:00'"
 
@@ -34,6 +38,7 @@ def decide(application: Application, user_code: str, decision: str = "allow") ->
     return browser.text
 
 
+@pytest.mark.both_databases
 def test_a_device_gets_tokens_once_its_user_has_allowed_it(calendar: Application, sql: Sql) -> None:
     codes = begin(calendar)
     assert codes["verification_uri_complete"].endswith(f"/device?user_code={codes['user_code']}")
@@ -67,6 +72,7 @@ def test_a_device_is_told_what_became_of_its_request(calendar: Application, sql:
     assert events(sql).count("device.denied") == 1
 
 
+@pytest.mark.both_databases
 def test_a_device_that_asks_too_often_has_to_wait_longer_for_good(
     calendar: Application, sql: Sql
 ) -> None:
@@ -100,6 +106,7 @@ def test_a_device_code_is_of_one_client_and_one_user(
         assert poll(calendar, codes)["error"] == "invalid_grant", statement
 
 
+@pytest.mark.both_databases
 def test_of_eight_polls_at_once_one_gets_tokens(calendar: Application, sql: Sql) -> None:
     codes = begin(calendar)
     decide(calendar, codes["user_code"])

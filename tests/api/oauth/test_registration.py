@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.administrator import Sql, count, events, give_role
 from tests.support.client import Client, Tokens
 from tests.support.oauth import CALLBACK, Application
+
+pytestmark = pytest.mark.one_database
 
 FIELDS = {"id": "calendar", "name": "Calendar", "redirect_uris": [CALLBACK], "scopes": ["account"]}
 
@@ -16,6 +20,7 @@ def administrator(api: Client, sql: Sql) -> Tokens:
     return api.log_in("root@example.org")
 
 
+@pytest.mark.both_databases
 def test_an_administrator_registers_changes_and_deletes_a_client(client: Client, sql: Sql) -> None:
     root, ada, http = administrator(client, sql), client.sign_up(), client.http
 
@@ -102,6 +107,7 @@ def test_what_cannot_be_registered_is_rejected(client: Client, sql: Sql) -> None
         assert answer.status_code == 201, address
 
 
+@pytest.mark.both_databases
 def test_odd_ids_and_cursors_find_nothing(client: Client, sql: Sql) -> None:
     root = administrator(client, sql)
     for path in ("/admin/clients/{}", "/users/me/applications/{}"):

@@ -18,6 +18,8 @@ from tests.support.administrator import Sql, give_role, take_role
 from tests.support.client import Client, Tokens
 from tests.support.mailbox import Mailbox
 
+pytestmark = pytest.mark.one_database
+
 MakeClient = Callable[..., Client]
 
 ROLES = "GRANT INSERT, UPDATE, DELETE ON roles TO {0}; GRANT USAGE ON SEQUENCE roles_id_seq TO {0}"
@@ -142,6 +144,7 @@ def test_an_account_that_cannot_be_is_not_created(client: Client, admin: Tokens)
         assert call(client, admin, "POST", "/admin/users", body).status_code == status, body
 
 
+@pytest.mark.both_databases
 def test_of_eight_that_create_the_same_user_one_succeeds(client: Client, admin: Tokens) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda _: create(client, admin).status_code, range(8)))
@@ -164,6 +167,7 @@ def test_a_user_is_renamed_and_goes_on(client: Client, admin: Tokens) -> None:
     assert client.me(tokens).json()["email"] == "countess@example.org"
 
 
+@pytest.mark.both_databases
 def test_a_deleted_user_is_gone_with_everything_but_the_last_administrator_stays(
     client: Client, admin: Tokens
 ) -> None:
@@ -235,6 +239,7 @@ def test_a_service_that_may_not_change_roles_says_so(client: Client, admin: Toke
         assert (answer.status_code, answer.json()["code"]) == (409, "roles_read_only")
 
 
+@pytest.mark.both_databases
 def test_users_are_sorted_and_counted(client: Client, admin: Tokens) -> None:
     for name in ("c", "a", "b"):
         client.register(f"{name}@example.org")
@@ -256,6 +261,7 @@ def test_users_are_sorted_and_counted(client: Client, admin: Tokens) -> None:
     assert call(client, admin, "GET", "/admin/users?order=id").status_code == 422
 
 
+@pytest.mark.both_databases
 def test_the_audit_log_is_searched_by_address(client: Client, admin: Tokens) -> None:
     client.sign_up("ada@example.org")
     client.sign_up("grace@example.org")
@@ -312,6 +318,7 @@ def test_the_audit_log_has_who_exported_which_list(client: Client, admin: Tokens
     assert sql("SELECT count(*) FROM audit_events WHERE event = 'list.exported'") == [(4,)]
 
 
+@pytest.mark.both_databases
 def test_an_export_of_several_batches_is_complete(
     client: Client, admin: Tokens, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,6 +329,7 @@ def test_an_export_of_several_batches_is_complete(
     assert [user["id"] for user in users] == ["5", "4", "3", "2", "1"]
 
 
+@pytest.mark.both_databases
 def test_an_export_is_cut_off_when_its_reader_is_demoted(
     client: Client, admin: Tokens, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

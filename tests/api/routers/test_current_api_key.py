@@ -13,6 +13,8 @@ from tests.support.client import Client, Tokens
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import flush_deferred_writes, until
 
+pytestmark = pytest.mark.one_database
+
 MakeClient = Callable[..., Client]
 
 
@@ -85,6 +87,7 @@ def test_the_scope_gives_nothing_else(client: Client, owner: Tokens) -> None:
     assert client.http.get("/api-keys", headers={"X-API-Key": key}).status_code == 403
 
 
+@pytest.mark.both_databases
 def test_of_eight_rotations_at_once_one_succeeds(client: Client, owner: Tokens) -> None:
     key = client.create_api_key(owner, scopes=["rotate"])["key"]
     with ThreadPoolExecutor(8) as threads:
@@ -92,6 +95,7 @@ def test_of_eight_rotations_at_once_one_succeeds(client: Client, owner: Tokens) 
     assert sorted(found) == [201, *[409] * 7]
 
 
+@pytest.mark.both_databases
 def test_uses_are_counted_by_day_and_told_to_the_key_and_its_owner(
     client: Client, owner: Tokens, sql: Sql
 ) -> None:
@@ -111,6 +115,7 @@ def test_uses_are_counted_by_day_and_told_to_the_key_and_its_owner(
     assert client.http.get(path, headers=other.headers).status_code == 404
 
 
+@pytest.mark.both_databases
 def test_a_key_past_its_limit_waits_and_others_do_not(client: Client, owner: Tokens) -> None:
     limited = client.create_api_key(owner, requests_per_minute=3)["key"]
     free = client.create_api_key(owner)["key"]
@@ -130,6 +135,7 @@ def test_a_limit_is_a_positive_number(client: Client, owner: Tokens, limit: obje
     assert answer.status_code == 422
 
 
+@pytest.mark.both_databases
 def test_old_counts_are_pruned(client: Client, owner: Tokens, sql: Sql) -> None:
     made = client.create_api_key(owner)
     client.me(made["key"])
@@ -153,6 +159,7 @@ def test_a_401_says_which_headers_are_understood(make_client: MakeClient) -> Non
     )
 
 
+@pytest.mark.both_databases
 def test_the_owner_is_told_once_before_a_key_expires(
     make_client: MakeClient, mailbox: Mailbox, sql: Sql
 ) -> None:

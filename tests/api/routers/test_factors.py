@@ -21,6 +21,8 @@ from tests.support.client import PASSWORD, Client, Tokens, read_tokens
 from tests.support.factors import App, complete, confirm_session, mfa_token
 from tests.support.mailbox import Mailbox
 
+pytestmark = pytest.mark.one_database
+
 MakeClient = Callable[..., Client]
 
 
@@ -60,7 +62,6 @@ def test_what_an_app_needs_is_shown_once(client: Client, tokens: Tokens) -> None
     assert client.http.get("/factors", headers=tokens.headers).json()["factors"] == []
 
 
-@pytest.mark.one_database
 def test_an_app_shows_the_name_of_the_application(make_client: MakeClient) -> None:
     client = make_client(secret_keys=(factors.SECRET_KEY,), application_name="Acme: Notes & more")
     uri = factors.begin(client, client.sign_up(), name="Phone").json()["uri"]
@@ -89,6 +90,7 @@ def test_without_a_key_there_are_no_apps(make_client: MakeClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.both_databases
 def test_a_login_has_no_session_until_the_second_factor_is_given(
     client: Client, app: App, sql: Sql
 ) -> None:
@@ -124,6 +126,7 @@ def test_the_token_endpoint_asks_for_it_too(client: Client, app: App) -> None:
     assert begun.scope == "account"
 
 
+@pytest.mark.both_databases
 def test_a_code_works_once(client: Client, tokens: Tokens, sql: Sql) -> None:
     made = factors.begin(client, tokens).json()
     app = App(made["id"], made["secret"], [])
@@ -141,6 +144,7 @@ def test_a_code_works_once(client: Client, tokens: Tokens, sql: Sql) -> None:
     assert complete(client, mfa_token(client.try_to_log_in()), code=code).status_code == 401
 
 
+@pytest.mark.both_databases
 def test_of_eight_logins_with_one_code_one_succeeds(client: Client, app: App) -> None:
     waiting = [mfa_token(client.try_to_log_in()) for _ in range(8)]
     code = app.code()
@@ -149,6 +153,7 @@ def test_of_eight_logins_with_one_code_one_succeeds(client: Client, app: App) ->
     assert sorted(answer.status_code for answer in answers) == [200, *[401] * 7]
 
 
+@pytest.mark.both_databases
 def test_of_eight_requests_with_one_login_one_succeeds(client: Client, app: App, sql: Sql) -> None:
     before, waiting = count(sql, "sessions"), mfa_token(client.try_to_log_in())
     with ThreadPoolExecutor(8) as threads:
@@ -160,6 +165,7 @@ def test_of_eight_requests_with_one_login_one_succeeds(client: Client, app: App,
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (0, 200), (1, 401)])
+@pytest.mark.both_databases
 def test_a_code_is_accepted_one_step_late_by_the_clock_of_the_database(
     client: Client, app: App, monkeypatch: pytest.MonkeyPatch, steps: int, status: int
 ) -> None:
@@ -171,6 +177,7 @@ def test_a_code_is_accepted_one_step_late_by_the_clock_of_the_database(
     assert complete(client, waiting, code=code).status_code == status
 
 
+@pytest.mark.both_databases
 def test_no_code_before_the_last_one_is_accepted(client: Client, app: App, sql: Sql) -> None:
     factors.log_in(client, app)
     waiting = mfa_token(client.try_to_log_in())
@@ -187,6 +194,7 @@ def test_no_code_before_the_last_one_is_accepted(client: Client, app: App, sql: 
         "UPDATE challenges SET attempts = 5",
     ],
 )
+@pytest.mark.both_databases
 def test_a_login_that_waits_ends(client: Client, app: App, sql: Sql, ended: str) -> None:
     waiting = mfa_token(client.try_to_log_in())
     sql(ended)
@@ -228,6 +236,7 @@ def test_a_login_that_waits_works_once_and_for_its_user_alone(
     assert complete(client, waiting, code=app.code()).json()["code"] == "invalid_mfa_token"
 
 
+@pytest.mark.both_databases
 def test_a_factor_that_is_deleted_by_sql_is_not_asked_for_any_more(
     client: Client, app: App, sql: Sql
 ) -> None:
@@ -255,6 +264,7 @@ def test_a_recovery_code_works_once(client: Client, app: App, sql: Sql) -> None:
     assert complete(client, again, recovery_code=new).status_code == 200
 
 
+@pytest.mark.both_databases
 def test_two_requests_with_one_recovery_code_get_one_pair(client: Client, app: App) -> None:
     waiting = [mfa_token(client.try_to_log_in()) for _ in range(8)]
     code = app.recovery_codes[0]

@@ -4,10 +4,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from httpx2 import Response
 
 from tests.support.administrator import Sql, count, events, give_role, insert_user
 from tests.support.client import PASSWORD, Client, Tokens, read_tokens
+
+pytestmark = pytest.mark.one_database
 
 NEW = "another correct horse"
 
@@ -58,6 +61,7 @@ def test_a_body_with_username_and_full_name_registers_a_user(client: Client) -> 
     assert answer.json()["username"] == "ada"
 
 
+@pytest.mark.both_databases
 def test_an_address_is_taken_in_every_spelling(client: Client) -> None:
     client.register()
     for email in ["ada@example.org", "ADA@example.org", "ａｄａ@example.org"]:
@@ -70,6 +74,7 @@ def test_an_address_with_a_zero_width_character_is_refused(client: Client) -> No
     assert fields_of(client.register("ad\u200ba@example.org")) == ["email"]
 
 
+@pytest.mark.both_databases
 def test_a_username_is_optional_and_taken_in_every_case(client: Client) -> None:
     assert client.register(username="Ada").json()["username"] == "Ada"
     taken = client.register("other@example.org", username="aDA")
@@ -78,6 +83,7 @@ def test_a_username_is_optional_and_taken_in_every_case(client: Client) -> None:
     assert client.register("third@example.org").json()["username"] is None
 
 
+@pytest.mark.both_databases
 def test_one_logs_in_by_username_in_any_case(client: Client) -> None:
     client.register(username="Ada")
     for name in ("Ada", "ada", "ADA"):
@@ -247,6 +253,7 @@ def test_an_account_in_capitals_can_be_changed_without_the_password(
     assert answer.status_code == 200
 
 
+@pytest.mark.both_databases
 def test_what_another_holds_cannot_be_taken(client: Client) -> None:
     client.register("other@example.org", username="other")
     tokens = client.sign_up(username="ada")
@@ -257,6 +264,7 @@ def test_what_another_holds_cannot_be_taken(client: Client) -> None:
     assert patch(client, tokens, username="ADA").status_code == 200
 
 
+@pytest.mark.both_databases
 def test_a_new_password_ends_every_other_session_and_keeps_the_current_one(
     client: Client,
 ) -> None:
@@ -323,6 +331,7 @@ def test_a_narrowed_token_cannot_manage_the_account(client: Client, sql: Sql) ->
         assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 
 
+@pytest.mark.both_databases
 def test_deleting_the_account_ends_it_at_once(client: Client, sql: Sql) -> None:
     tokens = client.sign_up()
     assert client.http.delete("/users/me", headers=tokens.headers).status_code == 204
@@ -345,6 +354,7 @@ def test_the_last_administrator_cannot_delete_himself(client: Client, sql: Sql) 
     assert client.http.delete("/users/me", headers=tokens.headers).status_code == 204
 
 
+@pytest.mark.both_databases
 def test_of_many_registrations_of_one_address_exactly_one_succeeds(
     client: Client, sql: Sql
 ) -> None:

@@ -15,6 +15,8 @@ from tests.support.administrator import Sql, count
 from tests.support.client import PASSWORD, Client, Tokens
 from tests.support.clock import Clock
 
+pytestmark = pytest.mark.one_database
+
 MakeClient = Callable[..., Client]
 DAY = 86_400
 
@@ -47,6 +49,7 @@ def delete(client: Client, tokens: Tokens) -> None:
 
 
 @pytest.mark.parametrize("give_up", [rename, delete])
+@pytest.mark.both_databases
 def test_nobody_else_takes_a_name_that_was_just_given_up(
     client: Client, give_up: Callable[[Client, Tokens], None]
 ) -> None:
@@ -90,6 +93,7 @@ def test_the_same_account_takes_it_back_at_once_and_may_give_it_up_again(
 
 
 @pytest.mark.parametrize(("days", "until"), [(3, 3.1), (45, 45.1)])
+@pytest.mark.both_databases
 def test_after_the_time_that_is_set_anybody_takes_it(
     make_client: MakeClient, pass_days: Callable[[float], object], days: int, until: float
 ) -> None:
@@ -110,6 +114,7 @@ def test_with_0_days_anybody_takes_it_at_once(make_client: MakeClient, sql: Sql)
     assert client.register(username="ada").status_code == 201
 
 
+@pytest.mark.both_databases
 def test_one_account_keeps_few_names_from_others_and_can_always_be_deleted(
     client: Client, sql: Sql
 ) -> None:
@@ -148,6 +153,7 @@ def test_the_table_holds_no_names(client: Client, sql: Sql) -> None:
         assert "ada" not in str(others)
 
 
+@pytest.mark.both_databases
 def test_pruning_deletes_those_that_anybody_can_take_and_no_others(
     client: Client, sql: Sql, database_url: str, pass_days: Callable[[float], object]
 ) -> None:

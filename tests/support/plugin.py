@@ -11,6 +11,8 @@ from harness.preloaded import Preloaded
 from harness.server import Server
 from tests.support import reused
 
+_LONGEST = {"test_conformance.py", "test_documentation.py", "test_scenarios.py", "test_stopping.py"}
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the server before the workers, which inherit its address in the environment."""
@@ -46,6 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     For tests of what is done before or after the database is asked, such as the form of requests.
     `both_databases` takes a test out of a module that is marked.
     """
+    # With what takes longest at the end, the other workers would have nothing to do meanwhile.
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     dropped = [item for item in items if _needs_one(item) and _is_for_other(item)]
     if dropped:
         items[:] = [item for item in items if item not in set(dropped)]

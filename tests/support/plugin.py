@@ -11,7 +11,12 @@ from harness.preloaded import Preloaded
 from harness.server import Server
 from tests.support import reused
 
-_LONGEST = {"test_conformance.py", "test_documentation.py", "test_scenarios.py", "test_stopping.py"}
+_LONGEST = {
+    "test_conformance.py",
+    "test_documentation.py",
+    "test_in_a_browser.py",
+    "test_scenarios.py",
+}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -61,6 +61,7 @@ def test_the_notebook_knows_its_users(http: httpx2.Client, sql: Sql) -> None:
     assert http.get("/greeting", headers=ada).status_code == 401
 
 
+@pytest.mark.one_database
 def test_the_description_says_what_the_notebook_demands(http: httpx2.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     moderate = paths["/notes/{user_id}"]["delete"]["security"]

@@ -110,7 +110,7 @@ def killed_while_sending(context: ScenarioContext) -> Outcome:
     )
 
 
-@scenario("F18", "8 requests at once to set a password by one link, 10 rounds", quick=True)
+@scenario("F18", "8 requests at once to set a password by one link, 10 rounds")
 def resets_at_once(context: ScenarioContext) -> Outcome:
     """One of them sets it."""
     server, statuses = MailServer(), Counter[int]()

@@ -34,7 +34,7 @@ def two_workers_behind_a_balancer(context: ScenarioContext) -> Outcome:
     return _restart_behind_a_balancer(context, workers=2)
 
 
-@scenario("F10", "restarted under load by systemd's socket activation, 1 worker", quick=True)
+@scenario("F10", "restarted under load by systemd's socket activation, 1 worker")
 def one_worker_with_socket_activation(context: ScenarioContext) -> Outcome:
     return _restart_with_socket_activation(context, workers=1)
 

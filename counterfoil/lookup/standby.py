@@ -65,7 +65,7 @@ class StandbyConnection(LookupConnection):
 
     @property
     def unanswered(self) -> asyncio.Future[Any] | None:
-        """What is in flight."""
+        """The answer to what is in flight, or None if nothing is."""
         return self._answer
 
     def _wait(self, mark: Mark) -> str:
@@ -183,7 +183,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         self.on_free()
 
     def _release_late(self, connection: StandbyConnection, answer: asyncio.Future[Any]) -> None:
-        # Nobody waits for it any more. What has failed and is not looked at would be logged.
+        # asyncio logs an exception that nobody retrieves, and nobody waits for this one any more.
         answer.exception()
         super().release(connection)
 

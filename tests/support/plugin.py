@@ -48,9 +48,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what is marked `one_database` on one of the two databases, some on this, some on that.
+    """Run what takes longest first, and what is marked `one_database` on one of the two databases.
 
-    For tests of what is done before or after the database is asked, such as the form of requests.
+    The mark is for what is done before or after the database is asked, such as the form of
+    requests: some run on the one, some on the other.
     `both_databases` takes a test out of a module that is marked.
     """
     # With what takes longest at the end, the other workers would have nothing to do meanwhile.

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Engine, String, event
 
 from database.engine import deadlines
+
+_PAUSE_SECONDS = 0.01
 
 
 def configure(engine: Engine, *, busy_seconds: float, foreign_keys: bool = True) -> None:
@@ -64,10 +67,28 @@ def prepare(
     # Left to itself, the module begins transactions late and in the wrong mode.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(connection, busy_seconds)
     # NORMAL would let a power cut undo a revocation that has been acknowledged.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Raises sqlite3.OperationalError if the file stays locked for `busy_seconds`.
+
+    A new file gets its log from whoever opens it first, and SQLite itself does not wait for others
+    who do the same meanwhile: it holds the lock for reading, and two that waited so for the lock
+    for writing would wait for each other.
+    """
+    end = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def files(path: str) -> Iterator[Path]:

@@ -1,7 +1,10 @@
 """The files of SQLite hold password hashes and addresses, so other users cannot read them."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from typer.testing import CliRunner
 
 from api.commands.cli import cli
 from database import migrations, revisions
+from database.engine import sqlite
 from database.engine.session import Database
 from database.settings import DatabaseSettings
 
@@ -50,6 +54,32 @@ def test_a_file_that_exists_keeps_its_permissions(tmp_path: Path) -> None:
     path.touch(0o640)
     migrations.upgrade(f"sqlite:///{path}")
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("use", FIRST.values(), ids=FIRST)
+def test_whoever_opens_a_new_file_waits_for_another_that_sets_it_up(
+    tmp_path: Path, use: Callable[[str], object]
+) -> None:
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as threads:
+            using = threads.submit(use, f"sqlite:///{path}")
+            with pytest.raises(TimeoutError):
+                using.result(timeout=0.2)
+            other.execute("ROLLBACK")
+            using.result()
+
+
+def test_a_new_file_that_stays_locked_is_an_error_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(sqlite3.connect(path)) as connection,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            sqlite.prepare(connection, busy_seconds=0.05)
 
 
 def test_check_warns_of_files_that_others_can_read(

@@ -7,7 +7,7 @@ would be read as it is.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import params
@@ -23,43 +23,33 @@ from authentication.errors import InvalidField
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class _Declared(NamedTuple):
-    parameters: frozenset[str]
-    has_body: bool
-
-
 def checker(routes: Iterable[BaseRoute]) -> Callable[[Scope, BaseRoute], None]:
     """A function that is called before one of the routes.
 
     It raises RequestValidationError for a parameter that is unknown or repeated, InvalidField for a
     body that the route does not take, and HTTPException for one that is compressed.
     """
-    # By method and identity, because Starlette's routes cannot be hashed.
-    declared = {
-        (method, id(route)): _read(route)
-        for route in routes
-        if isinstance(route, APIRoute)
-        for method in _CHANGING & (route.methods or set())
-    }
+    # By identity, because Starlette's routes cannot be hashed.
+    checked = {id(route): route for route in routes if isinstance(route, APIRoute)}
 
     def check(scope: Scope, route: BaseRoute) -> None:
-        found = declared.get((scope["method"], id(route)))
-        if found is None:
+        found = checked.get(id(route))
+        if found is None or scope["method"] not in _CHANGING & (found.methods or set()):
             return
-        if not found.has_body:
+        if found.body_field is None:
             _reject_body(scope["headers"])
         elif media_types.is_encoded(scope["headers"]):
             raise media_types.unsupported()
         if scope["query_string"]:
-            _check_parameters(scope["query_string"], found.parameters)
+            _check_parameters(scope["query_string"], _parameters(found))
 
     return check
 
 
-def _read(route: APIRoute) -> _Declared:
+def _parameters(route: APIRoute) -> set[str]:
+    """Those of the query string."""
     fields = get_flat_params(route.dependant)
-    in_query = frozenset(one.alias for one in fields if isinstance(one.field_info, params.Query))
-    return _Declared(in_query, route.body_field is not None)
+    return {field.alias for field in fields if isinstance(field.field_info, params.Query)}
 
 
 def _reject_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -71,7 +61,7 @@ def _reject_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
         raise InvalidField("body", "This request takes no body.")
 
 
-def _check_parameters(query: bytes, known: frozenset[str]) -> None:
+def _check_parameters(query: bytes, known: set[str]) -> None:
     names = Counter(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     unknown = sorted(names.keys() - known)
     repeated = sorted(name for name in known if names[name] > 1)

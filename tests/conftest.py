@@ -93,14 +93,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
-    """A migrated database for this worker alone."""
+    """A migrated database for this worker alone, with a role for services."""
     name = f"counterfoil_{worker_id}"
     postgresql.drop_database(name)
     url = postgresql.create_database(name)
     migrations.upgrade(url)
+    role = f"service_{worker_id}"
+    run_sql(url, _CREATE_ROLE.format(role=role))
     yield url
     postgresql.drop_database(name)
-    run_sql(postgresql.url("postgres"), f"DROP ROLE IF EXISTS service_{worker_id}")
+    run_sql(postgresql.url("postgres"), f"DROP ROLE IF EXISTS {role}")
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +142,11 @@ def service_url(request: pytest.FixtureRequest, database_url: str, worker_id: st
     if database_url.startswith("sqlite"):
         return database_url
     role = f"service_{worker_id}"
-    is_usual = _is_usual(request, database_url)
-    execute = request.getfixturevalue("preparing") if is_usual else partial(run_sql, database_url)
-    execute(_CREATE_ROLE.format(role=role))
+    execute: Sql = partial(run_sql, database_url)
+    if _is_usual(request, database_url):
+        execute = request.getfixturevalue("preparing")
+    else:
+        execute(_CREATE_ROLE.format(role=role))
     execute("; ".join(grants.statements(role)))
     url = make_url(database_url).set(username=role, password=role)
     return url.render_as_string(hide_password=False)

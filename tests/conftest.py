@@ -24,6 +24,7 @@ from database import grants, migrations
 from database.base import Base
 from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
+from tests.support import service_connections
 from tests.support.administrator import KeptConnections, Sql, grant, run_sql
 from tests.support.client import Client
 from tests.support.mailbox import Mailbox
@@ -100,7 +101,9 @@ def postgresql_url(postgresql: DatabaseServer, worker_id: str) -> Iterator[str]:
     migrations.upgrade(url)
     role = f"service_{worker_id}"
     run_sql(url, _CREATE_ROLE.format(role=role))
+    service_connections.keep(make_url(url), role)
     yield url
+    service_connections.close()
     postgresql.drop_database(name)
     run_sql(postgresql.url("postgres"), f"DROP ROLE IF EXISTS {role}")
 

@@ -73,6 +73,7 @@ def collect(caller: Client, path: str, tokens: Tokens, **parameters: Any) -> lis
         cursors.append(cursor)
 
 
+@pytest.mark.one_database
 def test_only_the_scope_admin_opens_the_door(client: Client, admin: Tokens) -> None:
     user = client.sign_up("user@example.org")
     narrowed = client.log_in("root@example.org", scope="account introspect")
@@ -172,6 +173,7 @@ def test_a_full_last_page_has_no_next_one(client: Client, admin: Tokens, path: s
         assert (page["next_cursor"] is None) is is_last
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("path", ["/admin/users", "/admin/sessions", "/admin/audit-events"])
 def test_what_cannot_be_asked_is_refused_without_an_echo(
     client: Client, admin: Tokens, path: str
@@ -227,6 +229,7 @@ def test_roles_hold_from_the_next_request_on(client: Client, admin: Tokens) -> N
     assert call(client, "GET", "/admin/roles", user).status_code == 403
 
 
+@pytest.mark.one_database
 def test_an_administrator_can_set_no_password_and_nothing_else(
     client: Client, admin: Tokens, sql: Sql
 ) -> None:
@@ -390,6 +393,7 @@ def test_many_sessions_end_by_their_ids(client: Client, admin: Tokens, sql: Sql)
     assert told == [("user:1", "user:2"), ("user:1", "user:3")]
 
 
+@pytest.mark.one_database
 def test_the_asterisk_must_stand_alone(client: Client, admin: Tokens) -> None:
     user = client.sign_up("user@example.org")
     session_id = client.sessions(user)[0]["id"]

@@ -18,6 +18,8 @@ from tests.support.console import ConsoleClient
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import flush_deferred_writes
 
+pytestmark = pytest.mark.one_database
+
 LIMITS = {"refresh_misses_per_minute": 2, "revocation_misses_per_minute": 3}
 
 
@@ -65,6 +67,7 @@ def transactions(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.undo()
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("kind", [TokenKind.ACCESS, TokenKind.REFRESH, TokenKind.API_KEY])
 def test_a_dead_token_is_revoked_again_within_the_limit_for_unknown_ones(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, kind: TokenKind
@@ -161,6 +164,7 @@ def test_a_real_refresh_token_is_exchanged_beside_made_up_ones(
     assert client.refresh(real).status_code == 200
 
 
+@pytest.mark.both_databases
 def test_the_right_answer_reaches_each_of_those_who_share_a_query(client: Client) -> None:
     real = client.sign_up()
     service: Any = client.http.app.state.service  # type: ignore[attr-defined]
@@ -183,6 +187,7 @@ def test_the_right_answer_reaches_each_of_those_who_share_a_query(client: Client
     assert len(batches) == 1
 
 
+@pytest.mark.both_databases
 def test_what_anybody_can_cause_leaves_connections_for_those_who_are_logged_in(
     make_client: MakeClient,
 ) -> None:
@@ -209,6 +214,7 @@ def test_what_anybody_can_cause_leaves_connections_for_those_who_are_logged_in(
     assert client.http.portal.call(check) == "done"
 
 
+@pytest.mark.both_databases
 def test_a_dead_refresh_token_sent_again_and_again_is_one_event(
     client: Client, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +332,7 @@ def test_a_stolen_session_prevents_no_administrator_from_revoking(
     assert [ask("DELETE", f"/admin/users/{grace}/sessions") for _ in range(3)] == [200] * 2 + [429]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("scope", [None, "unknown"])
 def test_logins_with_the_right_password_are_limited_and_are_no_failures(
     make_client: MakeClient, sql: Sql, scope: str | None

@@ -46,6 +46,7 @@ def moderator(client: Client, sql: Sql) -> Tokens:
     return client.log_in()
 
 
+@pytest.mark.one_database
 def test_a_key_is_taken_from_each_of_its_headers_and_from_nowhere_else(client: Client) -> None:
     key = client.create_api_key(client.sign_up())["key"]
 
@@ -56,6 +57,7 @@ def test_a_key_is_taken_from_each_of_its_headers_and_from_nowhere_else(client: C
     assert client.http.get("/users/me", params={"api_key": key}).status_code == 401
 
 
+@pytest.mark.one_database
 def test_the_header_names_are_a_setting(make_client: Callable[..., Client]) -> None:
     client = make_client(api_key_headers="X-Robot")
     key = client.create_api_key(client.sign_up())["key"]
@@ -216,6 +218,7 @@ def test_a_key_without_scopes_named_gets_those_its_owner_has_and_never_account(
     assert client.create_api_key(moderator, scopes=[])["scopes"] == []
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("scopes", [["account"], ["moderate", "account"], ["admin"], ["unknown"]])
 def test_a_scope_that_cannot_be_given_is_refused(
     client: Client, moderator: Tokens, scopes: list[str]
@@ -277,6 +280,7 @@ def test_a_key_never_has_the_scope_account_whatever_is_stored_of_it(
     assert (verify(""), verify("account")) == (200, 403)
 
 
+@pytest.mark.one_database
 def test_keys_are_managed_with_a_session_alone(client: Client, moderator: Tokens) -> None:
     key = client.create_api_key(moderator)["key"]
     narrowed = client.log_in(scope="moderate")
@@ -286,6 +290,7 @@ def test_keys_are_managed_with_a_session_alone(client: Client, moderator: Tokens
     assert client.http.get("/api-keys").status_code == 401
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -420,6 +425,7 @@ def test_a_key_has_one_successor_however_often_it_is_rotated(client: Client) -> 
     assert len(keys(client, tokens)) == 2
 
 
+@pytest.mark.one_database
 def test_a_rotation_needs_no_body(client: Client) -> None:
     tokens = client.sign_up()
     old = client.create_api_key(tokens)

@@ -63,6 +63,7 @@ def test_an_api_key_is_revoked_and_its_owner_stays_logged_in(client: Client) -> 
     assert works(client, tokens.access_token)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "nonsense", ""])
 def test_a_wrong_hint_does_not_hide_a_token(client: Client, hint: str) -> None:
     tokens = client.sign_up()
@@ -112,6 +113,7 @@ def test_the_audit_log_of_the_owner_says_so(client: Client, sql: Sql) -> None:
         assert not re.search("cf[ark]_", str(detail))
 
 
+@pytest.mark.one_database
 def test_whoever_calls_needs_no_credential_and_may_send_any(client: Client) -> None:
     tokens = client.sign_up()
     nonsense = {"Authorization": "Bearer nonsense", "X-API-Key": "other nonsense"}
@@ -132,6 +134,7 @@ def test_what_was_revoked_while_its_user_was_disabled_stays_dead(client: Client,
     assert not works(client, key)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("body", [b"", b"token=", b"token=a&token=b", b"token=%ff", b"token=%00"])
 def test_a_form_that_is_wrong_is_an_invalid_request(client: Client, body: bytes) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -139,6 +142,7 @@ def test_a_form_that_is_wrong_is_an_invalid_request(client: Client, body: bytes)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.one_database
 def test_nothing_is_taken_from_the_query_string(client: Client) -> None:
     tokens = client.sign_up()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

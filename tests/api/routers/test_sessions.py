@@ -95,6 +95,7 @@ def test_the_session_of_another_is_not_found_and_lives_on(client: Client) -> Non
     assert client.me(theirs).status_code == 200
 
 
+@pytest.mark.one_database
 def test_what_is_no_id_of_a_session_is_refused(client: Client) -> None:
     tokens = client.sign_up()
     for wrong in ["1", "x", "%00", "00000000-0000-0000-0000-00000000000"]:
@@ -243,6 +244,7 @@ BAD_PAGES = [
 ]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("query", BAD_PAGES)
 @pytest.mark.parametrize("path", ["/sessions", "/api-keys"])
 def test_a_page_that_cannot_be_is_a_422(client: Client, path: str, query: str) -> None:

@@ -16,6 +16,8 @@ from authentication.throttling.memory import RecentRejections
 from tests.support.administrator import Sql
 from tests.support.client import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 HOME = "203.0.113.9"
 ELSEWHERE = "198.51.100.7"
 ADA = "ada@example.org"
@@ -71,6 +73,7 @@ def world(make_world: Callable[..., World]) -> World:
     return made
 
 
+@pytest.mark.both_databases
 def test_guesses_at_one_account_are_limited_from_wherever_they_come(world: World) -> None:
     addresses = [f"198.51.100.{n}" for n in range(5)]
     statuses = [world.guess(ip=ip)[0] for ip in addresses]
@@ -173,6 +176,7 @@ def test_an_account_that_does_not_exist_is_throttled_the_same(world: World) -> N
     assert answers(ADA, "192.0.2.1") == answers("nobody@example.org", "192.0.2.2")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("spelling", ["ADA@Example.ORG", "\uff41da@example.org", "Ada.L"])
 def test_every_spelling_of_a_name_counts_as_one(
     make_world: Callable[..., World], spelling: str
@@ -183,11 +187,13 @@ def test_every_spelling_of_a_name_counts_as_one(
     assert world.guess(spelling, ip=ELSEWHERE) == [429]
 
 
+@pytest.mark.both_databases
 def test_spellings_of_a_name_that_is_nobodys_count_as_one(world: World) -> None:
     spellings = ["No@Example.org", "no@example.org", "\uff4eo@example.org", "NO@EXAMPLE.ORG"]
     assert [world.guess(one, ip=ELSEWHERE)[0] for one in spellings] == [401] * 3 + [429]
 
 
+@pytest.mark.both_databases
 def test_a_hundred_failures_in_a_row_end_only_with_a_login(
     make_world: Callable[..., World], sql: Sql
 ) -> None:
@@ -239,6 +245,7 @@ def test_a_new_password_forgives(world: World) -> None:
     assert world.log_in(password="an entirely different one", ip="192.0.2.3").status_code == 200
 
 
+@pytest.mark.both_databases
 def test_parallel_guesses_do_not_slip_past(make_world: Callable[..., World], sql: Sql) -> None:
     world = make_world(**FEW)
     world.register()
@@ -249,6 +256,7 @@ def test_parallel_guesses_do_not_slip_past(make_world: Callable[..., World], sql
     assert sql("SELECT count(*) FROM audit_events WHERE event = 'login.failed'") == [(3,)]
 
 
+@pytest.mark.both_databases
 def test_the_window_ends(world: World, sql: Sql) -> None:
     assert world.guess(ip=ELSEWHERE, times=4)[-1] == 429
     sql(END_WINDOWS)
@@ -328,6 +336,7 @@ def test_a_login_clears_the_guesses_at_the_current_password_by_a_stolen_session(
     assert change_password(world, bearer) == 200
 
 
+@pytest.mark.both_databases
 def test_a_login_from_anywhere_clears_the_failures_in_a_row_of_every_known_network(
     make_world: Callable[..., World], sql: Sql
 ) -> None:
@@ -378,6 +387,7 @@ def rename(world: World, token: str, ip: str, **fields: Any) -> int:
     return world.http.patch("/users/me", json=fields, headers=headers).status_code
 
 
+@pytest.mark.both_databases
 def test_usernames_cannot_be_tried_by_changing_ones_own(
     make_world: Callable[..., World], sql: Sql
 ) -> None:
@@ -415,6 +425,7 @@ def test_it_can_be_switched_off(make_world: Callable[..., World]) -> None:
     assert world.guess(ip=ELSEWHERE, times=7) == [401] * 7
 
 
+@pytest.mark.both_databases
 def test_workers_share_the_count(make_world: Callable[..., World]) -> None:
     one, other = make_world(**FEW), make_world(**FEW)
     one.register()
@@ -431,6 +442,7 @@ def test_nothing_that_is_stored_names_a_stranger(world: World, sql: Sql) -> None
     assert ELSEWHERE not in rows
 
 
+@pytest.mark.both_databases
 def test_known_addresses_are_few_and_the_latest(world: World, sql: Sql) -> None:
     for n in range(25):
         assert world.log_in(ip=f"192.0.2.{n}").status_code == 200
@@ -440,6 +452,7 @@ def test_known_addresses_are_few_and_the_latest(world: World, sql: Sql) -> None:
     assert world.log_in(ip="192.0.2.0").status_code == 429
 
 
+@pytest.mark.both_databases
 def test_successful_logins_leave_no_counters_behind(
     make_world: Callable[..., World], sql: Sql
 ) -> None:
@@ -470,6 +483,7 @@ OTHER_SPELLINGS = {
 }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("other", OTHER_SPELLINGS.values(), ids=OTHER_SPELLINGS)
 def test_another_spelling_counts_for_a_name_whether_or_not_there_is_an_account(
     make_world: Callable[..., World], sql: Sql, other: str
@@ -490,6 +504,7 @@ def test_another_spelling_counts_for_a_name_whether_or_not_there_is_an_account(
     assert answers[:4] == answers[4:]
 
 
+@pytest.mark.both_databases
 def test_an_account_is_found_by_its_name_in_any_letters(
     make_world: Callable[..., World], sql: Sql
 ) -> None:

@@ -11,6 +11,7 @@ import psycopg2
 from passlib.hash import bcrypt
 
 from database import grants
+from tests.support import service_connections
 from tests.support.client import PASSWORD
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -76,6 +77,8 @@ def _execute(connection: Any, statement: str, parameters: Any) -> list[tuple[Any
     with closing(connection.cursor()) as cursor:
         # Given parameters, even none, psycopg2 takes each % for the place of one.
         cursor.execute(statement, *([parameters] if parameters else []))
+        if "ALTER DATABASE" in statement or "ALTER ROLE" in statement:
+            service_connections.renew()
         return cursor.fetchall() if cursor.description else []
 
 

@@ -20,20 +20,22 @@ from database.engine.connection import Connection
 # Of the same options. Few services of tests use more at a time.
 _MOST = 2
 
+# By the options, and the number of times that a setting of the server has been changed.
 _idle: dict[Hashable, list[Any]] = {}
+_changes = 0
 
 
 def keep(url: URL, role: str) -> None:
     """Keep the connections of services, which have a role of their own. To be called once."""
     address = (role, url.database, str(url.port))
-    connect, close = psycopg2.connect, PGDialect_psycopg2.do_close
+    connect, do_close = psycopg2.connect, PGDialect_psycopg2.do_close
 
     def connect_dialect(dialect: Any, *arguments: Any, **options: Any) -> Any:
         return _take(address, options, lambda: connect(*arguments, **options))
 
     def close_dialect(dialect: Any, connection: Any) -> None:
         if not _keep(connection):
-            close(dialect, connection)  # type: ignore[no-untyped-call]
+            do_close(dialect, connection)  # type: ignore[no-untyped-call]
 
     def connect_driver(*arguments: Any, **options: Any) -> Any:
         if not options.get("async_"):
@@ -44,6 +46,13 @@ def keep(url: URL, role: str) -> None:
     setattr(PGDialect_psycopg2, "connect", connect_dialect)  # noqa: B010
     setattr(PGDialect_psycopg2, "do_close", close_dialect)  # noqa: B010
     setattr(psycopg2, "connect", connect_driver)  # noqa: B010
+
+
+def renew() -> None:
+    """Keep none of those that there are: a setting has been changed, which holds for new ones."""
+    global _changes
+    _changes += 1
+    close()
 
 
 def close() -> None:
@@ -64,14 +73,14 @@ class _Asynchronous(extensions.connection):
 def _take(address: tuple[Any, ...], options: dict[str, Any], connect: Callable[[], Any]) -> Any:
     if tuple(str(options.get(name)) for name in ("user", "dbname", "port")) != address:
         return connect()
-    key = tuple((name, str(options[name])) for name in options if name != "connect_timeout")
+    given = tuple((name, str(options[name])) for name in options if name != "connect_timeout")
+    key = (_changes, given)
     idle = _idle.setdefault(key, [])
     # Another thread may take the last one.
     with suppress(IndexError):
-        while connection := idle.pop():
-            if _is_reset(connection):
-                return connection
+        while not _is_reset(connection := idle.pop()):
             _close(connection)
+        return connection
     connection = connect()
     if isinstance(connection, Connection | _Asynchronous):
         setattr(connection, "key", key)  # noqa: B010
@@ -95,9 +104,12 @@ def _is_reset(connection: Any) -> bool:
 
 
 def _keep(connection: Any) -> bool:
-    idle = _idle.get(getattr(connection, "key", None))
+    key = getattr(connection, "key", None)
+    if key is None or key[0] != _changes:
+        return False
+    idle = _idle[key]
     is_idle = connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
-    if idle is None or not is_idle or len(idle) >= _MOST:
+    if not is_idle or len(idle) >= _MOST:
         return False
     idle.append(connection)
     return True

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from api import startup
@@ -80,6 +82,32 @@ def test_the_service_works_behind_pgbouncer_whatever_else_is_set(
 ) -> None:
     with run_pgbouncer(database_url) as address:
         live_through(make_client(database_url=address, prepared_statements=False), sql)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_service_of_a_test_has_the_settings_of_its_database(
+    make_app: Callable[..., FastAPI], database_url: str, sql: Sql
+) -> None:
+    """Services of tests share connections, which keep the settings that they began with."""
+    name = make_url(database_url).database
+
+    def setting() -> str:
+        app = make_app()
+        with TestClient(app) as http:
+            assert http.portal is not None
+            read = partial(app.state.service.database.run, read_setting)
+            return str(http.portal.call(read))
+
+    def read_setting(db: Session) -> object:
+        return db.scalar(text("SHOW lock_timeout"))
+
+    default = setting()
+    sql(f"ALTER DATABASE {name} SET lock_timeout = '59s'")
+    try:
+        assert setting() == "59s"
+    finally:
+        sql(f"ALTER DATABASE {name} RESET ALL")
+    assert setting() == default
 
 
 def live_through(client: Client, sql: Sql) -> None:

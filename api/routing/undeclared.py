@@ -29,12 +29,17 @@ def checker(routes: Iterable[BaseRoute]) -> Callable[[Scope, BaseRoute], None]:
     It raises RequestValidationError for a parameter that is unknown or repeated, InvalidField for a
     body that the route does not take, and HTTPException for one that is compressed.
     """
-    # By identity, because Starlette's routes cannot be hashed.
-    checked = {id(route): route for route in routes if isinstance(route, APIRoute)}
+    # By method and identity, because Starlette's routes cannot be hashed.
+    checked = {
+        (method, id(route)): route
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in _CHANGING & (route.methods or set())
+    }
 
     def check(scope: Scope, route: BaseRoute) -> None:
-        found = checked.get(id(route))
-        if found is None or scope["method"] not in _CHANGING & (found.methods or set()):
+        found = checked.get((scope["method"], id(route)))
+        if found is None:
             return
         if found.body_field is None:
             _reject_body(scope["headers"])

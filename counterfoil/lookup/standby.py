@@ -183,7 +183,7 @@ class Standby(ConnectionPool[StandbyConnection]):
         self.on_free()
 
     def _release_late(self, connection: StandbyConnection, answer: asyncio.Future[Any]) -> None:
-        # asyncio logs an exception that nobody retrieves, and nobody waits for this one any more.
+        # The request has been answered already. asyncio logs an exception that is never retrieved.
         answer.exception()
         super().release(connection)
 

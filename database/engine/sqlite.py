@@ -74,11 +74,11 @@ def prepare(
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
-    """Raises sqlite3.OperationalError if the file stays locked for `busy_seconds`.
+    """Switch a new file to the write-ahead log, which it keeps from then on.
 
-    A new file gets its log from whoever opens it first, and SQLite itself does not wait for others
-    who do the same meanwhile: it holds the lock for reading, and two that waited so for the lock
-    for writing would wait for each other.
+    Two connections may do so at the same moment. Each has the read lock then and needs the write
+    lock, so SQLite fails at once instead of waiting for `busy_timeout`. It is tried again for
+    `busy_seconds`, after which sqlite3.OperationalError is raised.
     """
     end = time.monotonic() + busy_seconds
     while True:
@@ -86,7 +86,9 @@ def _use_write_ahead_log(connection: sqlite3.Connection, busy_seconds: float) ->
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            # The last byte is the same for all causes of SQLITE_BUSY.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > end:
                 raise
         time.sleep(_PAUSE_SECONDS)
 

@@ -229,7 +229,8 @@ def make_clone(folder: Path) -> None:
     """Make a folder like a clone in which `scripts/serve` has been run. It links to this code."""
     folder.mkdir()
     for item in REPOSITORY.iterdir():
-        if not item.name.startswith(".") and item.suffix != ".db" and item.name != "scripts":
+        is_database = item.suffix in {".db", ".db-wal", ".db-shm"}
+        if not item.name.startswith(".") and not is_database and item.name != "scripts":
             (folder / item.name).symlink_to(item)
     # Scripts change to the folder that they are in, so they are copied.
     shutil.copytree(REPOSITORY / "scripts", folder / "scripts")

@@ -4,6 +4,8 @@
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,14 +24,25 @@ def __getattr__(name: str) -> object:
         return attach
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from api.application import create_app
+    # This is the application of the process, and what is imported for it stays. Looking for garbage
+    # in it took a fifth of the start, and then, again and again, a quarter of each request.
+    with _without_collections():
+        from api.application import create_app
 
-    globals()[name] = create_app()
-    # This is the application of the process, and what was imported for it stays. Looking for
-    # garbage in it, again and again, took a quarter of the time of each request.
-    gc.collect()
-    gc.freeze()
+        globals()[name] = create_app()
+        gc.freeze()
     return globals()[name]
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def __dir__() -> list[str]:

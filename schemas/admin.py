@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from database import limits
-from schemas.base import Schema
+from schemas.base import Parameters, Schema
 from schemas.sessions import SessionRead
 from schemas.text import Email, LongText, Name, Printable, ShortText, Username
 from schemas.users import Profile, RoleNames
@@ -57,7 +57,7 @@ RoleName = Annotated[
 ]
 
 
-class Paging(Schema):
+class Paging(Parameters):
     """`next_cursor` of one page is the `cursor` of the next."""
 
     # A filter that is misspelt and ignored would show, or mean, more than was asked for.
@@ -70,7 +70,7 @@ class Paging(Schema):
     """The `next_cursor` of the page before. Without one, the first page is returned."""
 
 
-class _Filters(Schema):
+class _Filters(Parameters):
     # As of Paging.
     model_config = ConfigDict(extra="forbid")
 
@@ -146,8 +146,7 @@ class AuditQuery(AuditFilters, Paging):
 class Page(Schema, Generic[T]):
     """`next_cursor` is null only on the last page, however few items a page has."""
 
-    # For each class made of this one, pydantic would search all modules for the docstrings.
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(from_attributes=True)
 
     items: list[T] = Field(description="The items of this page.")
     next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last.")

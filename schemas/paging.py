@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from schemas.base import Schema
+from schemas.base import Parameters
 
 
-class ListQuery(Schema):
+class ListQuery(Parameters):
     """The header `Link` of a page leads to the next (RFC 8288)."""
 
     limit: int = Field(100, ge=1, le=200)

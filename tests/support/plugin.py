@@ -22,6 +22,7 @@ _LONGEST = {
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the server before the workers, which inherit its address in the environment."""
     reused.share()
+    _interrupt_less()
     if "TEST_DATABASE_URL" in os.environ or session.config.option.collectonly:
         return
     try:
@@ -31,6 +32,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(str(error)) from None
     session.config.add_cleanup(lambda: _end(server))
     os.environ["TEST_DATABASE_URL"] = server.url("postgres")
+
+
+def _interrupt_less() -> None:
+    """Let a process that computes go on when another wakes up, here and in all that is started.
+
+    More processes are ready than there are cores. In a comparison by turns, without so many
+    switches between them a third of the tests took 0.93 of the processor time.
+    """
+    # Linux alone has it.
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _end(server: PostgreSQL) -> None:

@@ -94,7 +94,10 @@ def test_pgbouncer_that_turns_to_a_standby_answers_no_token(
 ) -> None:
     """Its clients keep their connections and are not told."""
     with Relay(primary.port) as address, run_pgbouncer(address.url(url_of(primary))) as pgbouncer:
-        client = make_client(database_url=pgbouncer, prepared_statements=False)
+        # The lookup goes on asking until its deadline.
+        client = make_client(
+            database_url=pgbouncer, prepared_statements=False, database_deadline_seconds=3
+        )
         tokens = client.sign_up("cleo@example.org")
         address.target_port = standby.port
         address.reset_connections()

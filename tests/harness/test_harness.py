@@ -31,6 +31,26 @@ print(Server.launch(f"sqlite:///{sys.argv[1]}").pid, flush=True)
 input()
 """
 
+ON_ONE_DATABASE = """
+import pytest
+
+pytestmark = pytest.mark.one_database
+numbers = pytest.mark.parametrize("number", range(20))
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request):
+    return request.param
+
+@numbers
+def test_by_turns(database_url, number):
+    pass
+
+@numbers
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_named(database_url, number):
+    pass
+"""
+
 
 @pytest.fixture
 def no_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,3 +145,27 @@ def test_killing_a_run_stops_the_copies_of_its_preloaded_service(tmp_path: Path)
 
 def launch_copy(path: Path, **environment: str) -> Server:
     return Server.launch(f"sqlite:///{path}", environment=environment)
+
+
+def test_of_what_runs_on_one_database_each_case_runs_once(tmp_path: Path) -> None:
+    cases = tmp_path / "test_cases.py"
+    cases.write_text(ON_ONE_DATABASE)
+    options = [f"--config-file={REPOSITORY}/pyproject.toml", f"--rootdir={tmp_path}"]
+    collected = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "tests.support.plugin"),
+            *("--collect-only", *options, str(cases)),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lines = [line.partition("::")[2] for line in collected.splitlines() if "::" in line]
+    by_turns = [line for line in lines if line.startswith("test_by_turns")]
+    assert {line.split("-")[0] for line in by_turns} == {
+        "test_by_turns[sqlite",
+        "test_by_turns[postgresql",
+    }
+    assert len({line.split("-")[1] for line in by_turns}) == len(by_turns) == 20
+    assert len(lines) == 40

@@ -80,6 +80,9 @@ def _needs_one(item: pytest.Item) -> bool:
 
 
 def _is_for_other(item: pytest.Item) -> bool:
+    if any("database_url" in mark.args[0] for mark in item.iter_markers("parametrize")):
+        # It names its databases, of which there may be only one.
+        return False
     database = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
     test = item.nodeid.replace("sqlite", "").replace("postgresql", "")
     return database is not None and database != ("sqlite", "postgresql")[crc32(test.encode()) % 2]

@@ -26,7 +26,7 @@ from database.settings import DatabaseSettings, LayerSettings
 from harness.postgresql import DatabaseServer
 from tests.support import service_connections
 from tests.support.administrator import KeptConnections, Sql, grant, run_sql
-from tests.support.client import Client
+from tests.support.client import BACKEND, Client
 from tests.support.mailbox import Mailbox
 
 pytest_plugins = ["tests.support.plugin"]
@@ -230,7 +230,8 @@ def make_client(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., Clie
     with ExitStack() as running:
 
         def make(app: FastAPI | None = None, **settings: Any) -> Client:
-            http = TestClient(app or make_app(**settings), raise_server_exceptions=False)
+            app = app or make_app(**settings)
+            http = TestClient(app, raise_server_exceptions=False, backend_options=BACKEND)
             return Client(running.enter_context(http))
 
         yield make

@@ -11,6 +11,8 @@ from httpx2 import Client as HttpClient
 from httpx2 import Response
 
 PASSWORD = "correct horse battery staple"
+# The event loop of `serve`.
+BACKEND = {"use_uvloop": True}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from tests.support.client import PASSWORD
+from tests.support.client import BACKEND, PASSWORD
 
 Sql = Callable[..., object]
 
@@ -33,7 +33,12 @@ class ConsoleClient:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         # Secure cookies are sent over HTTPS only.
-        self.http = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+        self.http = TestClient(
+            app,
+            base_url="https://testserver",
+            raise_server_exceptions=False,
+            backend_options=BACKEND,
+        )
         self.page: Response
 
     def open(self, path: str, **headers: str) -> Response:
